@@ -1,0 +1,1 @@
+"""SWIM membership that speaks the memberlist wire protocol; usable without crdtmesh."""
