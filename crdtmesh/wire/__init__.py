@@ -1,1 +1,4 @@
-"""Placeholder until the first module lands."""
+"""Generated protobuf classes (`gen`) and the adapters between them and our own dataclasses.
+
+Generated classes stop here: `edge` and `sdk` use them through this package, everything further in uses plain dataclasses.
+"""

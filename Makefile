@@ -1,0 +1,36 @@
+# Each target sets up what it needs from a bare checkout: Python 3.11 or newer, git and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: setup proto demo test test-deep bench lint clean
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; name it with make PYTHON=..."; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable '.[dev,uvloop]'
+	@touch $@
+
+proto: setup  ## regenerate crdtmesh/wire/gen from proto/
+	$(BIN)/python scripts/generate_proto.py
+
+demo: setup  ## three nodes on this machine, one killed and restarted
+	$(BIN)/crdtmesh demo
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: setup
+	PYTHON=$(BIN)/python scripts/test.sh
+
+bench: setup  ## all benchmarks, JSON lines on standard output
+	$(BIN)/python -m benchmarks all --json
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

@@ -1,0 +1,82 @@
+from ...crdtmesh.v1 import values_pb2 as _values_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class StateKey(_message.Message):
+    __slots__ = ("system", "key", "type")
+    SYSTEM_FIELD_NUMBER: _ClassVar[int]
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    system: str
+    key: str
+    type: str
+    def __init__(self, system: _Optional[str] = ..., key: _Optional[str] = ..., type: _Optional[str] = ...) -> None: ...
+
+class GetStateRequest(_message.Message):
+    __slots__ = ("key", "level")
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    LEVEL_FIELD_NUMBER: _ClassVar[int]
+    key: StateKey
+    level: _values_pb2.Level
+    def __init__(self, key: _Optional[_Union[StateKey, _Mapping]] = ..., level: _Optional[_Union[_values_pb2.Level, str]] = ...) -> None: ...
+
+class GetStateResponse(_message.Message):
+    __slots__ = ("found", "key", "value")
+    FOUND_FIELD_NUMBER: _ClassVar[int]
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    found: bool
+    key: StateKey
+    value: _values_pb2.Value
+    def __init__(self, found: _Optional[bool] = ..., key: _Optional[_Union[StateKey, _Mapping]] = ..., value: _Optional[_Union[_values_pb2.Value, _Mapping]] = ...) -> None: ...
+
+class ListStateRequest(_message.Message):
+    __slots__ = ("system", "prefix", "page_size", "page_token")
+    SYSTEM_FIELD_NUMBER: _ClassVar[int]
+    PREFIX_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    system: str
+    prefix: str
+    page_size: int
+    page_token: str
+    def __init__(self, system: _Optional[str] = ..., prefix: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListStateResponse(_message.Message):
+    __slots__ = ("entries", "next_page_token")
+    ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    entries: _containers.RepeatedCompositeFieldContainer[StateEntry]
+    next_page_token: str
+    def __init__(self, entries: _Optional[_Iterable[_Union[StateEntry, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class StateEntry(_message.Message):
+    __slots__ = ("key", "value")
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    key: StateKey
+    value: _values_pb2.Value
+    def __init__(self, key: _Optional[_Union[StateKey, _Mapping]] = ..., value: _Optional[_Union[_values_pb2.Value, _Mapping]] = ...) -> None: ...
+
+class UpdateStateRequest(_message.Message):
+    __slots__ = ("key", "mutations", "level")
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    MUTATIONS_FIELD_NUMBER: _ClassVar[int]
+    LEVEL_FIELD_NUMBER: _ClassVar[int]
+    key: StateKey
+    mutations: _values_pb2.Mutations
+    level: _values_pb2.Level
+    def __init__(self, key: _Optional[_Union[StateKey, _Mapping]] = ..., mutations: _Optional[_Union[_values_pb2.Mutations, _Mapping]] = ..., level: _Optional[_Union[_values_pb2.Level, str]] = ...) -> None: ...
+
+class UpdateStateResponse(_message.Message):
+    __slots__ = ("changed", "value")
+    CHANGED_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    changed: bool
+    value: _values_pb2.Value
+    def __init__(self, changed: _Optional[bool] = ..., value: _Optional[_Union[_values_pb2.Value, _Mapping]] = ...) -> None: ...
