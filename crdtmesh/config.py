@@ -1,0 +1,310 @@
+"""Settings of a node: one frozen dataclass, filled from a file, then the environment, then flags.
+
+Decides: names, types, defaults and checks of every setting, and which source wins. Leaves out: reading flags (the CLI
+does) and acting on settings (the node does).
+
+Sources, weakest first: defaults; `crdtmesh.toml`; Spawn's own variables; `CRDTMESH_*` variables; flags. An unknown key in
+the file or an unknown `CRDTMESH_*` variable is an error that names the nearest known one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import ipaddress
+import os
+import platform
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal, get_args
+
+from crdtmesh.errors import ConfigError
+
+Discovery = Literal["mdns", "static", "none"]
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+ENVIRONMENT_PREFIX: Final = "CRDTMESH_"
+
+# Spawn's variables that mean the same here. Those of its HTTP protocol join with that protocol.
+# Read by the client commands, not by the node.
+CLIENT_VARIABLES: Final = frozenset({"CRDTMESH_ENDPOINT", "CRDTMESH_CONFIG"})
+
+SPAWN_VARIABLES: Final[Mapping[str, str]] = {
+    "PROXY_ACTOR_SYSTEM_NAME": "system",
+    "PROXY_GRPC_PORT": "grpc_port",
+    "SPAWN_PROXY_LOGGER_LEVEL": "log_level",
+}
+
+# A socket path is copied into a fixed field of 108 bytes, its closing zero included.
+SOCKET_PATH_SIZE_BYTES_MAX: Final = 107
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,127}")
+
+
+def _default_name() -> str:
+    host = re.sub(r"[^A-Za-z0-9.-]", "-", platform.node()).strip(".-")
+    return host[:128] or "node"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeConfig:
+    """Everything a node can be told.
+
+    Attributes:
+        name: unique in the cluster: letters, digits, dots, hyphens; at most 128. Default: the host's name.
+        cluster: which cluster to belong to; in the discovery record and in every handshake. Others are ignored.
+        system: the actor system that `invoke` and `state` use when none is named.
+        data_dir: where state is kept. Default: `~/.local/share/crdtmesh/NAME`.
+        bind: address of gossip and peer links. Anything but loopback needs `insecure` until certificates exist.
+        advertise: the address others should use; needed only when `bind` is 0.0.0.0 or ::, and then guessed if absent.
+        api_bind: address of the gRPC endpoint. Default: `bind` if it is loopback, else 127.0.0.1.
+        gossip_port: UDP and TCP; 0 takes a free one. Likewise `link_port` (TCP) and `grpc_port` (TCP).
+        socket: path of the gRPC Unix socket; at most 107 bytes. Default: `DATA_DIR/run/node.sock`.
+        join: `HOST:PORT` of gossip ports to contact at the start.
+        discovery: `mdns`, `static` (only `join`) or `none` (wait to be found).
+        actors: `MODULE:SYSTEM` of a Python actor system to host in a child process.
+        insecure: accept unencrypted, unauthenticated peers beyond loopback.
+        log_level: `debug`, `info`, `warning`, `error`.
+        drain_timeout_s: how long a shutdown waits for calls in flight, in seconds.
+    """
+
+    name: str = field(default_factory=_default_name)
+    cluster: str = "crdtmesh"
+    system: str = "default"
+    data_dir: Path | None = None
+    bind: str = "127.0.0.1"
+    advertise: str | None = None
+    api_bind: str | None = None
+    gossip_port: int = 7946
+    link_port: int = 7947
+    grpc_port: int = 9980
+    socket: Path | None = None
+    join: tuple[str, ...] = ()
+    discovery: Discovery = "mdns"
+    actors: str | None = None
+    insecure: bool = False
+    log_level: LogLevel = "info"
+    drain_timeout_s: float = 5.0
+
+    def __post_init__(self) -> None:
+        for key in ("name", "cluster", "system"):
+            value = getattr(self, key)
+            if not _NAME.fullmatch(value):
+                raise ConfigError(
+                    f"{key}: expected 1 to 128 letters, digits, dots or hyphens, got {value!r:.64}; "
+                    f"set it by {how_to_set(key)}"
+                )
+        for key in ("bind", "advertise", "api_bind"):
+            _check_address(key, getattr(self, key))
+        for key in ("gossip_port", "link_port", "grpc_port"):
+            if not 0 <= getattr(self, key) <= 65_535:
+                raise ConfigError(f"{key}: expected 0 to 65535, got {getattr(self, key)}; set it by {how_to_set(key)}")
+        if not 0 <= self.drain_timeout_s <= 600:
+            raise ConfigError(f"drain_timeout_s: expected 0 to 600 seconds, got {self.drain_timeout_s}")
+        if self.actors is not None and not re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", self.actors):
+            raise ConfigError(f"actors: expected MODULE:SYSTEM, such as shops:system, got {self.actors!r:.64}")
+        for address in self.join:
+            split_address("join", address)
+        size = len(os.fsencode(self.socket_path))
+        if size > SOCKET_PATH_SIZE_BYTES_MAX:
+            raise ConfigError(
+                f"socket: path of {size} bytes exceeds the system's {SOCKET_PATH_SIZE_BYTES_MAX}; "
+                "set a shorter one by --socket or --data-dir"
+            )
+
+    @property
+    def data_path(self) -> Path:
+        """The data directory in force."""
+        if self.data_dir is not None:
+            return self.data_dir
+        base = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
+        return Path(base) / "crdtmesh" / self.name
+
+    @property
+    def socket_path(self) -> Path:
+        """The Unix socket in force."""
+        return self.socket if self.socket is not None else self.data_path / "run" / "node.sock"
+
+    @property
+    def api_address(self) -> str:
+        """The address of the gRPC endpoint in force."""
+        if self.api_bind is not None:
+            return self.api_bind
+        return self.bind if ipaddress.ip_address(self.bind).is_loopback else "127.0.0.1"
+
+    def dump(self) -> dict[str, Any]:
+        """The settings in force as plain values, defaults resolved; holds no secret."""
+        values = {item.name: _plain(getattr(self, item.name)) for item in dataclasses.fields(self)}
+        values.update(data_dir=str(self.data_path), socket=str(self.socket_path), api_bind=self.api_address)
+        return values
+
+
+def load(
+    *,
+    file: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    flags: Mapping[str, Any] | None = None,
+) -> NodeConfig:
+    """Merges all sources into one `NodeConfig`.
+
+    Args:
+        file: a TOML file; its keys are the attribute names. A missing file is an error.
+        environment: variables to read; None means none.
+        flags: values given on the command line; None values are skipped.
+
+    Raises:
+        ConfigError: an unknown key, a wrong type, or a value that a check refuses.
+    """
+    merged: dict[str, Any] = {}
+    if file is not None:
+        merged.update(_from_file(file))
+    merged.update(_from_environment(environment or {}))
+    merged.update({key: value for key, value in (flags or {}).items() if value is not None and value != ()})
+    return NodeConfig(**merged)
+
+
+def how_to_set(key: str) -> str:
+    """Names the flag and the variable of a setting, for error messages."""
+    return f"--{key.replace('_', '-')} or {ENVIRONMENT_PREFIX}{key.upper()}"
+
+
+def nearest(word: str, known: list[str]) -> str:
+    """A clause that names the nearest known word, or all of them."""
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(known))}"
+
+
+def split_address(key: str, address: str) -> tuple[str, int]:
+    """Splits `HOST:PORT` (or `[V6]:PORT`).
+
+    Raises:
+        ConfigError: the text has another form.
+    """
+    match = re.fullmatch(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[^:\[\]]+)):(?P<port>\d{1,5})", address)
+    if match is None or not 0 < int(match["port"]) <= 65_535:
+        raise ConfigError(f"{key}: expected HOST:PORT, got {address!r:.64}; for example 192.168.1.10:7946")
+    return match["v6"] or match["host"], int(match["port"])
+
+
+def _check_address(key: str, value: str | None) -> None:
+    if value is None:
+        return
+    try:
+        ipaddress.ip_address(value)
+    except ValueError:
+        raise ConfigError(f"{key}: expected an IP address, got {value!r:.64}; set it by {how_to_set(key)}") from None
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def _from_file(file: Path) -> dict[str, Any]:
+    try:
+        document = tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"config file {file} does not exist; name another by --config") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"config file {file}: {error}") from None
+    known = [item.name for item in dataclasses.fields(NodeConfig)]
+    for key in document:
+        if key not in known:
+            raise ConfigError(f"config file {file}: unknown key {key!r:.64}; {nearest(key, known)}")
+    return {key: _convert(key, value, f"config file {file}") for key, value in document.items()}
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    known = [item.name for item in dataclasses.fields(NodeConfig)]
+    found = {
+        key: _convert(key, environment[variable], variable)
+        for variable, key in SPAWN_VARIABLES.items()
+        if environment.get(variable)
+    }
+    for variable, value in sorted(environment.items()):
+        if not variable.startswith(ENVIRONMENT_PREFIX) or not value or variable in CLIENT_VARIABLES:
+            continue
+        key = variable.removeprefix(ENVIRONMENT_PREFIX).lower()
+        if key not in known:
+            hint = nearest(variable, [ENVIRONMENT_PREFIX + name.upper() for name in known])
+            raise ConfigError(f"unknown variable {variable}; {hint}")
+        found[key] = _convert(key, value, variable)
+    return found
+
+
+def _convert(key: str, value: Any, source: str) -> Any:
+    """Brings a value from a file or a variable to the setting's type."""
+    try:
+        return _CONVERTERS[key](value)
+    except (ValueError, TypeError):
+        raise ConfigError(f"{source}: {key} can't be {value!r:.64}; {_EXPECTED.get(key, 'expected text')}") from None
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def _integer(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise TypeError
+    return int(value)
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise TypeError
+    return float(value)
+
+
+def _boolean(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}[_text(value).lower()]
+
+
+def _addresses(value: Any) -> tuple[str, ...]:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return tuple(_text(part) for part in value)
+
+
+def _choice(*choices: str) -> Any:
+    def convert(value: Any) -> str:
+        if value not in choices:
+            raise ValueError
+        return _text(value)
+
+    return convert
+
+
+def _guarded_boolean(value: Any) -> bool:
+    try:
+        return _boolean(value)
+    except KeyError:
+        raise ValueError from None
+
+
+_CONVERTERS: Final[Mapping[str, Any]] = {
+    **dict.fromkeys(("name", "cluster", "system", "bind", "advertise", "api_bind", "actors"), _text),
+    **dict.fromkeys(("data_dir", "socket"), lambda value: Path(_text(value)).expanduser()),
+    **dict.fromkeys(("gossip_port", "link_port", "grpc_port"), _integer),
+    "join": _addresses,
+    "discovery": _choice(*get_args(Discovery)),
+    "log_level": _choice(*get_args(LogLevel)),
+    "insecure": _guarded_boolean,
+    "drain_timeout_s": _number,
+}
+_EXPECTED: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("gossip_port", "link_port", "grpc_port"), "expected a port number"),
+    "join": "expected a list of HOST:PORT",
+    "discovery": f"expected one of {', '.join(get_args(Discovery))}",
+    "log_level": f"expected one of {', '.join(get_args(LogLevel))}",
+    "insecure": "expected true or false",
+    "drain_timeout_s": "expected a number of seconds",
+}
