@@ -3,8 +3,8 @@
 Decides: names, types, defaults and checks of every setting, and which source wins. Leaves out: reading flags (the CLI
 does) and acting on settings (the node does).
 
-Sources, weakest first: defaults; `crdtmesh.toml`; Spawn's own variables; `CRDTMESH_*` variables; flags. An unknown key in
-the file or an unknown `CRDTMESH_*` variable is an error that names the nearest known one.
+Sources, weakest first: defaults; `crdtmesh.toml`; Spawn's own variables; `CRDTMESH_*` variables; flags. An unknown key
+in the file or an unknown `CRDTMESH_*` variable is an error that names the nearest known one.
 """
 
 from __future__ import annotations

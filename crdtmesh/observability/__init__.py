@@ -1,1 +1,1 @@
-"""Placeholder until the first module lands."""
+"""Logs and counters of a running node."""

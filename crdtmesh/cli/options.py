@@ -1,0 +1,63 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final, TypeVar, get_args
+
+import click
+
+from crdtmesh.config import Discovery, LogLevel, NodeConfig, load
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_CONFIG_OPTIONS: Final = (
+    click.option("--config", "file", type=click.Path(path_type=Path), envvar="CRDTMESH_CONFIG", help="A TOML file."),
+    click.option("--name", help="This node's name, unique in the cluster. Default: the host's name."),
+    click.option("--cluster", help="The cluster to belong to; others are ignored. Default: crdtmesh."),
+    click.option("--system", help="The actor system used when none is named. Default: default."),
+    click.option("--data-dir", type=click.Path(path_type=Path), help="Where state is kept."),
+    click.option("--bind", metavar="IP", help="Address of gossip and peer links. Default: 127.0.0.1."),
+    click.option("--advertise", metavar="IP", help="Address for others, when --bind is 0.0.0.0 or ::."),
+    click.option(
+        "--api-bind", metavar="IP", help="Address of the gRPC endpoint. Default: --bind if loopback, else 127.0.0.1."
+    ),
+    click.option("--gossip-port", type=int, help="UDP and TCP; 0 takes a free one. Default: 7946."),
+    click.option("--link-port", type=int, help="TCP; 0 takes a free one. Default: 7947."),
+    click.option("--grpc-port", type=int, help="TCP; 0 takes a free one. Default: 9980."),
+    click.option("--socket", type=click.Path(path_type=Path), help="Unix socket of the gRPC endpoint."),
+    click.option("--join", multiple=True, metavar="HOST:PORT", help="Gossip address of a member; may be repeated."),
+    click.option("--discovery", type=click.Choice(get_args(Discovery)), help="How to find others. Default: mdns."),
+    click.option("--actors", metavar="MODULE:SYSTEM", help="A Python actor system to host in a child process."),
+    click.option(
+        "--insecure", is_flag=True, default=None, help="Accept unencrypted, unauthenticated peers beyond loopback."
+    ),
+    click.option("--drain-timeout-s", type=float, help="How long a shutdown waits for calls in flight. Default: 5."),
+    click.option("--log-level", type=click.Choice(get_args(LogLevel)), help="Default: info."),
+)
+
+format_option = click.option(
+    "--format", "output", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How to print."
+)
+
+
+def config_options(function: F) -> F:
+    """Adds the options of a node's settings to a command."""
+    for option in reversed(_CONFIG_OPTIONS):
+        function = option(function)
+    return function
+
+
+def load_config(options: Mapping[str, Any]) -> NodeConfig:
+    """Merges file, environment and the given flags.
+
+    Raises:
+        ConfigError: a setting can't be used.
+    """
+    flags = dict(options)
+    file = flags.pop("file", None)
+    if file is None and Path("crdtmesh.toml").is_file():
+        file = Path("crdtmesh.toml")
+    return load(file=file, environment=os.environ, flags=flags)

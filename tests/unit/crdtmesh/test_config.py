@@ -1,0 +1,90 @@
+from pathlib import Path
+
+import pytest
+
+from crdtmesh.config import NodeConfig, load
+from crdtmesh.errors import ConfigError
+
+
+def test_flags_win_over_variables_and_variables_over_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "crdtmesh.toml"
+    file.write_text('name = "from-file"\ncluster = "from-file"\nsystem = "from-file"\n')
+
+    config = load(
+        file=file,
+        environment={"CRDTMESH_CLUSTER": "from-variable", "CRDTMESH_SYSTEM": "from-variable"},
+        flags={"system": "from-flag", "name": None},
+    )
+
+    assert ("from-file", "from-variable", "from-flag") == (config.name, config.cluster, config.system)
+
+
+def test_spawn_variables_are_understood_and_ours_win() -> None:
+    config = load(
+        environment={"PROXY_GRPC_PORT": "1234", "PROXY_ACTOR_SYSTEM_NAME": "shop", "CRDTMESH_GRPC_PORT": "4321"}
+    )
+
+    assert (4321, "shop") == (config.grpc_port, config.system)
+
+
+@pytest.mark.parametrize(
+    ("environment", "hint"),
+    [({"CRDTMESH_GRPC_PROT": "1"}, "CRDTMESH_GRPC_PORT"), ({"CRDTMESH_NAMES": "a"}, "CRDTMESH_NAME")],
+)
+def test_an_unknown_variable_names_the_nearest(environment: dict[str, str], hint: str) -> None:
+    with pytest.raises(ConfigError, match=f"did you mean '{hint}'"):
+        load(environment=environment)
+
+
+def test_an_unknown_key_in_the_file_names_the_nearest(tmp_path: Path) -> None:
+    file = tmp_path / "crdtmesh.toml"
+    file.write_text("gossip_prot = 7946\n")
+
+    with pytest.raises(ConfigError, match="did you mean 'gossip_port'"):
+        load(file=file)
+
+
+def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="does not exist"):
+        load(file=tmp_path / "absent.toml")
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        {"name": ""},
+        {"name": "a b"},
+        {"name": "../etc"},
+        {"cluster": "x" * 129},
+        {"grpc_port": 65_536},
+        {"bind": "localhost"},
+        {"join": ("nowhere",)},
+        {"join": ("host:0",)},
+        {"actors": "no-colon"},
+        {"drain_timeout_s": -1.0},
+        {"socket": Path("/" + "x" * 107)},
+    ],
+)
+def test_a_value_that_can_not_be_used_is_refused(flags: dict[str, object]) -> None:
+    with pytest.raises(ConfigError):
+        load(flags=flags)
+
+
+@pytest.mark.parametrize(
+    "variable", ["CRDTMESH_GRPC_PORT", "CRDTMESH_INSECURE", "CRDTMESH_DISCOVERY", "CRDTMESH_LOG_LEVEL"]
+)
+def test_a_variable_of_the_wrong_type_says_what_is_expected(variable: str) -> None:
+    with pytest.raises(ConfigError, match=f"{variable}.*expected"):
+        load(environment={variable: "perhaps"})
+
+
+def test_the_api_stays_on_loopback_when_peers_do_not() -> None:
+    assert "127.0.0.1" == NodeConfig(bind="192.168.1.10").api_address
+    assert "127.0.0.5" == NodeConfig(bind="127.0.0.5").api_address
+
+
+def test_the_dump_shows_what_is_in_force(tmp_path: Path) -> None:
+    dump = NodeConfig(data_dir=tmp_path).dump()
+
+    assert str(tmp_path / "run" / "node.sock") == dump["socket"]
+    assert "127.0.0.1" == dump["api_bind"]
