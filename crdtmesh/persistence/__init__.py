@@ -1,1 +1,1 @@
-"""Placeholder until the first module lands."""
+"""Durable storage behind one narrow protocol: a log of applied messages and a table of state rows."""
