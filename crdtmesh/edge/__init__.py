@@ -1,1 +1,1 @@
-"""Placeholder until the first module lands."""
+"""The local endpoint: gRPC on TCP and on a Unix socket."""
