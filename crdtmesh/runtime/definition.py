@@ -1,0 +1,129 @@
+"""How an actor and its actions are declared, and which declarations this version runs.
+
+A definition comes from Spawn's `RegistrationRequest`; the adapter in `crdtmesh.wire` makes it. NAMED actors run, with a
+replicated data type as state or without state. The other kinds are refused here, with the reason; where an actor runs
+is decided in `placement`.
+"""
+
+import enum
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from crdtmesh.runtime.errors import RegistrationRefused
+
+__all__ = ["READ_ACTIONS", "STATE_TYPE_PREFIX", "ActorAddress", "ActorDefinition", "Kind", "check_definitions"]
+
+STATE_TYPE_PREFIX: Final = "crdtmesh.v1."
+"""A `state_type` that begins so names a replicated data type; the rest is the name in `crdtmesh.crdts.registry`."""
+
+READ_ACTIONS: Final = frozenset({"get", "Get", "get_state", "getState", "GetState"})
+"""Answered by the node with the state, unless the actor declares one of them itself: then all five go to its host."""
+
+MESH_SYSTEM: Final = "_mesh"
+
+DEACTIVATION_TIMEOUT_MS: Final = 10_000
+"""Spawn's default."""
+
+# A name is a key of the replicated state, travels with every delta and stands in messages to people. 256 bytes hold a
+# URN with a UUID or two; a thousand names of this length make a quarter of a megabyte of directory.
+NAME_SIZE_BYTES_MAX: Final = 256
+# An SDK declares one action per method. 1,024 is far above any actor seen, and 256 KiB of names at worst.
+ACTIONS_MAX: Final = 1_024
+
+
+class Kind(enum.IntEnum):
+    """Spawn's kinds of actors, with the numbers of `spawn.actors.Kind`."""
+
+    UNKNOWN = 0
+    NAMED = 1
+    UNNAMED = 2
+    POOLED = 3
+    PROXY = 4
+    TASK = 5
+    PROJECTION = 6
+
+
+class ActorAddress(NamedTuple):
+    """Which actor: its system and its name, and the UNNAMED template it was spawned from, if any."""
+
+    system: str
+    name: str
+    parent: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.system}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActorDefinition:
+    """What a host declares of one actor.
+
+    Attributes:
+        address: system, name and parent.
+        kind: Spawn's kind; UNKNOWN means NAMED.
+        is_stateful: the actor has a state that outlives its activation.
+        state_type: `crdtmesh.v1.<Type>` for a replicated data type, any other name for an opaque state, or None.
+        actions: names of what can be called.
+        deactivation_timeout_ms: idle time after which the activation is dropped; 0 or less means the default.
+    """
+
+    address: ActorAddress
+    kind: Kind = Kind.NAMED
+    is_stateful: bool = False
+    state_type: str | None = None
+    actions: frozenset[str] = frozenset()
+    deactivation_timeout_ms: int = DEACTIVATION_TIMEOUT_MS
+
+    @property
+    def type_name(self) -> str | None:
+        """Name of the replicated data type, such as `PNCounter`; None for an actor without one."""
+        if self.is_stateful and self.state_type and self.state_type.startswith(STATE_TYPE_PREFIX):
+            return self.state_type.removeprefix(STATE_TYPE_PREFIX)
+        return None
+
+    @property
+    def answers_reads(self) -> bool:
+        """Whether the read actions go to the host."""
+        return not READ_ACTIONS.isdisjoint(self.actions)
+
+
+def check_definitions(definitions: Iterable[ActorDefinition]) -> None:
+    """Lets definitions pass that this version can run.
+
+    Raises:
+        RegistrationRefused: for the first that it can't; says what to change.
+    """
+    for definition in definitions:
+        _check_name("actor system", definition.address.system)
+        _check_name("actor", definition.address.name)
+        if definition.address.system == MESH_SYSTEM:
+            raise RegistrationRefused(f"actor system {MESH_SYSTEM!r} is the mesh's own; choose another name")
+        _check_kind(definition)
+        if len(definition.actions) > ACTIONS_MAX:
+            raise RegistrationRefused(
+                f"at most {ACTIONS_MAX} actions expected, got {len(definition.actions)} for actor {definition.address}"
+            )
+        for action in definition.actions:
+            _check_name(f"action of actor {definition.address}", action)
+
+
+def _check_name(label: str, name: str) -> None:
+    size = len(name.encode("utf-8", "surrogatepass"))
+    if not 1 <= size <= NAME_SIZE_BYTES_MAX:
+        raise RegistrationRefused(f"{label} name of 1 to {NAME_SIZE_BYTES_MAX} bytes expected, got {size} bytes")
+    if not name.isprintable():
+        raise RegistrationRefused(f"{label} name of printable characters expected, got {name[:64]!r}")
+
+
+def _check_kind(definition: ActorDefinition) -> None:
+    address = definition.address
+    if definition.kind not in {Kind.NAMED, Kind.UNKNOWN}:
+        raise RegistrationRefused(
+            f"actor {address}: kind NAMED expected, got {definition.kind.name}; this version runs named actors only"
+        )
+    if definition.is_stateful and definition.type_name is None:
+        raise RegistrationRefused(
+            f"actor {address}: stateful with state_type {definition.state_type or ''!r}; opaque states are not served "
+            f"yet: set state_type to {STATE_TYPE_PREFIX}<Type>, or stateful to false"
+        )

@@ -1,0 +1,205 @@
+"""The values that go into a `Runtime` and come out of it.
+
+What passes once per call is a plain tuple or stands in columns; nothing here is built by a constructor on the hot
+path. `Call` and `TurnAnswer` *name* the fields of a tuple: the edge may pass `zip(ids, addresses, actions, ...)`
+straight from a batch's columns, and what comes out are columns that it can hand to protobuf as they are.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple, NewType, TypeAlias
+
+from crdtmesh.runtime.definition import ActorAddress
+from crdtmesh.runtime.errors import ErrorCode, Outcome
+
+__all__ = [
+    "NO_PAYLOAD",
+    "STATE_CHANGED",
+    "STATE_UNCHANGED",
+    "STATE_VALUE",
+    "ActorOffer",
+    "Call",
+    "CallExtra",
+    "CallFailure",
+    "CallerId",
+    "HostId",
+    "Offers",
+    "Outgoing",
+    "ReplyColumns",
+    "StateUpdate",
+    "ToPeer",
+    "TurnAnswer",
+    "TurnColumns",
+    "TurnFailure",
+]
+
+HostId = NewType("HostId", int)
+"""One open `ActorHost.Connect` stream; numbered by the edge, never used again."""
+
+CallerId = NewType("CallerId", int)
+"""One open `InvokeStream`, or one unary call; numbered by the edge, never used again."""
+
+NO_PAYLOAD: Final = ""
+"""The type URL of a call or reply without payload."""
+
+
+STATE_VALUE: Final = "type.googleapis.com/crdtmesh.v1.Value"
+"""The type URL of what a read action answers."""
+
+STATE_CHANGED: Final = "changed"
+STATE_UNCHANGED: Final = "unchanged"
+"""Stand in the place of the type URL in replies to `Runtime.update_state`."""
+
+
+class CallExtra(NamedTuple):
+    """What few calls carry; passed on to the host unread."""
+
+    metadata: dict[str, str]
+    caller: ActorAddress | None
+
+
+class Call(NamedTuple):
+    """One call. Any tuple of these seven will do.
+
+    `id` is unique among the caller's calls in flight; `timeout_ms` counts from arrival, 0 means the node's default;
+    `type_url` and `payload` are the parts of an Any that nobody here reads.
+    """
+
+    id: int
+    actor: ActorAddress
+    action: str
+    type_url: str = NO_PAYLOAD
+    payload: bytes = b""
+    timeout_ms: int = 0
+    extra: CallExtra | None = None
+
+
+class CallFailure(NamedTuple):
+    """How a call failed."""
+
+    id: int
+    code: ErrorCode
+    outcome: Outcome
+    message: str
+
+
+class TurnAnswer(NamedTuple):
+    """A host's answer to a turn. Any tuple of these four will do.
+
+    `operations` are `crdtmesh.crdts.Operation`s, in order; empty when the turn changed nothing.
+    """
+
+    turn: int
+    type_url: str
+    payload: bytes
+    operations: Sequence[Any]
+
+
+class TurnFailure(NamedTuple):
+    """A turn that left nothing.
+
+    `code` is HANDLER_ERROR (the handler raised; `message` is its own words), UNKNOWN_ACTION (the host has no such
+    action) or INVALID_OPERATION (its mutations can't be read: the host is given the whole state again).
+    """
+
+    turn: int
+    message: str
+    code: ErrorCode = ErrorCode.HANDLER_ERROR
+
+
+class StateUpdate(NamedTuple):
+    """Brings a host's copy of one actor's state up to date, before the turns of the same batch.
+
+    Either `value` with `is_whole`, or the elements of a set that others added and removed.
+    """
+
+    actor: ActorAddress
+    type_name: str
+    is_whole: bool
+    value: Any
+    added: Sequence[Any] = ()
+    removed: Sequence[Any] = ()
+
+
+class TurnColumns:
+    """What one host is to be sent: states first, then turns, item i of every column being the i-th turn.
+
+    Attributes:
+        states: updates of copies, in order; before the turns.
+        turns, actors, actions, type_urls, payloads, timeouts_ms: the columns; `timeouts_ms` is what is left.
+        extras: (turn, extra) of the few turns that have one.
+        cancelled: turns whose caller no longer waits.
+        released: actors whose copy the host may drop; their next turn comes with a whole state.
+    """
+
+    __slots__ = (
+        "actions",
+        "actors",
+        "cancelled",
+        "extras",
+        "payloads",
+        "released",
+        "states",
+        "timeouts_ms",
+        "turns",
+        "type_urls",
+    )
+
+    def __init__(self) -> None:
+        self.states: list[StateUpdate] = []
+        self.turns: list[int] = []
+        self.actors: list[ActorAddress] = []
+        self.actions: list[str] = []
+        self.type_urls: list[str] = []
+        self.payloads: list[bytes] = []
+        self.timeouts_ms: list[int] = []
+        self.extras: list[tuple[int, CallExtra]] = []
+        self.cancelled: list[int] = []
+        self.released: list[ActorAddress] = []
+
+
+class ReplyColumns:
+    """What one caller is to be sent: item i of the columns is the i-th reply; failures stand apart."""
+
+    __slots__ = ("failures", "ids", "payloads", "type_urls")
+
+    def __init__(self) -> None:
+        self.ids: list[int] = []
+        self.type_urls: list[str] = []
+        self.payloads: list[bytes] = []
+        self.failures: list[CallFailure] = []
+
+
+class ToPeer(NamedTuple):
+    """A message for the INVOKE channel of a peer. If the link refuses it, give it back by `Runtime.peer_refused`."""
+
+    peer: str
+    payload: bytes
+    calls: tuple[int, ...]
+
+
+class Outgoing(NamedTuple):
+    """What is to be sent, emptied by taking it. The columns are the receiver's to keep."""
+
+    hosts: list[tuple[HostId, TurnColumns]]
+    callers: list[tuple[CallerId, ReplyColumns]]
+    peers: list[ToPeer]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActorOffer:
+    """What a node says of an actor that it has a host for.
+
+    Attributes:
+        address: the actor.
+        state_type: full name of its state's type, or empty.
+        actions: names of its actions, sorted.
+    """
+
+    address: ActorAddress
+    state_type: str
+    actions: tuple[str, ...]
+
+
+Offers: TypeAlias = Sequence[ActorOffer]
+"""All actors that one node has hosts for."""
