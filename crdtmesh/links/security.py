@@ -1,0 +1,75 @@
+"""Who may bind where, and the seam for encrypted channels.
+
+A link without certificates proves nothing about its peer, so beyond loopback it needs a word from the operator.
+Membership has the same rule and the node calls `require_secure` for both.
+"""
+
+import asyncio
+import ipaddress
+import ssl
+from typing import Protocol
+
+from crdtmesh.links.errors import InsecureBindError, bounded
+from crdtmesh.links.options import Identity
+
+__all__ = ["LinkSecurity", "PlainLinks", "require_secure"]
+
+
+def require_secure(bind: str, *, insecure: bool) -> bool:
+    """Refuse an address beyond loopback unless the operator wrote `--insecure`.
+
+    Args:
+        bind: an IP address, or `localhost`. Other names may resolve to anything and count as beyond loopback.
+        insecure: whether `--insecure` was given.
+
+    Returns:
+        True when the address is exposed, so that the node says so at each start; False on loopback.
+
+    Raises:
+        InsecureBindError: the address is beyond loopback and `insecure` is False.
+    """
+    if _is_loopback(bind):
+        return False
+    if not insecure:
+        raise InsecureBindError(
+            f"loopback address expected without certificates, got --bind {bounded(bind)}; bind to 127.0.0.1, or "
+            "write --insecure to let anyone who reaches this address join, read and change everything"
+        )
+    return True
+
+
+def _is_loopback(bind: str) -> bool:
+    if bind == "localhost":
+        return True
+    try:
+        address = ipaddress.ip_address(bind)
+    except ValueError:
+        return False
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return (mapped or address).is_loopback
+
+
+class LinkSecurity(Protocol):
+    """How connections are encrypted, and how a hello is bound to what the channel proves."""
+
+    def server_context(self) -> ssl.SSLContext | None:
+        """For accepted connections; None for plain TCP."""
+
+    def client_context(self) -> ssl.SSLContext | None:
+        """For dialled connections; None for plain TCP."""
+
+    def refusal(self, peer: Identity, transport: asyncio.BaseTransport) -> str | None:
+        """Why the channel does not prove that its other end is `peer`; None when it does."""
+
+
+class PlainLinks:
+    """No encryption and no proof: loopback, or a network whose operator wrote `--insecure`."""
+
+    def server_context(self) -> None:
+        """Plain TCP."""
+
+    def client_context(self) -> None:
+        """Plain TCP."""
+
+    def refusal(self, peer: Identity, transport: asyncio.BaseTransport) -> None:
+        """Everyone is believed."""
