@@ -18,12 +18,12 @@ from typing import Final
 from crdtmesh.links.counters import LinkCounters
 from crdtmesh.links.errors import CloseReason
 from crdtmesh.links.frames import Channel
-from crdtmesh.links.limiter import LogLimiter
 from crdtmesh.links.options import Identity, LinkOptions, PeerAddress
 from crdtmesh.links.peering import Backoff, Verdict, dials_first, judge_inbound
 from crdtmesh.links.security import LinkSecurity, PlainLinks
 from crdtmesh.links.session import Closed, Session
 from crdtmesh.links.tcp import Connection
+from crdtmesh.observability.logs import RateLimit, event
 
 __all__ = ["LinkManager", "LinkStatus"]
 
@@ -32,6 +32,9 @@ _LOG: Final = logging.getLogger("crdtmesh.links")
 # A link that lived this long was a real one: its loss starts the back-off anew. Shorter ones count as failed dials,
 # so that two nodes which disagree about something do not connect and part in a tight loop.
 _STABLE_NS: Final = 1_000_000_000
+
+# What a peer can make us log: ten lines in a burst, and one line per 100 ms for as long as it tries.
+_LOGS_PER_S: Final = 10.0
 
 # Ends that are part of normal life and need no operator.
 _QUIET_REASONS: Final = frozenset(
@@ -121,7 +124,7 @@ class LinkManager:
         self._server: asyncio.Server | None = None
         self._is_closing = False
         self._all_gone = asyncio.Event()
-        self._limiter = LogLimiter()
+        self._log_limit = RateLimit(_LOGS_PER_S)
 
     # --- life
 
@@ -267,7 +270,7 @@ class LinkManager:
         self._cancel_retry(record)
         record.link = connection
         record.link_since_ns = self._clock_ns()
-        _LOG.info("link.up peer=%s dialled=%s", peer.node, connection.session.dials)
+        self._log(logging.INFO, "link.up", peer=peer.node, is_dialled_by_us=connection.session.dials)
         self._call(connection, self._on_up, peer.node, peer.start_id)
 
     def messages_received(self, connection: Connection, channel: Channel, payloads: list[bytes]) -> None:
@@ -338,7 +341,7 @@ class LinkManager:
         record.link = None
         if self._clock_ns() - record.link_since_ns >= _STABLE_NS:
             record.backoff.reset()
-        _LOG.info("link.down peer=%s reason=%s", record.name, reason)
+        self._log(logging.INFO, "link.down", peer=record.name, reason=str(reason))
         self._call(link, self._on_down, record.name, reason)
 
     # --- accepted connections
@@ -411,7 +414,7 @@ class LinkManager:
                 await loop.create_connection(lambda: connection, host, port, ssl=self._security.client_context())
         except (OSError, TimeoutError) as error:
             self.counters.dials_failed += 1
-            _LOG.debug("link.dial_failed peer=%s address=%s:%d error=%r", record.name, host, port, error)
+            self._log(logging.DEBUG, "link.dial_failed", peer=record.name, host=host, port=port, error=repr(error))
             if record.dial is connection:
                 record.dial = None
                 self._dial_later(record)
@@ -456,23 +459,22 @@ class LinkManager:
 
     def _callback_failed(self, connection: Connection) -> None:
         self.counters.callback_errors += 1
-        if self._limiter.permit(now_ns=self._clock_ns()) is not None:
-            _LOG.exception("link.callback_failed peer=%s", connection.peer_name)
+        self._log(logging.ERROR, "link.callback_failed", exc_info=True, peer=connection.peer_name)
         connection.abort()
 
     def _log_closed(self, connection: Connection, closed: Closed) -> None:
         level = logging.DEBUG if closed.reason in _QUIET_REASONS else logging.WARNING
-        if not _LOG.isEnabledFor(level):
-            return
-        suppressed = self._limiter.permit(now_ns=self._clock_ns())
-        if suppressed is not None:
-            _LOG.log(
-                level,
-                "link.closed peer=%s host=%s reason=%s by_peer=%s detail=%s suppressed=%d",
-                connection.peer_name,
-                connection.peer_host,
-                closed.reason,
-                closed.by_peer,
-                closed.detail,
-                suppressed,
-            )
+        self._log(
+            level,
+            "link.closed",
+            peer=connection.peer_name,
+            host=connection.peer_host,
+            reason=str(closed.reason),
+            by_peer=closed.by_peer,
+            detail=closed.detail,
+        )
+
+    def _log(self, level: int, name: str, *, exc_info: bool = False, **fields: object) -> None:
+        # Every one of these lines can be caused by a peer.
+        if _LOG.isEnabledFor(level) and self._log_limit():
+            event(_LOG, level, name, exc_info=exc_info, suppressed=self._log_limit.suppressed, **fields)

@@ -7,7 +7,7 @@ waits stays in the bounded queues of the session, where a control message can st
 
 import asyncio
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 from crdtmesh.links.frames import BATCH_SIZE_BYTES_MAX, Channel
 from crdtmesh.links.options import Identity
@@ -81,9 +81,9 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start the handshake."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        transport.set_write_buffer_limits(high=_WRITE_BUFFER_BYTES_MAX)
+        # uvloop's transports are no subclasses of asyncio's.
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(high=_WRITE_BUFFER_BYTES_MAX)
         address = transport.get_extra_info("peername")
         self.peer_host = str(address[0]) if address else "?"
         self._owner.opened(self)
