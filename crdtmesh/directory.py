@@ -1,0 +1,84 @@
+"""Which node offers which actors: one entry per node in the system `_mesh`, written only by that node.
+
+An entry is stamped with the start id of its writer and ignored unless that start is a live member: what a node offered before
+it went away is never believed. There is no coordinator and nothing to expire.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from crdtmesh.crdts.operations import Operation
+from crdtmesh.replication.outputs import EntryKey
+from crdtmesh.runtime.definition import MESH_SYSTEM, ActorAddress
+from crdtmesh.runtime.messages import ActorOffer, Offers
+
+DIRECTORY_TYPE: Final = "LWWRegister"
+
+
+def entry_key(node: str) -> EntryKey:
+    """Where a node's offers are."""
+    return EntryKey(MESH_SYSTEM, node, DIRECTORY_TYPE)
+
+
+def announcement(start_id: bytes, offers: Offers) -> Operation:
+    """The operation by which a node announces what it offers."""
+    actors = [
+        [offer.address.system, offer.address.name, offer.state_type, list(offer.actions)]
+        for offer in sorted(offers, key=lambda offer: offer.address)
+    ]
+    return Operation("set", ({"start": start_id.hex(), "actors": actors},))
+
+
+class Directory:
+    """The offers of all nodes, as far as their starts are live."""
+
+    def __init__(self, node: str) -> None:
+        self._node = node
+        self._entries: dict[str, tuple[str, Offers]] = {}
+        self._live: dict[str, str] = {}
+
+    def set_entry(self, node: str, value: Any) -> None:
+        """Takes a node's entry as replicated; one that can't be read counts as offering nothing."""
+        entry = _read(value)
+        if entry is None:
+            self._entries.pop(node, None)
+        else:
+            self._entries[node] = entry
+
+    def set_live(self, starts: Mapping[str, str]) -> None:
+        """Takes the live members: name to start id in hex."""
+        self._live = dict(starts)
+
+    def offers(self) -> dict[str, Offers]:
+        """What the other live nodes offer."""
+        return {
+            node: offers
+            for node, (start, offers) in sorted(self._entries.items())
+            if node != self._node and self._live.get(node) == start
+        }
+
+    def actors(self, own: Offers) -> list[tuple[ActorOffer, list[str]]]:
+        """Every actor that a live node offers, with the names of those nodes.
+
+        Args:
+            own: what this node offers now.
+        """
+        found: dict[ActorAddress, tuple[ActorOffer, list[str]]] = {}
+        for node, offers in sorted({**self.offers(), self._node: own}.items()):
+            for offer in offers:
+                found.setdefault(offer.address, (offer, []))[1].append(node)
+        return [found[address] for address in sorted(found)]
+
+
+def _read(value: Any) -> tuple[str, Offers] | None:
+    try:
+        start = value["start"]
+        offers = [
+            ActorOffer(address=ActorAddress(system, name), state_type=state_type, actions=tuple(actions))
+            for system, name, state_type, actions in value["actors"]
+        ]
+    except (KeyError, TypeError, ValueError):
+        return None
+    return (start, offers) if isinstance(start, str) else None

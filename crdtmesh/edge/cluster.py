@@ -1,0 +1,150 @@
+"""The service `Cluster`: the mesh as this node sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from crdtmesh.edge.context import Context
+from crdtmesh.edge.server import Service
+from crdtmesh.wire.gen.crdtmesh.v1 import cluster_pb2, cluster_pb2_grpc
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemberView:
+    """One row of the membership table; see `cluster.proto`."""
+
+    name: str
+    state: str
+    address: str
+    incarnation: int
+    tags: Mapping[str, str]
+    linked: bool
+    start_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerView:
+    """One peer link."""
+
+    name: str
+    linked: bool
+    lag_events: int
+    queued_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SystemView:
+    """One system's replicated state on this node."""
+
+    system: str
+    entries: int
+    events: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeStatus:
+    """This node's health; see `cluster.proto`."""
+
+    name: str
+    cluster: str
+    version: str
+    start_id: str
+    uptime_s: float
+    state: str
+    hosts: int
+    calls: int
+    calls_failed: int
+    listeners: Sequence[str] = ()
+    peers: Sequence[PeerView] = ()
+    systems: Sequence[SystemView] = ()
+    warnings: Sequence[str] = ()
+    counters: Mapping[str, int] = field(default_factory=dict)
+
+
+class ClusterView(Protocol):
+    """What the node tells of itself and of others."""
+
+    def members(self) -> Sequence[MemberView]:
+        """The membership table, this node included."""
+
+    def status(self, *, digests: bool) -> NodeStatus:
+        """Health, peers and lags; digests cost O(entries)."""
+
+    async def leave(self) -> None:
+        """Announces the leave; the node stops afterwards."""
+
+
+class ClusterServicer(cluster_pb2_grpc.ClusterServicer):
+    """Shows the mesh, and leaves it."""
+
+    def __init__(self, view: ClusterView) -> None:
+        self._view = view
+
+    async def Members(  # noqa: N802 - the name is the protocol's
+        self, request: cluster_pb2.MembersRequest, context: Context
+    ) -> cluster_pb2.MembersResponse:
+        """The membership table."""
+        return cluster_pb2.MembersResponse(
+            members=[
+                cluster_pb2.Member(
+                    name=member.name,
+                    state=member.state,
+                    address=member.address,
+                    incarnation=member.incarnation,
+                    tags=member.tags,
+                    linked=member.linked,
+                    start_id=member.start_id,
+                )
+                for member in self._view.members()
+            ]
+        )
+
+    async def Status(  # noqa: N802
+        self, request: cluster_pb2.StatusRequest, context: Context
+    ) -> cluster_pb2.StatusResponse:
+        """This node's health."""
+        status = self._view.status(digests=request.digests)
+        return cluster_pb2.StatusResponse(
+            name=status.name,
+            cluster=status.cluster,
+            version=status.version,
+            start_id=status.start_id,
+            uptime_s=status.uptime_s,
+            state=status.state,
+            listeners=status.listeners,
+            hosts=status.hosts,
+            calls=status.calls,
+            calls_failed=status.calls_failed,
+            warnings=status.warnings,
+            counters=status.counters,
+            peers=[
+                cluster_pb2.PeerStatus(
+                    name=peer.name, linked=peer.linked, lag_events=peer.lag_events, queued_bytes=peer.queued_bytes
+                )
+                for peer in status.peers
+            ],
+            systems=[
+                cluster_pb2.SystemStatus(
+                    system=system.system, entries=system.entries, events=system.events, digest=system.digest
+                )
+                for system in status.systems
+            ],
+        )
+
+    async def Leave(  # noqa: N802
+        self, request: cluster_pb2.LeaveRequest, context: Context
+    ) -> cluster_pb2.LeaveResponse:
+        """Leaves the mesh; answers when that is announced."""
+        await self._view.leave()
+        return cluster_pb2.LeaveResponse()
+
+
+def service(view: ClusterView) -> Service:
+    """The service, for the server."""
+    servicer = ClusterServicer(view)
+    return Service(
+        "crdtmesh.v1.Cluster", lambda server: cluster_pb2_grpc.add_ClusterServicer_to_server(servicer, server)
+    )

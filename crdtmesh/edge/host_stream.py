@@ -1,0 +1,184 @@
+"""One `ActorHost.Connect`: a host registers, gets turns in batches, and answers them in batches."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Iterator
+from functools import lru_cache
+from typing import Any, Final
+
+import grpc
+from google.protobuf.message import DecodeError
+
+from crdtmesh.crdts.errors import InvalidOperation
+from crdtmesh.crdts.operations import Operation
+from crdtmesh.edge.columns import BoundNames, MalformedBatch, NameBinder, bound, column, cuts
+from crdtmesh.edge.context import Context
+from crdtmesh.edge.pump import Pump
+from crdtmesh.edge.tasks import companion
+from crdtmesh.engine import Engine
+from crdtmesh.runtime.errors import ErrorCode, RegistrationRefused
+from crdtmesh.runtime.messages import HostId, StateUpdate, TurnColumns, TurnFailure
+from crdtmesh.wire import values
+from crdtmesh.wire.gen.crdtmesh.v1 import actors_pb2
+from crdtmesh.wire.gen.spawn.actors import actor_pb2
+from crdtmesh.wire.registration import accepted, definitions_from, refused
+
+TURN_OVERHEAD_BYTES: Final = 200
+
+# Turns of one kind answer with the same few bytes again and again ("increment by one"); longer ones are rarely equal.
+MEMO_SIZE_BYTES_MAX: Final = 64
+
+
+class HostStream:
+    """The node's side of one actor host."""
+
+    def __init__(self, engine: Engine, context: Context) -> None:
+        self._engine = engine
+        self._context = context
+        self._names = BoundNames()
+        self._binder = NameBinder()
+        self._pump: Pump[TurnColumns] = Pump(context.write, self._batches)
+
+    async def run(self, requests: AsyncIterator[actors_pb2.HostBatch]) -> None:
+        """Serves the host until its stream ends; turns in flight then end as `host_lost`."""
+        first = await anext(aiter(requests), None)
+        if first is None:
+            return
+        try:
+            host = await self._register(first)
+        except RegistrationRefused as error:
+            await self._context.write(actors_pb2.TurnBatch(registered=refused(str(error))))
+            await self._context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+            return
+        try:
+            async with companion(self._pump.run()):
+                self._take(host, first)
+                async for batch in requests:
+                    self._take(host, batch)
+        except MalformedBatch as error:
+            await self._context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+        finally:
+            self._engine.close_host(host)
+
+    def deliver_turns(self, columns: TurnColumns) -> None:
+        """Queues turns for writing."""
+        self._pump.put(columns, sum(map(len, columns.payloads)) + len(columns.turns) * TURN_OVERHEAD_BYTES)
+
+    async def _register(self, first: actors_pb2.HostBatch) -> HostId:
+        if not first.HasField("register"):
+            raise RegistrationRefused("the first message of a host must carry `register`")
+        definitions = definitions_from(first.register)
+        host = self._engine.open_host(self, definitions)
+        await self._context.write(actors_pb2.TurnBatch(registered=accepted()))
+        return host
+
+    def _take(self, host: HostId, batch: actors_pb2.HostBatch) -> None:
+        if batch.bindings:
+            self._names.bind(batch.bindings)
+        turns = list(batch.turn)
+        count = len(turns)
+        failures = [_failure(failed) for failed in batch.failures]
+        operations, unreadable = _operations(column(batch.mutations, count, b"", "mutations"))
+        answers: Iterable[tuple[Any, ...]] = zip(
+            turns,
+            column(bound(self._names.type_urls, batch.type_url, "type_url"), count, "", "type_url"),
+            column(batch.payload, count, b"", "payload"),
+            operations,
+            strict=False,
+        )
+        if unreadable:
+            answers = [answer for index, answer in enumerate(answers) if index not in unreadable]
+            failures += [
+                TurnFailure(turns[index], reason, ErrorCode.INVALID_OPERATION) for index, reason in unreadable.items()
+            ]
+        self._engine.host_answered(host, answers, failures)
+
+    def _batches(self, items: list[TurnColumns]) -> Iterator[actors_pb2.TurnBatch]:
+        for columns in _merged(items):
+            states = [_state_update(update, self._binder.actor(update.actor)) for update in columns.states]
+            for cut in cuts(columns.payloads):
+                binder = self._binder
+                actors = [binder.actor(actor) for actor in columns.actors[cut]]
+                actions = [binder.action(action) for action in columns.actions[cut]]
+                type_urls = [binder.type_url(url) for url in columns.type_urls[cut]]
+                yield actors_pb2.TurnBatch(
+                    bindings=binder.take_new(),
+                    states=states,
+                    turn=columns.turns[cut],
+                    actor=actors,
+                    action=actions,
+                    type_url=type_urls,
+                    payload=columns.payloads[cut],
+                    timeout_ms=columns.timeouts_ms[cut],
+                    extras=[_extra(turn, extra) for turn, extra in columns.extras],
+                    cancelled=columns.cancelled,
+                )
+                states = []
+
+
+def _merged(items: list[TurnColumns]) -> Iterator[TurnColumns]:
+    """Joins what gathered, as far as states may stand before all turns: a state closes what came before it."""
+    whole = items[0]
+    for more in items[1:]:
+        if more.states and whole.turns:
+            yield whole
+            whole = more
+            continue
+        whole.states += more.states
+        whole.turns += more.turns
+        whole.actors += more.actors
+        whole.actions += more.actions
+        whole.type_urls += more.type_urls
+        whole.payloads += more.payloads
+        whole.timeouts_ms += more.timeouts_ms
+        whole.extras += more.extras
+        whole.cancelled += more.cancelled
+        whole.released += more.released
+    yield whole
+
+
+def _failure(failed: actors_pb2.TurnFailure) -> TurnFailure:
+    code = ErrorCode.UNKNOWN_ACTION if failed.unknown_action else ErrorCode.HANDLER_ERROR
+    return TurnFailure(failed.turn, failed.message, code)
+
+
+def _operations(mutations: Iterable[bytes]) -> tuple[list[tuple[Operation, ...]], dict[int, str]]:
+    """The operations of each answer, and by index why those of an answer can't be read."""
+    parsed: list[tuple[Operation, ...]] = []
+    unreadable: dict[int, str] = {}
+    for data in mutations:
+        try:
+            parsed.append(_parse(data) if data else ())
+        except (DecodeError, InvalidOperation, ValueError) as error:
+            unreadable[len(parsed)] = str(error)
+            parsed.append(())
+    return parsed, unreadable
+
+
+def _parse(data: bytes) -> tuple[Operation, ...]:
+    return _memoized(data) if len(data) <= MEMO_SIZE_BYTES_MAX else values.operations_from(data)
+
+
+@lru_cache(maxsize=4096)
+def _memoized(mutations: bytes) -> tuple[Operation, ...]:
+    return values.operations_from(mutations)
+
+
+def _state_update(update: StateUpdate, actor: int) -> actors_pb2.StateUpdate:
+    if update.is_whole:
+        return actors_pb2.StateUpdate(actor=actor, value=values.value_to_proto(update.type_name, update.value))
+    return actors_pb2.StateUpdate(
+        actor=actor,
+        set=actors_pb2.SetChange(
+            added=[values.data_to_proto(element) for element in update.added],
+            removed=[values.data_to_proto(element) for element in update.removed],
+        ),
+    )
+
+
+def _extra(turn: int, extra: Any) -> actors_pb2.TurnExtra:
+    message = actors_pb2.TurnExtra(turn=turn, metadata=extra.metadata)
+    if extra.caller is not None:
+        system, name, parent = extra.caller
+        message.caller.CopyFrom(actor_pb2.ActorId(system=system, name=name, parent=parent))
+    return message

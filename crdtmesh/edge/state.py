@@ -1,0 +1,149 @@
+"""The service `State`: replicated entries by key. What it shows is on this node's disk first."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import itertools
+from typing import Final
+
+from crdtmesh.crdts import registry
+from crdtmesh.crdts.errors import CrdtError, UnknownType
+from crdtmesh.edge.context import Context
+from crdtmesh.edge.errors import abort
+from crdtmesh.edge.pending import PendingCalls
+from crdtmesh.edge.server import Service
+from crdtmesh.engine import CommitLost, Engine
+from crdtmesh.replication.outputs import EntryKey
+from crdtmesh.replication.replica import EntryView
+from crdtmesh.runtime.errors import ErrorCode, Outcome
+from crdtmesh.runtime.messages import STATE_CHANGED, CallFailure
+from crdtmesh.wire import values
+from crdtmesh.wire.gen.crdtmesh.v1 import state_pb2, state_pb2_grpc, values_pb2
+
+PAGE_SIZE_DEFAULT: Final = 100
+PAGE_SIZE_MAX: Final = 1_000
+
+
+class StateServicer(state_pb2_grpc.StateServicer):
+    """Reads, scans and changes entries on this node."""
+
+    def __init__(self, engine: Engine, pending: PendingCalls, *, system: str) -> None:
+        self._engine = engine
+        self._pending = pending
+        self._system = system
+
+    async def Get(  # noqa: N802 - the name is the protocol's
+        self, request: state_pb2.GetStateRequest, context: Context
+    ) -> state_pb2.GetStateResponse:
+        """One entry."""
+        await self._check_level(request.level, context)
+        system = request.key.system or self._system
+        if request.key.type:
+            await self._check_type(request.key.type, context)
+            found = self._engine.replica.read(EntryKey(system, request.key.key, request.key.type))
+            views = [found] if found is not None else []
+        else:
+            views = self._types_of(system, request.key.key)
+        if len(views) > 1:
+            names = ", ".join(view.key.type_name for view in views)
+            await abort(context, ErrorCode.INVALID_REQUEST, f"several types under this key ({names}); name one")
+        response = state_pb2.GetStateResponse(found=bool(views), key=request.key)
+        if views:
+            response.key.CopyFrom(_key_to_proto(views[0].key))
+            response.value.CopyFrom(values.value_to_proto(views[0].key.type_name, views[0].value()))
+        await self._committed(context)
+        return response
+
+    async def List(  # noqa: N802
+        self, request: state_pb2.ListStateRequest, context: Context
+    ) -> state_pb2.ListStateResponse:
+        """Entries of a system in order of their keys, by pages."""
+        size = min(request.page_size or PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX)
+        after = await self._page(request.page_token, context)
+        views = self._engine.replica.entries(request.system or self._system, request.prefix)
+        rest = itertools.dropwhile(lambda view: (view.key.key, view.key.type_name) <= after, views) if after else views
+        page = list(itertools.islice(rest, size + 1))
+        response = state_pb2.ListStateResponse(
+            entries=[
+                state_pb2.StateEntry(
+                    key=_key_to_proto(view.key), value=values.value_to_proto(view.key.type_name, view.value())
+                )
+                for view in page[:size]
+            ]
+        )
+        if len(page) > size:
+            last = page[size - 1].key
+            response.next_page_token = base64.urlsafe_b64encode(f"{last.key}\0{last.type_name}".encode()).decode()
+        await self._committed(context)
+        return response
+
+    async def Update(  # noqa: N802
+        self, request: state_pb2.UpdateStateRequest, context: Context
+    ) -> state_pb2.UpdateStateResponse:
+        """Operations on one entry: all of them, or none."""
+        await self._check_level(request.level, context)
+        system, key = request.key.system or self._system, request.key.key
+        if not key:
+            await abort(context, ErrorCode.INVALID_REQUEST, "key is empty; name the entry to change")
+        type_name = request.key.type
+        if not type_name:
+            known = self._types_of(system, key)
+            if len(known) != 1:
+                await abort(
+                    context,
+                    ErrorCode.INVALID_REQUEST,
+                    f"type is empty and {len(known)} types exist under this key; name one",
+                )
+            type_name = known[0].key.type_name
+        await self._check_type(type_name, context)
+        try:
+            operations = values.operations_from(request.mutations.SerializeToString())
+        except (CrdtError, ValueError) as error:
+            await abort(context, ErrorCode.INVALID_OPERATION, str(error))
+        reply = await self._pending.update(EntryKey(system, key, type_name), operations)
+        if isinstance(reply, CallFailure):
+            await abort(context, reply.code, reply.message, reply.outcome)
+        kind, payload = reply
+        return state_pb2.UpdateStateResponse(changed=kind == STATE_CHANGED, value=values_pb2.Value.FromString(payload))
+
+    def _types_of(self, system: str, key: str) -> list[EntryView]:
+        read = self._engine.replica.read
+        found = (read(EntryKey(system, key, name)) for name in registry.names())
+        return [view for view in found if view is not None]
+
+    async def _committed(self, context: Context) -> None:
+        try:
+            await self._engine.committed()
+        except CommitLost as error:
+            await abort(context, ErrorCode.STORAGE_FAILED, str(error), Outcome.UNKNOWN)
+
+    async def _check_type(self, name: str, context: Context) -> None:
+        try:
+            registry.get(name)
+        except UnknownType as error:
+            await abort(context, ErrorCode.INVALID_REQUEST, str(error))
+
+    async def _check_level(self, level: values_pb2.Level, context: Context) -> None:
+        if level not in (values_pb2.LEVEL_DEFAULT, values_pb2.LEVEL_LOCAL):
+            name = values_pb2.Level.Name(level)
+            await abort(context, ErrorCode.INVALID_REQUEST, f"{name} is not served yet; use LEVEL_LOCAL")
+
+    async def _page(self, token: str, context: Context) -> tuple[str, str] | None:
+        if not token:
+            return None
+        try:
+            key, _, type_name = base64.urlsafe_b64decode(token.encode()).decode().partition("\0")
+        except (binascii.Error, ValueError):
+            await abort(context, ErrorCode.INVALID_REQUEST, "page_token is not one of ours; start without it")
+        return key, type_name
+
+
+def service(engine: Engine, pending: PendingCalls, *, system: str) -> Service:
+    """The service, for the server."""
+    servicer = StateServicer(engine, pending, system=system)
+    return Service("crdtmesh.v1.State", lambda server: state_pb2_grpc.add_StateServicer_to_server(servicer, server))
+
+
+def _key_to_proto(key: EntryKey) -> state_pb2.StateKey:
+    return state_pb2.StateKey(system=key.system, key=key.key, type=key.type_name)

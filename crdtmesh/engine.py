@@ -1,0 +1,381 @@
+"""Drives the cores of one node, replication and actors, under asyncio: glue between them, disk, links and edge.
+
+Every input wakes the engine; it runs once per loop turn, so that all that came in during one turn shares one commit,
+one write to each peer and one batch to each stream. It is the only caller of both cores; everything happens on one loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+from crdtmesh.links.frames import Channel
+from crdtmesh.observability import logs
+from crdtmesh.persistence.base import Record
+from crdtmesh.replication.outputs import (
+    Alarm,
+    Changed,
+    CommitFailed,
+    Committed,
+    EntryKey,
+    IdentityNeeded,
+    Persist,
+    ReadOnly,
+    Rejected,
+    SendTo,
+)
+from crdtmesh.replication.replica import Replica
+from crdtmesh.runtime.definition import ActorDefinition
+from crdtmesh.runtime.messages import CallerId, HostId, ReplyColumns, ToPeer, TurnColumns
+from crdtmesh.runtime.runtime import Runtime
+
+_LOG: Final = logging.getLogger(__name__)
+
+
+class CommitLost(Exception):
+    """What a read could have seen will not reach the disk; whether it survives is unknown."""
+
+
+class CallerSink(Protocol):
+    """Where the replies to one caller go."""
+
+    def deliver_replies(self, columns: ReplyColumns) -> None:
+        """Takes replies; must not block."""
+
+
+class HostSink(Protocol):
+    """Where the turns of one host go."""
+
+    def deliver_turns(self, columns: TurnColumns) -> None:
+        """Takes turns; must not block."""
+
+
+@dataclass(slots=True)
+class Hooks:
+    """What the node wants to hear of.
+
+    Attributes:
+        changed: an entry changed.
+        offers_changed: this node offers other actors than before.
+        read_only: a commit failed; nothing more is acknowledged.
+        identity_needed: the replica needs a fresh id.
+    """
+
+    changed: Callable[[EntryKey], None] = lambda key: None
+    offers_changed: Callable[[], None] = lambda: None
+    read_only: Callable[[str], None] = lambda reason: None
+    identity_needed: Callable[[], None] = lambda: None
+
+
+@dataclass(slots=True)
+class Counters:
+    """What happened since the start.
+
+    Attributes:
+        calls: calls taken.
+        failures: calls that failed, by error code.
+        rejected: peers' payloads that were not understood, by reason.
+        alarms: by kind.
+    """
+
+    calls: int = 0
+    failures: dict[str, int] = field(default_factory=dict)
+    rejected: dict[str, int] = field(default_factory=dict)
+    alarms: dict[str, int] = field(default_factory=dict)
+
+
+class Engine:
+    """The driver of a `Replica` and a `Runtime`.
+
+    Args:
+        replica: loaded, not yet used.
+        runtime: of the same node.
+        write: gives a group of records to the store; its completion must reach `persisted` on this loop.
+        send: gives a message to a peer's link; False when it would not be taken.
+    """
+
+    def __init__(
+        self,
+        replica: Replica,
+        runtime: Runtime,
+        *,
+        write: Callable[[int, Sequence[Record]], None],
+        send: Callable[[str, Channel, bytes], bool],
+    ) -> None:
+        self.replica = replica
+        self.runtime = runtime
+        self.hooks = Hooks()
+        self.counters = Counters()
+        self._write = write
+        self._send = send
+        self._callers: dict[CallerId, CallerSink] = {}
+        self._hosts: dict[HostId, HostSink] = {}
+        self._ids = 0
+        self._commits: dict[tuple[str, int], asyncio.Future[None]] = {}
+        self._loop = asyncio.get_running_loop()
+        self._is_awake = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._flushed: list[asyncio.Future[None]] = []
+        self._limit = logs.RateLimit(5.0)
+
+    # --- callers and hosts
+
+    def register(self, definitions: Sequence[ActorDefinition]) -> None:
+        """Declares actors without a host.
+
+        Raises:
+            RegistrationRefused: a definition can't be used; none was taken.
+        """
+        self.runtime.register(definitions)
+        self.wake()
+
+    def open_caller(self, sink: CallerSink) -> CallerId:
+        """Introduces a caller; its replies go to the sink."""
+        self._ids += 1
+        caller = CallerId(self._ids)
+        self._callers[caller] = sink
+        return caller
+
+    def close_caller(self, caller: CallerId) -> None:
+        """Forgets a caller and cancels its calls."""
+        if self._callers.pop(caller, None) is not None:
+            self.runtime.caller_lost(caller, now_ns=time.monotonic_ns())
+            self.wake()
+
+    def invoke(self, caller: CallerId, calls: Iterable[tuple[Any, ...]]) -> None:
+        """Takes calls; see `Runtime.invoke`."""
+        self.runtime.invoke(caller, calls, now_ns=time.monotonic_ns())
+        self.wake()
+
+    def cancel(self, caller: CallerId, ids: Iterable[int]) -> None:
+        """The caller no longer waits for these."""
+        self.runtime.cancel(caller, ids, now_ns=time.monotonic_ns())
+        self.wake()
+
+    def update_state(self, caller: CallerId, update: int, key: EntryKey, operations: Sequence[Any]) -> None:
+        """Changes an entry directly; see `Runtime.update_state`."""
+        self.runtime.update_state(
+            caller, update, key, operations, now_ns=time.monotonic_ns(), wall_ms=time.time_ns() // 1_000_000
+        )
+        self.wake()
+
+    def open_host(self, sink: HostSink, definitions: Sequence[ActorDefinition]) -> HostId:
+        """Introduces a host.
+
+        Raises:
+            RegistrationRefused: a definition can't be used; the host was not taken.
+        """
+        host = HostId(self._ids + 1)
+        self.runtime.host_connected(host, definitions, now_ns=time.monotonic_ns())
+        self._ids += 1
+        self._hosts[host] = sink
+        self.wake()
+        return host
+
+    def host_answered(
+        self, host: HostId, answers: Iterable[tuple[Any, ...]], failures: Iterable[tuple[Any, ...]]
+    ) -> None:
+        """Takes a host's answers; see `Runtime.host_answered`."""
+        self.runtime.host_answered(
+            host, answers, failures, now_ns=time.monotonic_ns(), wall_ms=time.time_ns() // 1_000_000
+        )
+        self.wake()
+
+    def close_host(self, host: HostId) -> None:
+        """The host's stream has ended."""
+        if self._hosts.pop(host, None) is not None:
+            self.runtime.host_lost(host, now_ns=time.monotonic_ns())
+            self.wake()
+
+    @property
+    def hosts(self) -> int:
+        """How many hosts are connected."""
+        return len(self._hosts)
+
+    # --- peers and the disk
+
+    def peer_up(self, peer: str) -> None:
+        """A link is up."""
+        self.replica.peer_up(peer, now_ns=time.monotonic_ns())
+        self.runtime.peer_up(peer)
+        self.wake()
+
+    def peer_down(self, peer: str) -> None:
+        """A link is down."""
+        now_ns = time.monotonic_ns()
+        self.replica.peer_down(peer, now_ns=now_ns)
+        self.runtime.peer_down(peer, now_ns=now_ns)
+        self.wake()
+
+    def peer_message(self, peer: str, channel: Channel, payload: bytes) -> None:
+        """A message came over a link."""
+        if channel is Channel.INVOKE:
+            self.runtime.peer_message(peer, payload, now_ns=time.monotonic_ns())
+        else:
+            self.replica.receive(payload, peer, now_ns=time.monotonic_ns(), wall_ms=time.time_ns() // 1_000_000)
+        self.wake()
+
+    def persisted(self, seq: int, error: str | None) -> None:
+        """The store has finished a group, or failed."""
+        if error is None:
+            self.replica.persisted(seq, now_ns=time.monotonic_ns())
+        else:
+            self.replica.persist_failed(seq, error)
+        self.wake()
+
+    # --- waiting
+
+    async def committed(self) -> None:
+        """Waits until all that could have been seen so far is on disk.
+
+        Raises:
+            CommitLost: it never will be.
+        """
+        self._ids += 1
+        ticket = ("engine", self._ids)
+        future = self._loop.create_future()
+        self._commits[ticket] = future
+        self.replica.barrier(ticket)
+        self.wake()
+        try:
+            await future
+        finally:
+            self._commits.pop(ticket, None)
+
+    async def flushed(self) -> None:
+        """Waits until the inputs given so far have been worked off."""
+        future = self._loop.create_future()
+        self._flushed.append(future)
+        self.wake()
+        await future
+
+    # --- the loop turn
+
+    def wake(self) -> None:
+        """Works off inputs and outputs at the end of this loop turn."""
+        if not self._is_awake:
+            self._is_awake = True
+            self._loop.call_soon(self._turn)
+
+    def close(self) -> None:
+        """Stops the timer; the cores are not driven any more."""
+        self._is_awake = True
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _turn(self) -> None:
+        self._is_awake = False
+        now_ns = time.monotonic_ns()
+        replica, runtime = self.replica, self.runtime
+        replica.tick(now_ns=now_ns, wall_ms=time.time_ns() // 1_000_000)
+        runtime.tick(now_ns=now_ns)
+        self._replica_events()
+        runtime.seal()
+        for output in replica.take_outgoing():
+            if isinstance(output, SendTo):
+                self._send_to(output)
+            elif isinstance(output, Persist):
+                self._write(output.seq, output.records)
+        self._replica_events()
+        self._deliver()
+        for event in runtime.take_events():
+            self._runtime_event(event)
+        self._arm(now_ns)
+        if self._flushed:
+            done, self._flushed = self._flushed, []
+            for future in done:
+                if not future.done():
+                    future.set_result(None)
+
+    def _deliver(self) -> None:
+        outgoing = self.runtime.take_outgoing()
+        for host, turns in outgoing.hosts:
+            sink = self._hosts.get(host)
+            if sink is not None:
+                sink.deliver_turns(turns)
+        for caller, replies in outgoing.callers:
+            self._count(replies)
+            receiver = self._callers.get(caller)
+            if receiver is not None:
+                receiver.deliver_replies(replies)
+        for message in outgoing.peers:
+            self._to_peer(message)
+
+    def _to_peer(self, message: ToPeer) -> None:
+        if not self._send(message.peer, Channel.INVOKE, message.payload):
+            self.runtime.peer_refused(message, now_ns=time.monotonic_ns())
+            self.wake()
+
+    def _send_to(self, output: SendTo) -> None:
+        channel = Channel.REPAIR if output.is_repair else Channel.REPLICATION
+        if not self._send(output.peer, channel, output.payload):
+            # What a full queue refuses is repaired: a refused push is a lost message, which the protocol expects.
+            self.counters.rejected["link_full"] = self.counters.rejected.get("link_full", 0) + 1
+
+    def _count(self, replies: ReplyColumns) -> None:
+        self.counters.calls += len(replies.ids) + len(replies.failures)
+        for failure in replies.failures:
+            name = failure.code.name.lower()
+            self.counters.failures[name] = self.counters.failures.get(name, 0) + 1
+
+    def _replica_events(self) -> None:
+        for event in self.replica.take_events():
+            if isinstance(event, Changed):
+                self.runtime.state_changed(event.key, event.touched, event.version)
+                self.hooks.changed(event.key)
+            elif isinstance(event, Committed | CommitFailed):
+                self._commit_event(event)
+            else:
+                self._rare_event(event)
+
+    def _commit_event(self, event: Committed | CommitFailed) -> None:
+        future = self._commits.get(event.ticket) if isinstance(event.ticket, tuple) else None
+        if future is not None:
+            if future.done():
+                return
+            if isinstance(event, Committed):
+                future.set_result(None)
+            else:
+                future.set_exception(CommitLost(event.reason))
+        elif isinstance(event, Committed):
+            self.runtime.committed(event.ticket)
+        else:
+            self.runtime.commit_failed(event.ticket, event.reason)
+
+    def _rare_event(self, event: Alarm | Rejected | ReadOnly | IdentityNeeded) -> None:
+        if isinstance(event, ReadOnly):
+            logs.event(_LOG, logging.ERROR, "storage.failed", reason=event.reason)
+            self.hooks.read_only(event.reason)
+        elif isinstance(event, IdentityNeeded):
+            self.hooks.identity_needed()
+        elif isinstance(event, Rejected):
+            self.counters.rejected[event.reason] = self.counters.rejected.get(event.reason, 0) + 1
+            if self._limit():
+                logs.event(
+                    _LOG,
+                    logging.WARNING,
+                    "replication.rejected",
+                    peer=event.peer,
+                    reason=event.reason,
+                    detail=event.detail,
+                )
+        else:
+            self.counters.alarms[event.kind] = self.counters.alarms.get(event.kind, 0) + 1
+            if self._limit():
+                logs.event(_LOG, logging.WARNING, f"replication.{event.kind}", detail=event.detail)
+
+    def _runtime_event(self, event: object) -> None:
+        if type(event).__name__ == "OffersChanged":
+            self.hooks.offers_changed()
+
+    def _arm(self, now_ns: int) -> None:
+        deadlines = [d for d in (self.replica.next_deadline_ns(), self.runtime.next_deadline_ns()) if d is not None]
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if deadlines:
+            self._timer = self._loop.call_later(max(0, min(deadlines) - now_ns) / 1e9, self.wake)
