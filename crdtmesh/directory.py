@@ -1,7 +1,7 @@
 """Which node offers which actors: one entry per node in the system `_mesh`, written only by that node.
 
-An entry is stamped with the start id of its writer and ignored unless that start is a live member: what a node offered before
-it went away is never believed. There is no coordinator and nothing to expire.
+An entry is stamped with the start id of its writer and ignored unless that start is a live member: what a node offered
+before it went away is never believed. There is no coordinator and nothing to expire.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Drives the cores of one node, replication and actors, under asyncio: glue between them, disk, links and edge.
 
 Every input wakes the engine; it runs once per loop turn, so that all that came in during one turn shares one commit,
-one write to each peer and one batch to each stream. It is the only caller of both cores; everything happens on one loop.
+one write to each peer and one batch to each stream. It is the only caller of both cores; all of it is on one loop.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The one tag by which a member of a Serf cluster is known as a node of this mesh: `mesh`, at most 200 bytes.
 
-Text, so that `serf members` can show it: `1;c=CLUSTER;s=START;l=PORT;g=PORT`. CLUSTER is a hash of the cluster's name, so
-that two meshes that share one gossip network never replicate to each other; START is the start id, fresh for each run.
+Text, so that `serf members` can show it: `1;c=CLUSTER;s=START;l=PORT;g=PORT`. CLUSTER is a hash of the cluster's name:
+two meshes that share one gossip network never replicate to each other. START is the start id, fresh for each run.
 """
 
 from __future__ import annotations

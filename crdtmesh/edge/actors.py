@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Final
 
+from crdtmesh.directory import Directory
 from crdtmesh.edge.call_stream import CallStream
 from crdtmesh.edge.context import Context
 from crdtmesh.edge.errors import trailers
 from crdtmesh.edge.host_stream import HostStream
 from crdtmesh.edge.pending import PendingCalls
 from crdtmesh.edge.server import Service
-from crdtmesh.directory import Directory
 from crdtmesh.engine import Engine
 from crdtmesh.runtime.definition import ActorAddress
 from crdtmesh.runtime.errors import ErrorCode, Outcome, RegistrationRefused

@@ -10,6 +10,7 @@ import grpc
 
 from crdtmesh.edge.columns import BoundNames, MalformedBatch, NameBinder, bound, column, cuts
 from crdtmesh.edge.context import Context
+from crdtmesh.edge.errors import failure_to_proto
 from crdtmesh.edge.pump import Pump
 from crdtmesh.edge.tasks import companion
 from crdtmesh.engine import Engine
@@ -74,10 +75,7 @@ class CallStream:
             columns.type_urls += more.type_urls
             columns.payloads += more.payloads
             columns.failures += more.failures
-        failures = [
-            actors_pb2.CallFailure(id=failed.id, code=failed.code, outcome=failed.outcome, message=failed.message)
-            for failed in columns.failures
-        ]
+        failures = [failure_to_proto(failure) for failure in columns.failures]
         for cut in cuts(columns.payloads):
             type_urls = [self._binder.type_url(url) for url in columns.type_urls[cut]]
             yield actors_pb2.ReplyBatch(

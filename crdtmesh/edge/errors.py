@@ -7,12 +7,14 @@ outcome.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, NoReturn
+from typing import Final, NoReturn, cast
 
 import grpc
 
 from crdtmesh.edge.context import Context
 from crdtmesh.runtime.errors import ErrorCode, Outcome
+from crdtmesh.runtime.messages import CallFailure
+from crdtmesh.wire.gen.crdtmesh.v1 import actors_pb2
 
 ERROR_TRAILER: Final = "crdtmesh-error"
 OUTCOME_TRAILER: Final = "crdtmesh-outcome"
@@ -36,6 +38,16 @@ _STATUS: Final[Mapping[ErrorCode, grpc.StatusCode]] = {
 def trailers(code: ErrorCode, outcome: Outcome) -> tuple[tuple[str, str], ...]:
     """What says precisely what happened, beside the text."""
     return ((ERROR_TRAILER, code.name.lower()), (OUTCOME_TRAILER, outcome.name.lower()))
+
+
+def failure_to_proto(failure: CallFailure) -> actors_pb2.CallFailure:
+    """A failed call as its stream tells it; codes and outcomes have the same numbers on both sides."""
+    return actors_pb2.CallFailure(
+        id=failure.id,
+        code=cast("values_pb2.ErrorCode", int(failure.code)),
+        outcome=cast("values_pb2.Outcome", int(failure.outcome)),
+        message=failure.message,
+    )
 
 
 async def abort(context: Context, code: ErrorCode, message: str, outcome: Outcome = Outcome.NOT_APPLIED) -> NoReturn:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Iterator
-from functools import lru_cache
 from typing import Any, Final
 
 import grpc
-from google.protobuf.message import DecodeError
 
 from crdtmesh.crdts.errors import InvalidOperation
 from crdtmesh.crdts.operations import Operation
@@ -24,9 +22,6 @@ from crdtmesh.wire.gen.spawn.actors import actor_pb2
 from crdtmesh.wire.registration import accepted, definitions_from, refused
 
 TURN_OVERHEAD_BYTES: Final = 200
-
-# Turns of one kind answer with the same few bytes again and again ("increment by one"); longer ones are rarely equal.
-MEMO_SIZE_BYTES_MAX: Final = 64
 
 
 class HostStream:
@@ -148,30 +143,21 @@ def _operations(mutations: Iterable[bytes]) -> tuple[list[tuple[Operation, ...]]
     unreadable: dict[int, str] = {}
     for data in mutations:
         try:
-            parsed.append(_parse(data) if data else ())
-        except (DecodeError, InvalidOperation, ValueError) as error:
+            parsed.append(values.mutations_from_bytes(data))
+        except InvalidOperation as error:
             unreadable[len(parsed)] = str(error)
             parsed.append(())
     return parsed, unreadable
 
 
-def _parse(data: bytes) -> tuple[Operation, ...]:
-    return _memoized(data) if len(data) <= MEMO_SIZE_BYTES_MAX else values.operations_from(data)
-
-
-@lru_cache(maxsize=4096)
-def _memoized(mutations: bytes) -> tuple[Operation, ...]:
-    return values.operations_from(mutations)
-
-
 def _state_update(update: StateUpdate, actor: int) -> actors_pb2.StateUpdate:
     if update.is_whole:
-        return actors_pb2.StateUpdate(actor=actor, value=values.value_to_proto(update.type_name, update.value))
+        return actors_pb2.StateUpdate(actor=actor, value=values.value_from_plain(update.type_name, update.value))
     return actors_pb2.StateUpdate(
         actor=actor,
         set=actors_pb2.SetChange(
-            added=[values.data_to_proto(element) for element in update.added],
-            removed=[values.data_to_proto(element) for element in update.removed],
+            added=[values.data_from_plain(element) for element in update.added],
+            removed=[values.data_from_plain(element) for element in update.removed],
         ),
     )
 

@@ -51,7 +51,7 @@ class StateServicer(state_pb2_grpc.StateServicer):
         response = state_pb2.GetStateResponse(found=bool(views), key=request.key)
         if views:
             response.key.CopyFrom(_key_to_proto(views[0].key))
-            response.value.CopyFrom(values.value_to_proto(views[0].key.type_name, views[0].value()))
+            response.value.CopyFrom(values.value_from_plain(views[0].key.type_name, views[0].value()))
         await self._committed(context)
         return response
 
@@ -67,7 +67,7 @@ class StateServicer(state_pb2_grpc.StateServicer):
         response = state_pb2.ListStateResponse(
             entries=[
                 state_pb2.StateEntry(
-                    key=_key_to_proto(view.key), value=values.value_to_proto(view.key.type_name, view.value())
+                    key=_key_to_proto(view.key), value=values.value_from_plain(view.key.type_name, view.value())
                 )
                 for view in page[:size]
             ]
@@ -98,8 +98,8 @@ class StateServicer(state_pb2_grpc.StateServicer):
             type_name = known[0].key.type_name
         await self._check_type(type_name, context)
         try:
-            operations = values.operations_from(request.mutations.SerializeToString())
-        except (CrdtError, ValueError) as error:
+            operations = values.operations_from_mutations(request.mutations)
+        except CrdtError as error:
             await abort(context, ErrorCode.INVALID_OPERATION, str(error))
         reply = await self._pending.update(EntryKey(system, key, type_name), operations)
         if isinstance(reply, CallFailure):
