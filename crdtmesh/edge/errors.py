@@ -14,7 +14,7 @@ import grpc
 from crdtmesh.edge.context import Context
 from crdtmesh.runtime.errors import ErrorCode, Outcome
 from crdtmesh.runtime.messages import CallFailure
-from crdtmesh.wire.gen.crdtmesh.v1 import actors_pb2
+from crdtmesh.wire.gen.crdtmesh.v1 import actors_pb2, values_pb2
 
 ERROR_TRAILER: Final = "crdtmesh-error"
 OUTCOME_TRAILER: Final = "crdtmesh-outcome"
