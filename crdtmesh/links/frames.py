@@ -72,9 +72,11 @@ class _Kind(enum.IntEnum):
 # slot in a list or deque 8 to 16, so a flood of empty messages is bounded like one of large ones.
 MESSAGE_OVERHEAD_BYTES: Final = 64
 
-# All limits below are part of the protocol: both sides must agree, so they are no options. The whole gain of
-# batching is reached at about 128 messages; 128 KiB holds 800 of 100 bytes, and bounds what the general decoder may
-# be made to build: 128 Ki empty lists of 64 bytes, 8 MiB, dropped at once.
+# All limits below are part of the protocol: both sides must agree, so they are no options.
+#
+# The whole gain of batching is reached at about 128 messages; 128 KiB holds 800 of 100 bytes. It also bounds what the
+# general decoder may be made to build: 128 Ki empty lists of 64 bytes, or its 1,024 levels of nested arrays with room
+# for 2,048 elements each; 16 MiB at worst, and dropped at once.
 BATCH_SIZE_BYTES_MAX: Final = 128 << 10
 _BATCH_MESSAGES_MAX: Final = BATCH_SIZE_BYTES_MAX // MESSAGE_OVERHEAD_BYTES
 # The largest hello is 860 bytes (see `options`); a goodbye carries at most 200 characters.
@@ -215,7 +217,7 @@ def decode(body: bytes | bytearray) -> Frame:
     Raises:
         RemoteProtocolError: with reason `malformed`, for everything that is not exactly a frame of the table above.
 
-    Complexity: O(len(body)) time; memory at most 64 times BATCH_SIZE_BYTES_MAX, or the size of one message.
+    Complexity: O(len(body)) time; memory at most 16 MiB besides the payload, see BATCH_SIZE_BYTES_MAX.
     """
     kind = body[1] if len(body) > 1 else -1
     if kind == _Kind.BATCH:

@@ -242,6 +242,8 @@ class LinkManager:
 
     def hello_received(self, connection: Connection, peer: Identity) -> None:
         """Judge an accepted connection, or let it wait."""
+        if connection.session.is_closed:  # what came with the hello ended it
+            return
         refusal = self._security.refusal(peer, connection.transport)
         if refusal is not None:
             self._end(connection, CloseReason.IDENTITY_UNPROVEN, refusal)

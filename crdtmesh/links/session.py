@@ -379,9 +379,13 @@ class Session:
     def admit(self, *, now_ns: int) -> None:
         """Acceptor: take the peer of `HelloReceived`. The session is up at once.
 
+        Does nothing when the session is closed: a peer may end it before its hello is judged.
+
         Raises:
             LocalProtocolError: no hello is waiting for an answer. Nothing changed.
         """
+        if self.is_closed:
+            return
         if (self.state, Signal.ADMIT) not in TRANSITIONS:
             raise LocalProtocolError(f"admit expects state admitting, got {self.state.value}")
         self._say_hello()
