@@ -1,1 +1,97 @@
-"""Placeholder until the first module lands."""
+"""Replicated data types that merge without conflict, usable on their own: pure values, no I/O, no clock, no randomness.
+
+`State` holds one value of any type; `registry.get(name)` finds a type; each type's module says who wins. Names are
+loaded on first use, so that importing this package costs nothing and pulls in nothing but msgpack.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from crdtmesh.crdts.base import WHOLE, DataType, Delta, Mutation, Touched
+    from crdtmesh.crdts.clock import HybridClock, Stamp
+    from crdtmesh.crdts.codec import Reader, Writer
+    from crdtmesh.crdts.context import CausalContext
+    from crdtmesh.crdts.counter_pn import PN_COUNTER
+    from crdtmesh.crdts.deltas import decode_delta, encode_delta, encode_store
+    from crdtmesh.crdts.dots import Dot, ReplicaTable
+    from crdtmesh.crdts.errors import (
+        CodecError,
+        CrdtError,
+        InvalidOperation,
+        InvalidValue,
+        ReplicaTableFull,
+        ReplicaTableMismatch,
+        UnknownType,
+    )
+    from crdtmesh.crdts.mutation import LocalMutation
+    from crdtmesh.crdts.operations import Operation
+    from crdtmesh.crdts.register_lww import LWW_REGISTER
+    from crdtmesh.crdts.set_aw import OR_SET
+    from crdtmesh.crdts.state import State
+    from crdtmesh.crdts.values import PlainValue
+
+__all__ = [
+    "LWW_REGISTER",
+    "OR_SET",
+    "PN_COUNTER",
+    "WHOLE",
+    "CausalContext",
+    "CodecError",
+    "CrdtError",
+    "DataType",
+    "Delta",
+    "Dot",
+    "HybridClock",
+    "InvalidOperation",
+    "InvalidValue",
+    "LocalMutation",
+    "Mutation",
+    "Operation",
+    "PlainValue",
+    "Reader",
+    "ReplicaTable",
+    "ReplicaTableFull",
+    "ReplicaTableMismatch",
+    "Stamp",
+    "State",
+    "Touched",
+    "UnknownType",
+    "Writer",
+    "decode_delta",
+    "encode_delta",
+    "encode_store",
+]
+
+_MODULES: Final = {
+    "base": ("WHOLE", "DataType", "Delta", "Mutation", "Touched"),
+    "clock": ("HybridClock", "Stamp"),
+    "codec": ("Reader", "Writer"),
+    "context": ("CausalContext",),
+    "counter_pn": ("PN_COUNTER",),
+    "deltas": ("decode_delta", "encode_delta", "encode_store"),
+    "dots": ("Dot", "ReplicaTable"),
+    "errors": (
+        "CodecError",
+        "CrdtError",
+        "InvalidOperation",
+        "InvalidValue",
+        "ReplicaTableFull",
+        "ReplicaTableMismatch",
+        "UnknownType",
+    ),
+    "mutation": ("LocalMutation",),
+    "operations": ("Operation",),
+    "register_lww": ("LWW_REGISTER",),
+    "set_aw": ("OR_SET",),
+    "state": ("State",),
+    "values": ("PlainValue",),
+}
+_MODULE_OF: Final = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    module = _MODULE_OF.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{module}"), name)

@@ -1,0 +1,47 @@
+"""The data types by name: the one list that wire adapters, nodes and the tests of the laws go by."""
+
+from typing import Any, Final
+
+from crdtmesh.crdts.base import DataType
+from crdtmesh.crdts.counter_pn import PN_COUNTER
+from crdtmesh.crdts.errors import UnknownType
+from crdtmesh.crdts.operations import nearest
+from crdtmesh.crdts.register_lww import LWW_REGISTER
+from crdtmesh.crdts.set_aw import OR_SET
+
+AnyType = DataType[Any]
+"""A data type whose shape of store is its own business."""
+
+_TYPES: Final[dict[str, AnyType]] = {}
+
+
+def register(data_type: AnyType) -> None:
+    """Add a data type; packages with types of their own call this when they are imported.
+
+    Raises:
+        ValueError: another type of this name is registered.
+    """
+    known = _TYPES.setdefault(data_type.name, data_type)
+    if known is not data_type:
+        raise ValueError(f"a data type {data_type.name!r} is already registered")
+
+
+def get(name: str) -> AnyType:
+    """The data type of a name.
+
+    Raises:
+        UnknownType: with the nearest known name.
+    """
+    data_type = _TYPES.get(name)
+    if data_type is None:
+        raise UnknownType(f"no data type {name!r:.64}{nearest(name, _TYPES)}")
+    return data_type
+
+
+def names() -> tuple[str, ...]:
+    """The names of all registered types, sorted."""
+    return tuple(sorted(_TYPES))
+
+
+for _data_type in (PN_COUNTER, LWW_REGISTER, OR_SET):
+    register(_data_type)
