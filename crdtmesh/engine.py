@@ -120,6 +120,7 @@ class Engine:
         self._is_awake = False
         self._timer: asyncio.TimerHandle | None = None
         self._flushed: list[asyncio.Future[None]] = []
+        self._drained = asyncio.Event()
         self._limit = logs.RateLimit(5.0)
 
     # --- callers and hosts
@@ -253,6 +254,12 @@ class Engine:
         self.wake()
         await future
 
+    async def drain(self) -> None:
+        """Refuses new calls and waits until those in flight have their replies."""
+        self.runtime.drain()
+        self.wake()
+        await self._drained.wait()
+
     # --- the loop turn
 
     def wake(self) -> None:
@@ -285,6 +292,8 @@ class Engine:
         for event in runtime.take_events():
             self._runtime_event(event)
         self._arm(now_ns)
+        if runtime.is_drained:
+            self._drained.set()
         if self._flushed:
             done, self._flushed = self._flushed, []
             for future in done:

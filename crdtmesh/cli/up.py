@@ -1,0 +1,84 @@
+"""`crdtmesh up`: run a node until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import click
+
+from crdtmesh.cli.options import config_options, format_option, load_config
+from crdtmesh.config import NodeConfig
+
+if TYPE_CHECKING:
+    from crdtmesh.node import Node
+
+
+@click.command()
+@config_options
+@format_option
+def command(output: str, **options: object) -> None:
+    """Run a node, with an actor host beside it if asked.
+
+    Ends with exit code 0 on Ctrl-C, SIGTERM or `crdtmesh leave`: calls in flight end first, and the others are told.
+    """
+    from crdtmesh.observability import logs
+
+    config = load_config(options)
+    stop_logs = logs.configure(config.log_level, as_json=output == "json")
+    try:
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
+            runner.run(_run(config, as_json=output == "json"))
+    finally:
+        stop_logs()
+
+
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """The fast one, uvloop, when it is installed; None stands for asyncio's own."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop  # type: ignore[no-any-return]
+
+
+async def _run(config: NodeConfig, *, as_json: bool) -> None:
+    from crdtmesh.node import Node
+
+    node = Node(config)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, node.request_stop)
+    await node.start()
+    try:
+        _announce(node, as_json=as_json)
+        await node.stopped()
+    finally:
+        await node.stop()
+
+
+def _announce(node: Node, *, as_json: bool) -> None:
+    config = node.config
+    if as_json:
+        ready = {
+            "event": "ready",
+            "name": config.name,
+            "cluster": config.cluster,
+            "pid": os.getpid(),
+            "gossip": node.gossip_address,
+            "links": node.link_address,
+            "grpc": node.grpc_address,
+            "uds": str(config.socket_path),
+            "data_dir": str(config.data_path),
+        }
+        click.echo(json.dumps(ready))
+        return
+    click.echo(f"node {config.name} of cluster {config.cluster} is ready")
+    click.echo(f"  grpc    {node.grpc_address} and unix:{config.socket_path}")
+    click.echo(f"  gossip  {node.gossip_address}   (others: crdtmesh up --join {node.gossip_address})")
+    click.echo(f"  links   {node.link_address}")
+    click.echo(f"  data    {config.data_path}")
