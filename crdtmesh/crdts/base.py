@@ -10,7 +10,7 @@ Source: Almeida, Shoker, Baquero 2018, "Delta state replicated data types".
 """
 
 import enum
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, Generic, Literal, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from crdtmesh.crdts.clock import Stamp
@@ -32,8 +32,8 @@ class Whole(enum.Enum):
 WHOLE: Final[Literal[Whole.WHOLE]] = Whole.WHOLE
 """In place of elements: the store became different as a whole."""
 
-Touched: TypeAlias = tuple[bytes, ...] | Literal[Whole.WHOLE]
-"""What a join made different: canonical bytes of elements or keys, in no particular order, or `WHOLE`; `()` for
+Touched: TypeAlias = Sequence[bytes] | Literal[Whole.WHOLE]
+"""What a join made different: canonical bytes of elements or keys, in no particular order, or `WHOLE`; empty for
 nothing."""
 
 

@@ -173,9 +173,11 @@ class Reader:
 
     def integer(self, greatest: int = AMOUNT_MAX, *, least: int = 0) -> int:
         """Read an integer within closed bounds."""
-        item = self._take()
+        at = self._at
+        item = self._items[at] if at < len(self._items) else None
         if type(item) is not int or not least <= item <= greatest:
             raise CodecError(f"expected an integer in {least} .. {greatest}, got {shorten(item)}")
+        self._at = at + 1
         return item
 
     def count(self) -> int:

@@ -16,7 +16,7 @@ Source: Almeida, Shoker, Baquero 2018, section 7; joins as in the sheet of formu
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, TypeAlias, TypeVar, cast
 
 from crdtmesh.crdts.codec import Reader, Writer, require_ascending
 from crdtmesh.crdts.context import CausalContext, require_same_table
@@ -201,45 +201,45 @@ class KeyedDots:
             else:
                 yield from dots
 
-    def absorb(self, context: CausalContext, delta: "KeyedDots", delta_context: CausalContext) -> tuple[bytes, ...]:
+    def absorb(self, context: CausalContext, delta: "KeyedDots", delta_context: CausalContext) -> list[bytes]:
         """Join a delta into this map in place.
 
-        Every dot that the delta speaks for ends up in one of two places: accounted for under a key of the delta, or
-        perhaps live under another key. Only if the first kind does not make up the whole context is the second looked
-        for.
+        Every dot that the delta speaks for is either accounted for under a key of the delta, or perhaps live under
+        another key. Only if the first kind does not make up the whole context is the second looked for.
 
         Returns:
             The keys whose dots became different.
         """
         if context.table is not delta_context.table:
             require_same_table(context, delta_context)
-        keys, known, spoken, index = self.keys, context.bounds, delta_context.bounds, self._index
-        touched: tuple[bytes, ...] = ()
-        unaccounted = spoken[1] - spoken[0] if len(spoken) == 2 else len(delta_context)
+        keys, index = self.keys, self._index
+        known, spoken = context.bounds, delta_context.bounds
+        spoken_count = unaccounted = spoken[1] - spoken[0] if len(spoken) == 2 else len(delta_context)
+        touched: list[bytes] = []
         for key, theirs in delta.keys.items():
             ours = keys.get(key)
-            if type(theirs) is int and (ours is None or type(ours) is int):
-                if ours == theirs:
-                    unaccounted -= 1
-                    continue
-                is_new = not bisect_right(known, theirs) & 1
-                is_superseded = ours is not None and bisect_right(spoken, ours) & 1 == 1
-                if is_new and (ours is None or is_superseded):  # by far the most frequent: a fresh add
-                    keys[key] = theirs
-                    unaccounted -= 1 if ours is None else 2
-                    if index is not None:
-                        index[theirs] = key
-                        if ours is not None:
-                            del index[ours]
-                    touched += (key,)
-                    continue
+            if (
+                type(theirs) is int
+                and not bisect_right(known, theirs) & 1
+                and (ours is None or (type(ours) is int and bisect_right(spoken, ours) & 1))
+            ):  # an add in place of nothing, or of the one dot it supersedes: by far the most frequent
+                keys[key] = theirs
+                unaccounted -= 1 if ours is None else 2
+                if index is not None:
+                    if ours is not None:
+                        del index[ours]
+                    index[theirs] = key
+                touched.append(key)
+                continue
+            if ours == theirs:
+                unaccounted -= 1 if isinstance(theirs, int) else len(theirs)
+                continue
             joined = join_dot_sets(ours, context, theirs, delta_context)
-            unaccounted -= sum(1 for dot in dots_of(theirs) if joined is not None and dot in dots_of(joined))
             if joined != ours:
                 self._replace(key, ours, joined)
-                touched += (key,)
-        if unaccounted > 0:
-            touched += self._drop_spoken(delta, delta_context)
+                touched.append(key)
+        if unaccounted:
+            touched += self._drop_spoken(delta.keys, delta_context, spoken_count)
         return touched
 
     def _replace(self, key: bytes, before: DotSet | None, after: DotSet | None) -> None:
@@ -253,25 +253,38 @@ class KeyedDots:
             for dot in () if after is None else dots_of(after):
                 self._index[dot] = key
 
-    def _drop_spoken(self, delta: "KeyedDots", delta_context: CausalContext) -> tuple[bytes, ...]:
+    def _drop_spoken(self, delta: Mapping[bytes, DotSet], delta_context: CausalContext, count: int) -> list[bytes]:
         """Drop live dots that the delta speaks for and does not hold, wherever they are."""
-        keys = self.keys
+        if len(self.keys) <= _SCANNED_UP_TO or count > len(self.keys):
+            every = ((dot, key) for key, dots in self.keys.items() for dot in dots_of(dots))
+            found = [(dot, key) for dot, key in every if dot in delta_context]
+        else:
+            found = self._look_up(delta_context.bounds)
+        keys, index = self.keys, self._index
         touched: list[bytes] = []
-        for key in self._keys_of_spoken(delta_context):
-            theirs = delta.keys.get(key)
-            held = () if theirs is None else dots_of(theirs)
+        for dot, key in found:
+            theirs = delta.get(key)
+            if theirs is not None and dot in dots_of(theirs):
+                continue
             ours = keys[key]
-            kept = dot_set(dot for dot in dots_of(ours) if dot in held or dot not in delta_context)
-            if kept != ours:
-                self._replace(key, ours, kept)
-                touched.append(key)
-        return tuple(touched)
+            if ours == dot:
+                del keys[key]
+            else:
+                keys[key] = cast("DotSet", dot_set(other for other in dots_of(ours) if other != dot))
+            if index is not None:
+                del index[dot]
+            touched.append(key)
+        return touched if len(touched) < 2 else list(dict.fromkeys(touched))
 
-    def _keys_of_spoken(self, delta_context: CausalContext) -> list[bytes]:
-        """The keys with a live dot in the context, each once, by walking the smaller of the two."""
-        if len(self.keys) <= _SCANNED_UP_TO or len(delta_context) > len(self.keys):
-            return [key for key, dots in self.keys.items() if any(dot in delta_context for dot in dots_of(dots))]
-        if self._index is None:
-            self._index = {dot: key for key, dots in self.keys.items() for dot in dots_of(dots)}
+    def _look_up(self, bounds: list[int]) -> list[tuple[Dot, bytes]]:
+        """The live dots within flat intervals, with their keys."""
         index = self._index
-        return list(dict.fromkeys(index[dot] for dot in delta_context if dot in index))
+        if index is None:
+            index = self._index = {dot: key for key, dots in self.keys.items() for dot in dots_of(dots)}
+        found: list[tuple[Dot, bytes]] = []
+        for i in range(0, len(bounds), 2):
+            for dot in range(bounds[i], bounds[i + 1]):
+                key = index.get(dot)
+                if key is not None:
+                    found.append((dot, key))
+        return found
