@@ -24,14 +24,15 @@ class SendQueue:
     """Messages of one channel that wait to be sent, and the credit to send them.
 
     Attributes:
+        channel: whose queue it is.
         size_bytes: cost of all messages that wait.
         credit_bytes: cost that may still be sent; 0 or below stops the channel.
     """
 
-    __slots__ = ("_channel", "_limit_bytes", "_messages", "credit_bytes", "size_bytes")
+    __slots__ = ("_limit_bytes", "_messages", "channel", "credit_bytes", "size_bytes")
 
     def __init__(self, channel: Channel, limit_bytes: int) -> None:
-        self._channel = channel
+        self.channel = channel
         self._limit_bytes = limit_bytes
         self._messages: deque[bytes] = deque()
         self.size_bytes = 0
@@ -39,11 +40,6 @@ class SendQueue:
 
     def __len__(self) -> int:
         return len(self._messages)
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether something waits and may be sent now."""
-        return self.size_bytes > 0 and self.credit_bytes > 0
 
     def offer(self, payload: bytes) -> bool:
         """Queue a message; False, and nothing queued, when that would exceed the limit."""
@@ -63,7 +59,7 @@ class SendQueue:
         if self.credit_bytes + size_bytes > _CREDIT_BYTES_MAX:
             raise RemoteProtocolError(
                 CloseReason.CREDIT_EXCEEDED,
-                f"credit of at most {_CREDIT_BYTES_MAX} bytes expected on {self._channel.name}, "
+                f"credit of at most {_CREDIT_BYTES_MAX} bytes expected on {self.channel.name}, "
                 f"got {self.credit_bytes + size_bytes}",
             )
         self.credit_bytes += size_bytes

@@ -21,7 +21,8 @@ from crdtmesh.links.frames import Channel
 from crdtmesh.links.options import Identity, LinkOptions, PeerAddress
 from crdtmesh.links.peering import Backoff, Verdict, dials_first, judge_inbound
 from crdtmesh.links.security import LinkSecurity, PlainLinks
-from crdtmesh.links.session import Closed, Session
+from crdtmesh.links.session import Session
+from crdtmesh.links.states import Closed
 from crdtmesh.links.tcp import Connection
 from crdtmesh.observability.logs import RateLimit, event
 

@@ -65,11 +65,14 @@ class LinkSecurity(Protocol):
 class PlainLinks:
     """No encryption and no proof: loopback, or a network whose operator wrote `--insecure`."""
 
-    def server_context(self) -> None:
+    def server_context(self) -> ssl.SSLContext | None:
         """Plain TCP."""
+        return None
 
-    def client_context(self) -> None:
+    def client_context(self) -> ssl.SSLContext | None:
         """Plain TCP."""
+        return None
 
-    def refusal(self, peer: Identity, transport: asyncio.BaseTransport) -> None:
+    def refusal(self, peer: Identity, transport: asyncio.BaseTransport) -> str | None:
         """Everyone is believed."""
+        return None

@@ -24,32 +24,9 @@ order within a channel; what was in flight when a session ends is lost, and the 
 Left out: who is a peer at all, reconnecting, and which of two connections stays (`peering`, `manager`); encryption
 (below the session: its bytes travel inside TLS).
 
-Transitions (a test compares this drawing with the table)
----------------------------------------------------------
-```
-greeting  --hello_answer--> up
-greeting  --hello_request--> admitting
-greeting  --goodbye--> closed
-greeting  --close--> closed
-greeting  --fault--> closed
-admitting --admit--> up
-admitting --goodbye--> closed
-admitting --close--> closed
-admitting --fault--> closed
-up        --traffic--> up
-up        --close--> draining
-up        --goodbye--> closed
-up        --fault--> closed
-draining  --traffic--> draining
-draining  --close--> draining
-draining  --drained--> closed
-draining  --goodbye--> closed
-draining  --fault--> closed
-```
+Every permitted move is in the table of `states`.
 """
 
-import enum
-from dataclasses import dataclass
 from typing import Final
 
 from crdtmesh.links.channels import ReceiveWindow, SendQueue
@@ -79,108 +56,21 @@ from crdtmesh.links.frames import (
     decode,
     frame_size_bytes_max,
 )
-from crdtmesh.links.handshake import check_hello, hello_of
+from crdtmesh.links.handshake import VERSION, check_hello, hello_of
 from crdtmesh.links.options import Identity, LinkOptions
+from crdtmesh.links.states import (
+    TRANSITIONS,
+    Closed,
+    Established,
+    Event,
+    HelloReceived,
+    MessagesReceived,
+    Signal,
+    State,
+)
 
-__all__ = [
-    "TRANSITIONS",
-    "Closed",
-    "Established",
-    "Event",
-    "HelloReceived",
-    "MessagesReceived",
-    "Session",
-    "Signal",
-    "State",
-]
+__all__ = ["Session"]
 
-
-class State(enum.Enum):
-    """Where a session stands."""
-
-    GREETING = "greeting"  # hello sent (dialler) or awaited (acceptor)
-    ADMITTING = "admitting"  # acceptor only: the hello is good, the owner has not decided
-    UP = "up"
-    DRAINING = "draining"  # our side says goodbye when its queues are empty
-    CLOSED = "closed"
-
-
-class Signal(enum.Enum):
-    """What moves a session."""
-
-    HELLO_ANSWER = "hello_answer"
-    HELLO_REQUEST = "hello_request"
-    ADMIT = "admit"
-    TRAFFIC = "traffic"
-    CLOSE = "close"
-    DRAINED = "drained"
-    GOODBYE = "goodbye"
-    FAULT = "fault"  # violation, refusal, deadline, loss of the transport
-
-
-TRANSITIONS: Final[dict[tuple[State, Signal], State]] = {
-    (State.GREETING, Signal.HELLO_ANSWER): State.UP,
-    (State.GREETING, Signal.HELLO_REQUEST): State.ADMITTING,
-    (State.GREETING, Signal.GOODBYE): State.CLOSED,
-    (State.GREETING, Signal.CLOSE): State.CLOSED,
-    (State.GREETING, Signal.FAULT): State.CLOSED,
-    (State.ADMITTING, Signal.ADMIT): State.UP,
-    (State.ADMITTING, Signal.GOODBYE): State.CLOSED,
-    (State.ADMITTING, Signal.CLOSE): State.CLOSED,
-    (State.ADMITTING, Signal.FAULT): State.CLOSED,
-    (State.UP, Signal.TRAFFIC): State.UP,
-    (State.UP, Signal.CLOSE): State.DRAINING,
-    (State.UP, Signal.GOODBYE): State.CLOSED,
-    (State.UP, Signal.FAULT): State.CLOSED,
-    (State.DRAINING, Signal.TRAFFIC): State.DRAINING,
-    (State.DRAINING, Signal.CLOSE): State.DRAINING,
-    (State.DRAINING, Signal.DRAINED): State.CLOSED,
-    (State.DRAINING, Signal.GOODBYE): State.CLOSED,
-    (State.DRAINING, Signal.FAULT): State.CLOSED,
-}
-"""Every permitted move. A frame whose signal is not here is a violation; a command is our caller's mistake."""
-
-
-@dataclass(frozen=True, slots=True)
-class HelloReceived:
-    """Acceptor only: a good hello came. Answer with `admit`, or with `close` to refuse."""
-
-    peer: Identity
-
-
-@dataclass(frozen=True, slots=True)
-class Established:
-    """The session is up; `send` works from here on."""
-
-    peer: Identity
-
-
-@dataclass(frozen=True, slots=True)
-class MessagesReceived:
-    """Messages of one channel, in order."""
-
-    channel: Channel
-    payloads: list[bytes]
-
-
-@dataclass(frozen=True, slots=True)
-class Closed:
-    """Last event of every session.
-
-    Attributes:
-        reason: why; from a closed set.
-        detail: what was expected and what came; safe to log.
-        was_up: whether `Established` came before.
-        by_peer: whether the peer ended it.
-    """
-
-    reason: CloseReason
-    detail: str
-    was_up: bool
-    by_peer: bool
-
-
-Event = HelloReceived | Established | MessagesReceived | Closed
 
 _SECOND_NS: Final = 1_000_000_000
 
@@ -212,6 +102,8 @@ class Session:
         self.state = State.GREETING
         self.dials = dials
         self.peer: Identity | None = None
+        self.version: int | None = None
+        """Of the protocol, as both sides speak it; None before a good hello."""
         self.round_trip_ns: int | None = None
         """Of the last answered ping; None before the first."""
         self._options = options
@@ -225,6 +117,7 @@ class Session:
         self._pong_token: int | None = None
         self._credit_due = [0, 0, 0, 0]
         self._answers_due = False
+        self._messages_due = False  # whether a queue may have something to write
         self._ping_token = 0
         self._ping_sent_ns: int | None = None
         self._events: list[Event] = []
@@ -294,14 +187,12 @@ class Session:
 
         At most 4 batches or large messages, so call it again until it is empty, and not while the transport is full.
         """
+        if not (self._protocol_frames or self._messages_due or self._answers_due):
+            return b""
         out, self._protocol_frames = self._protocol_frames, []
         frames = len(out)
         if self.state is State.UP or self.state is State.DRAINING:
-            frames += self._write_answers(out)
-            for channel, queue in zip(_CHANNELS, self._queues, strict=True):
-                if queue.size_bytes > 0 and queue.credit_bytes > 0:
-                    self._write_messages(out, channel, queue)
-                    frames += 1
+            frames += self._write_answers(out) + self._write_messages(out)
             if self.state is State.DRAINING and not any(self._queues):
                 self._end(self._close_reason, self._close_detail, signal=Signal.DRAINED, says_goodbye=True)
                 out += self._protocol_frames
@@ -357,6 +248,7 @@ class Session:
                 f"{self._options.message_size_bytes_max}; raise it on every node or send less at once"
             )
         if self._queues[channel].offer(payload):
+            self._messages_due = True
             return True
         self.counters.queue_refusals[channel] += 1
         return False
@@ -400,6 +292,7 @@ class Session:
         if self.state is State.UP and drains:
             self._move(Signal.CLOSE)
             self._close_reason, self._close_detail = reason, detail
+            self._messages_due = True  # so that the goodbye is written even when nothing waits
             self._deadline_ns = now_ns + int(self._options.drain_timeout_s * _SECOND_NS)
         elif self.state is not State.DRAINING or not drains:
             self._end(reason, detail, says_goodbye=True)
@@ -429,6 +322,7 @@ class Session:
             case Credit(channel, size_bytes):
                 self._expect(Signal.TRAFFIC, "credit")
                 self._queues[channel].grant(size_bytes)
+                self._messages_due = True
             case Ping(token):
                 self._expect(Signal.TRAFFIC, "ping")
                 self._pong_token = token
@@ -447,6 +341,7 @@ class Session:
         signal = Signal.HELLO_ANSWER if self.dials else Signal.HELLO_REQUEST
         self._expect(signal, "hello")
         self.peer = check_hello(hello, local=self._local, expected_node=self._expected_node)
+        self.version = min(VERSION, hello.version)
         for queue in self._queues:
             queue.grant(hello.window_size_bytes)
         if self.dials:
@@ -508,13 +403,23 @@ class Session:
                 out.append(self._encoder.credit(channel, granted))
         return len(out) - before
 
-    def _write_messages(self, out: list[bytes], channel: Channel, queue: SendQueue) -> None:
-        payloads = queue.take()
-        self.counters.messages_out += len(payloads)
-        if len(payloads) == 1 and len(payloads[0]) + MESSAGE_OVERHEAD_BYTES > BATCH_SIZE_BYTES_MAX:
-            out += self._encoder.large(channel, payloads[0])
-        else:
-            out += self._encoder.batch(channel, payloads)
+    def _write_messages(self, out: list[bytes]) -> int:
+        if not self._messages_due:
+            return 0
+        self._messages_due = False
+        frames = 0
+        for queue in self._queues:
+            if queue.size_bytes > 0 and queue.credit_bytes > 0:
+                payloads = queue.take()
+                self.counters.messages_out += len(payloads)
+                frames += 1
+                if len(payloads) == 1 and len(payloads[0]) + MESSAGE_OVERHEAD_BYTES > BATCH_SIZE_BYTES_MAX:
+                    out += self._encoder.large(queue.channel, payloads[0])
+                else:
+                    out += self._encoder.batch(queue.channel, payloads)
+                if queue.size_bytes:  # without credit it costs one look, and new credit says so again
+                    self._messages_due = True
+        return frames
 
     def _end(
         self,

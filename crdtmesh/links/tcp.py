@@ -11,7 +11,8 @@ from typing import Final, Protocol, cast
 
 from crdtmesh.links.frames import BATCH_SIZE_BYTES_MAX, Channel
 from crdtmesh.links.options import Identity
-from crdtmesh.links.session import Closed, Established, HelloReceived, MessagesReceived, Session
+from crdtmesh.links.session import Session
+from crdtmesh.links.states import Closed, Established, HelloReceived, MessagesReceived, State
 
 __all__ = ["Connection", "ConnectionOwner"]
 
@@ -159,6 +160,7 @@ class Connection(asyncio.Protocol):
             case HelloReceived(peer):
                 self._owner.hello_received(self, peer)
             case Established(peer):
+                self._set_timer()
                 self._owner.established(self, peer)
             case Closed():
                 self._shut()
@@ -170,7 +172,8 @@ class Connection(asyncio.Protocol):
         if transport is not None and not transport.is_closing():
             while not self._is_paused and (data := self.session.take_outgoing()):
                 transport.write(data)
-        self._set_timer()
+        if self._timer is None or self.session.state is not State.UP:
+            self._set_timer()  # else it is armed, and can only be early
         # Draining ends inside `take_outgoing`, and that is an event as well.
         if self.session.has_events and not self._is_pumping:
             self.pump()

@@ -15,6 +15,7 @@ from crdtmesh.links.errors import CloseReason
 from crdtmesh.links.frames import Channel, FrameEncoder
 from crdtmesh.links.manager import LinkManager
 from crdtmesh.links.options import Identity, LinkOptions, PeerAddress
+from crdtmesh.links.security import LinkSecurity, PlainLinks
 from crdtmesh.links.session import Session
 
 PATIENCE_S = 20.0
@@ -24,7 +25,9 @@ NOBODY = 1  # a port on loopback where nothing listens
 class Node:
     """A link manager and what it said."""
 
-    def __init__(self, name: str, *, start: int = 0, cluster: str = "c", **options: Any) -> None:
+    def __init__(
+        self, name: str, *, start: int = 0, cluster: str = "c", security: LinkSecurity | None = None, **options: Any
+    ) -> None:
         self.name = name
         self.identity = Identity(cluster=cluster, node=name, start_id=f"{name}-{start}".encode())
         self.ups: list[tuple[str, bytes]] = []
@@ -39,6 +42,7 @@ class Node:
             on_up=self._up,
             on_down=self._down,
             on_message=self._message,
+            security=security,
         )
         self.address = PeerAddress("", 0, b"")
 
@@ -250,6 +254,60 @@ async def test_node_that_is_told_its_own_address_under_another_name_gives_up_pol
         a.manager.set_peers({"z": PeerAddress(a.address.host, a.address.port, b"z")})
         await eventually(lambda: a.rejected(CloseReason.SELF_CONNECTION) >= 2)
         assert [] == a.ups
+
+
+async def say_hello(node: Node, *, name: str = "a") -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Dial by hand, as a peer would that has forgotten its other connections."""
+    identity = Identity(cluster="c", node=name, start_id=f"{name}-0".encode())
+    reader, writer = await asyncio.open_connection(node.address.host, node.address.port)
+    writer.write(Session(LinkOptions(), identity, dials=True, now_ns=0).take_outgoing())
+    return reader, writer
+
+
+async def test_peer_that_dials_anew_replaces_the_link_that_it_lost() -> None:
+    b = Node("b", dial_delay_s=60.0)
+    async with running(b):
+        b.manager.set_peers({"a": PeerAddress("127.0.0.1", NOBODY, b"a-0")})
+        first, first_writer = await say_hello(b)
+        await b.linked()
+        _, second_writer = await say_hello(b)
+        await b.linked(2)
+        assert [("a", CloseReason.REPLACED)] == b.downs
+        assert b"replaced" in await first.read()
+        first_writer.close()
+        second_writer.close()
+
+
+async def test_node_that_waits_twice_keeps_the_newer_connection() -> None:
+    b = Node("b", dial_delay_s=60.0)
+    async with running(b):
+        first, first_writer = await say_hello(b)
+        await eventually(lambda: len(b.manager._waiting) == 1)
+        second, second_writer = await say_hello(b)
+        assert b"duplicate" in await first.read()
+        b.manager.set_peers({"a": PeerAddress("127.0.0.1", NOBODY, b"a-0")})
+        await b.linked()
+        assert b"crdtmesh-link" in await second.read(200)
+        first_writer.close()
+        second_writer.close()
+
+
+class Distrust(PlainLinks):
+    """A channel that proves nobody."""
+
+    def refusal(self, peer: Identity, transport: asyncio.BaseTransport) -> str:
+        return f"no certificate names {peer.node}"
+
+
+@pytest.mark.parametrize("distrusting", ["a", "b"])
+async def test_hello_that_the_channel_does_not_prove_gets_no_link(distrusting: str) -> None:
+    nodes = [Node(name, security=Distrust() if name == distrusting else None) for name in ("a", "b")]
+    async with running(*nodes):
+        for node in nodes:
+            node.knows(*nodes)
+        for node in nodes:
+            await eventually(lambda node=node: node.rejected(CloseReason.IDENTITY_UNPROVEN) >= 1)  # type: ignore[misc]
+        assert [] == next(node for node in nodes if node.name == distrusting).ups
 
 
 def hostile_streams() -> list[bytes]:

@@ -12,7 +12,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from crdtmesh.links.errors import CloseReason
 from crdtmesh.links.frames import Channel, FrameEncoder
 from crdtmesh.links.options import Identity, LinkOptions
-from crdtmesh.links.session import Closed, Event, HelloReceived, MessagesReceived, Session, State
+from crdtmesh.links.session import Session
+from crdtmesh.links.states import Closed, Event, HelloReceived, MessagesReceived, State
 
 OPTIONS = LinkOptions(message_size_bytes_max=16_384, window_size_bytes=4096, queue_size_bytes_max=32_768)
 A = Identity(cluster="c", node="a", start_id=b"A" * 16)

@@ -10,7 +10,8 @@ import pytest
 
 from crdtmesh.links.frames import Channel
 from crdtmesh.links.options import Identity, LinkOptions
-from crdtmesh.links.session import Closed, Event, HelloReceived, MessagesReceived, Session
+from crdtmesh.links.session import Session
+from crdtmesh.links.states import Closed, Event, HelloReceived, MessagesReceived
 
 SECOND_NS = 1_000_000_000
 

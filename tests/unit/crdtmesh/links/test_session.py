@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from crdtmesh.links import session as session_module
+from crdtmesh.links import states
 from crdtmesh.links.errors import CloseReason, LocalProtocolError, MessageTooLargeError
 from crdtmesh.links.frames import Channel, FrameEncoder, Hello
 from crdtmesh.links.handshake import MAGIC
 from crdtmesh.links.options import Identity, LinkOptions
-from crdtmesh.links.session import TRANSITIONS, Established, HelloReceived, Session, State
+from crdtmesh.links.session import Session
+from crdtmesh.links.states import TRANSITIONS, Established, HelloReceived, State
 
 if TYPE_CHECKING:
     from tests.unit.crdtmesh.links.conftest import MakePair
@@ -21,7 +22,7 @@ ENCODER = FrameEncoder()
 
 
 def test_drawing_in_the_docstring_is_the_transition_table() -> None:
-    drawn = re.findall(r"^(\w+) +--(\w+)--> (\w+)$", session_module.__doc__ or "", re.MULTILINE)
+    drawn = re.findall(r"^(\w+) +--(\w+)--> (\w+)$", states.__doc__ or "", re.MULTILINE)
     table = [(state.value, signal.value, target.value) for (state, signal), target in TRANSITIONS.items()]
     assert sorted(table) == sorted(drawn)
 
@@ -113,7 +114,7 @@ def test_version_without_overlap_is_refused_naming_both_ranges(newest: int, olde
     side = acceptor()
     side.receive(hello(version=newest, version_min=oldest), now_ns=0)
     [closed] = side.take_events()
-    assert isinstance(closed, session_module.Closed)
+    assert isinstance(closed, states.Closed)
     assert CloseReason.PROTOCOL_VERSION is closed.reason
     assert "from 1 to 1" in closed.detail
     assert f"{oldest} to {newest}" in closed.detail
@@ -123,6 +124,7 @@ def test_newer_peer_that_still_speaks_our_version_is_welcome() -> None:
     side = acceptor()
     side.receive(hello(version=7, version_min=1), now_ns=0)
     assert State.ADMITTING is side.state
+    assert 1 == side.version
 
 
 @pytest.mark.parametrize(
@@ -269,7 +271,7 @@ def test_lost_transport_ends_the_session_once(make_pair: MakePair) -> None:
     pair.dialler.tick(now_ns=1 << 60)
     pair.dialler.close(now_ns=0)
     pair.collect(pair.dialler)
-    assert 1 == sum(isinstance(event, session_module.Closed) for event in pair.events[pair.dialler])
+    assert 1 == sum(isinstance(event, states.Closed) for event in pair.events[pair.dialler])
     assert b"" == pair.dialler.take_outgoing()
 
 
