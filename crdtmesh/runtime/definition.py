@@ -12,7 +12,15 @@ from typing import Final, NamedTuple
 
 from crdtmesh.runtime.errors import RegistrationRefused
 
-__all__ = ["READ_ACTIONS", "STATE_TYPE_PREFIX", "ActorAddress", "ActorDefinition", "Kind", "check_definitions"]
+__all__ = [
+    "READ_ACTIONS",
+    "STATE_TYPE_PREFIX",
+    "ActorAddress",
+    "ActorDefinition",
+    "Kind",
+    "StateKind",
+    "check_definitions",
+]
 
 STATE_TYPE_PREFIX: Final = "crdtmesh.v1."
 """A `state_type` that begins so names a replicated data type; the rest is the name in `crdtmesh.crdts.registry`."""
@@ -42,6 +50,16 @@ class Kind(enum.IntEnum):
     PROXY = 4
     TASK = 5
     PROJECTION = 6
+
+
+class StateKind(enum.Enum):
+    """What an actor's state is; decides where the actor runs and how its turns are applied."""
+
+    NONE = enum.auto()
+    MERGED = enum.auto()
+    """A replicated data type: concurrent changes merge."""
+    OPAQUE = enum.auto()
+    """Bytes that nobody here can merge."""
 
 
 class ActorAddress(NamedTuple):
@@ -83,6 +101,19 @@ class ActorDefinition:
         return None
 
     @property
+    def state(self) -> StateKind:
+        """What kind of state the actor has."""
+        if not self.is_stateful:
+            return StateKind.NONE
+        return StateKind.OPAQUE if self.type_name is None else StateKind.MERGED
+
+    @property
+    def idle_timeout_ns(self) -> int:
+        """How long an activation without calls stays; Spawn's 0 and less mean the default."""
+        timeout_ms = self.deactivation_timeout_ms
+        return (timeout_ms if timeout_ms > 0 else DEACTIVATION_TIMEOUT_MS) * 1_000_000
+
+    @property
     def answers_reads(self) -> bool:
         """Whether the read actions go to the host."""
         return not READ_ACTIONS.isdisjoint(self.actions)
@@ -122,7 +153,7 @@ def _check_kind(definition: ActorDefinition) -> None:
         raise RegistrationRefused(
             f"actor {address}: kind NAMED expected, got {definition.kind.name}; this version runs named actors only"
         )
-    if definition.is_stateful and definition.type_name is None:
+    if definition.state is StateKind.OPAQUE:
         raise RegistrationRefused(
             f"actor {address}: stateful with state_type {definition.state_type or ''!r}; opaque states are not served "
             f"yet: set state_type to {STATE_TYPE_PREFIX}<Type>, or stateful to false"

@@ -1,14 +1,49 @@
 """The actors of one node: calls come in as values, turns and replies go out as values. A core, without I/O.
 
-Driven by the node's engine, in this order on every loop turn: inputs (`invoke`, `host_answered`, `peer_message`, the
-replica's events by `state_changed`, `committed`, ...), then `seal`, then the replica's outputs and events, then
-`take_outgoing` and `take_events`.
+The face of the package: where a call goes and when an actor is in memory is decided in `router`, what happens within a
+turn in `turns`. Each call gets exactly one reply, unless its caller is lost or cancels it.
+
+Driven by the node's engine, in this order on every loop turn: inputs (`invoke`, `host_answered`, `peer_message`, and
+the replica's events as soon as they are there: `state_changed`, `committed`, `commit_failed`), then `seal`, then the
+replica's outputs and events, then `take_outgoing` and `take_events`.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
-from crdtmesh.runtime.definition import ActorDefinition
+from crdtmesh.crdts import registry
+from crdtmesh.crdts.base import Touched
+from crdtmesh.crdts.errors import UnknownType
+from crdtmesh.replication.outputs import EntryKey
+from crdtmesh.runtime.definition import ActorAddress, ActorDefinition, check_definitions
+from crdtmesh.runtime.directory import Directory
+from crdtmesh.runtime.errors import RegistrationRefused
+from crdtmesh.runtime.hosts import Hosts
 from crdtmesh.runtime.messages import CallerId, HostId, Offers, Outgoing, ToPeer
+from crdtmesh.runtime.options import RuntimeOptions
+from crdtmesh.runtime.peer_codec import Calls, Malformed, decode
+from crdtmesh.runtime.replies import Replies
+from crdtmesh.runtime.router import Router
+from crdtmesh.runtime.routes import Routes, reply_messages
+from crdtmesh.runtime.states import States
+from crdtmesh.runtime.turn import CallTuple, Turn, TurnKind
+from crdtmesh.runtime.turns import StateEncoder, Turns
+
+__all__ = ["Event", "OffersChanged", "PeerRejected", "Runtime"]
+
+
+class OffersChanged(NamedTuple):
+    """`Runtime.offers` gives something else now: publish it."""
+
+
+class PeerRejected(NamedTuple):
+    """A peer's message was not understood; nothing was changed."""
+
+    peer: str
+    reason: str
+
+
+Event = OffersChanged | PeerRejected
 
 
 class Runtime:
@@ -22,123 +57,266 @@ class Runtime:
         now_ns: monotonic time.
     """
 
+    def __init__(
+        self,
+        options: RuntimeOptions,
+        *,
+        node: str,
+        replica: States,
+        encode_state: StateEncoder,
+        now_ns: int,
+    ) -> None:
+        self._now_ns = now_ns
+        live: dict[int, Turn] = {}
+        self._replies = Replies(replica, live)
+        self._turns = Turns(options, replica=replica, replies=self._replies, live=live, encode_state=encode_state)
+        self._routes = Routes(options, self._replies)
+        self._hosts = Hosts(options.definitions_max)
+        self._directory = Directory()
+        self._router = Router(
+            options,
+            node=node,
+            live=live,
+            replies=self._replies,
+            turns=self._turns,
+            routes=self._routes,
+            hosts=self._hosts,
+            directory=self._directory,
+        )
+        self._events: list[Event] = []
+
     # --- hosts
 
     def register(self, definitions: Sequence[ActorDefinition]) -> None:
-        """Declares actors without a host (`Actors.Register`). Raises RegistrationRefused; then nothing was."""
-        raise NotImplementedError
+        """Declares actors without a host, as `Actors.Register` does; known ones are overwritten.
+
+        Raises:
+            RegistrationRefused: one of them can't run here, or there are too many; none was registered.
+        """
+        check_definitions(definitions)
+        _check_types(definitions)
+        self._hosts.declare(definitions)
+        self._router.names_changed()
 
     def host_connected(self, host: HostId, definitions: Sequence[ActorDefinition], *, now_ns: int) -> None:
-        """A host offers these actors. Raises RegistrationRefused; then nothing was registered."""
-        raise NotImplementedError
+        """A host offers these actors; one that is already connected offers them besides.
+
+        Activations that run on a host with another definition end their turns in flight and move.
+
+        Raises:
+            RegistrationRefused: one of them can't run here, or there are too many; none was registered.
+        """
+        self.register(definitions)
+        self._hosts.connect(host, definitions)
+        self._now_ns = now_ns
+        for definition in definitions:
+            self._router.redefine(definition, now_ns=now_ns)
+        self._events.append(OffersChanged())
 
     def host_answered(
         self,
         host: HostId,
-        answers: Iterable[tuple[int, str, bytes, Sequence[object]]],  # `TurnAnswer`, or any such tuple
-        failures: Iterable[tuple[int, str, int]] = (),  # `TurnFailure`
+        answers: Iterable[tuple[int, str, bytes, Sequence[Any]]],
+        failures: Iterable[tuple[int, str, int]] = (),
         *,
         now_ns: int,
         wall_ms: int,
     ) -> None:
-        """Answers to turns; those that nobody asked for are counted and ignored."""
-        raise NotImplementedError
+        """Takes answers to turns, in the host's order; those that nobody asked for are counted and ignored.
+
+        Args:
+            host: whose answers.
+            answers: `TurnAnswer`s, or any such tuples.
+            failures: `TurnFailure`s, or any such tuples; taken after the answers.
+            now_ns: monotonic time.
+            wall_ms: wall-clock time, for the hybrid clock.
+        """
+        record = self._hosts.get(host)
+        if record is None:
+            return
+        self._now_ns = now_ns
+        turns = self._turns
+        turns.wall_ms = wall_ms
+        turns.answered(record, answers, now_ns=now_ns)
+        if failures:
+            turns.failed(record, failures, now_ns=now_ns)
+        if record.blocked:
+            turns.unblock(record, now_ns=now_ns)
+        if turns.drained:
+            self._router.settle_drained(now_ns=now_ns)
 
     def host_lost(self, host: HostId, *, now_ns: int) -> None:
-        """The host's stream has ended."""
-        raise NotImplementedError
+        """The host's stream has ended: what it had is `host_lost`, what waited for it is placed again."""
+        record = self._hosts.lose(host)
+        if record is None:
+            return
+        self._now_ns = now_ns
+        self._router.host_lost(record, now_ns=now_ns)
+        self._events.append(OffersChanged())
 
-    # --- callers; replies come out of `take_outgoing` under the same id, exactly one for each call
+    # --- callers
 
-    def invoke(self, caller: CallerId, calls: Iterable[tuple[object, ...]], *, now_ns: int) -> None:
-        """Takes `Call`s, or any such tuples; a caller needs no introduction."""
-        raise NotImplementedError
+    def invoke(self, caller: CallerId, calls: Iterable[CallTuple], *, now_ns: int) -> None:
+        """Takes calls; the replies come out of `take_outgoing` under the same ids, exactly one for each.
 
-    def cancel(self, caller: CallerId, ids: Iterable[int], *, now_ns: int) -> None:
-        """The caller no longer waits for these: they get no reply."""
-        raise NotImplementedError
-
-    def caller_lost(self, caller: CallerId, *, now_ns: int) -> None:
-        """Cancels all calls of this caller and forgets it."""
-        raise NotImplementedError
+        Args:
+            caller: a caller needs no introduction.
+            calls: `Call`s, or any such tuples.
+            now_ns: monotonic time.
+        """
+        self._now_ns = now_ns
+        self._router.take(self._replies.caller(caller), calls, now_ns=now_ns)
 
     def update_state(
-        self, caller: CallerId, update: int, key: Hashable, operations: Sequence[object], *, now_ns: int, wall_ms: int
+        self,
+        caller: CallerId,
+        update: int,
+        key: EntryKey,
+        operations: Sequence[Any],
+        *,
+        timeout_ms: int = 0,
+        now_ns: int,
+        wall_ms: int,
     ) -> None:
-        """`State.Update` of an `EntryKey`, in the queue of the actor that has this state.
+        """`State.Update` of an entry, in the queue of the actor that has this state.
 
         The reply is one as to a call with the id `update`: type URL `STATE_CHANGED` or `STATE_UNCHANGED`, payload the
         encoded state after it.
         """
-        raise NotImplementedError
+        self._now_ns = now_ns
+        self._turns.wall_ms = wall_ms
+        call = (update, ActorAddress(key.system, key.key), "", "", b"", timeout_ms, None)
+        turn = self._router.admit(self._replies.caller(caller), call, now_ns=now_ns)
+        if turn is not None:
+            turn.kind = TurnKind.UPDATE
+            turn.key = key
+            turn.operations = operations
+            self._router.update(turn, key, now_ns=now_ns)
+
+    def cancel(self, caller: CallerId, ids: Iterable[int], *, now_ns: int) -> None:
+        """The caller no longer waits for these: they get no reply, and what was not dispatched is dropped."""
+        self._now_ns = now_ns
+        record = self._replies.known(caller)
+        if record is not None:
+            self._router.cancel(record, ids)
+
+    def caller_lost(self, caller: CallerId, *, now_ns: int) -> None:
+        """Cancels all calls of this caller and forgets it."""
+        self._now_ns = now_ns
+        record = self._replies.known(caller)
+        if record is not None:
+            self._router.cancel(record, list(record.calls))
+            self._replies.forget(caller)
 
     # --- peers
 
     def peer_up(self, peer: str) -> None:
         """A link to this node is up."""
-        raise NotImplementedError
+        self._routes.up(peer)
 
     def peer_down(self, peer: str, *, now_ns: int) -> None:
-        """The link to this node is down."""
-        raise NotImplementedError
+        """The link to this node is down: what was sent is `peer_lost`, what was not is placed again."""
+        self._now_ns = now_ns
+        caller, unsent = self._routes.down(peer)
+        if caller is not None:
+            self._router.cancel(caller, list(caller.calls))
+            caller.out = None
+        self._router.place_again(unsent, now_ns=now_ns)
 
     def peer_message(self, peer: str, payload: bytes, *, now_ns: int) -> None:
         """A message of the INVOKE channel. Never raises for what it holds."""
-        raise NotImplementedError
+        self._now_ns = now_ns
+        try:
+            message = decode(payload)
+        except Malformed as error:
+            self._events.append(PeerRejected(peer, str(error)))
+            return
+        record = self._routes.peer(peer)
+        if isinstance(message, Calls):
+            self._router.cancel(record.caller, message.cancelled)
+            self._router.take(record.caller, message.calls, now_ns=now_ns)
+        else:
+            self._router.place_again(self._routes.answered(record, message), now_ns=now_ns)
 
     def peer_refused(self, message: ToPeer, *, now_ns: int) -> None:
-        """The link would not take a message of `take_outgoing`."""
-        raise NotImplementedError
+        """The link would not take a message of `take_outgoing`; its calls were not applied."""
+        self._now_ns = now_ns
+        self._routes.refused(message)
 
-    def directory_changed(self, offers: Mapping[str, Offers], *, now_ns: int) -> None:
-        """What the other live nodes offer, by node name; replaces what was known."""
-        raise NotImplementedError
+    def directory_changed(self, offers: Mapping[str, Offers]) -> None:
+        """What the *other* live nodes offer, by node name; replaces what was known."""
+        self._directory.replace(offers)
+        self._router.names_changed()
 
     def offers(self) -> Offers:
-        """What this node has hosts for; changes are announced by the event `OffersChanged`."""
-        raise NotImplementedError
+        """What this node has hosts for, sorted; changes are announced by the event `OffersChanged`."""
+        return self._hosts.offers()
 
     # --- the replica's events
 
-    def state_changed(self, key: Hashable, touched: object, version: int) -> None:
-        """`Changed` of the replica, whoever changed it."""
-        raise NotImplementedError
+    def state_changed(self, key: EntryKey, touched: Touched, version: int) -> None:
+        """`Changed` of the replica, whoever changed it. Give it on before other inputs."""
+        activation = self._router.activations.get(ActorAddress(key.system, key.key))
+        if activation is not None and activation.key == key:
+            activation.account(touched, version)
 
     def committed(self, ticket: Hashable) -> None:
         """`Committed` of the replica; tickets of others are ignored."""
-        raise NotImplementedError
+        self._replies.committed(ticket)
 
     def commit_failed(self, ticket: Hashable, reason: str) -> None:
         """`CommitFailed` of the replica; tickets of others are ignored."""
-        raise NotImplementedError
+        self._replies.commit_failed(ticket, reason)
 
     # --- shutting down
 
     def drain(self) -> None:
-        """Refuses new calls from here on; `is_drained` turns true when the last one has its reply."""
-        raise NotImplementedError
+        """Refuses new calls from here on; those that are here go on to their end."""
+        self._router.is_draining = True
+
+    @property
+    def is_drained(self) -> bool:
+        """Draining, and every call has its reply, taken."""
+        return self._router.is_draining and not self._replies.are_awaited
 
     # --- verbs
 
     def seal(self) -> None:
-        """Asks the replica to say when all that the open replies could have seen is on disk."""
-        raise NotImplementedError
+        """Asks the replica to say when all that the finished turns could have seen is on disk."""
+        self._replies.seal()
 
     def tick(self, *, now_ns: int) -> None:
-        """Everything due at or before now."""
-        raise NotImplementedError
+        """Ends what is too late, and puts idle actors out of memory."""
+        self._now_ns = now_ns
+        self._router.expire(now_ns=now_ns)
+        self._router.passivate(now_ns=now_ns)
 
     def next_deadline_ns(self) -> int | None:
-        """When `tick` is wanted; may be early, is never late."""
-        raise NotImplementedError
+        """When `tick` is wanted; may be early."""
+        return self._router.next_deadline_ns()
 
     def take_outgoing(self) -> Outgoing:
-        """What is to be sent."""
-        raise NotImplementedError
+        """What is to be sent, emptied; the columns are the receiver's to keep."""
+        hosts = self._turns.take()
+        peers = self._routes.take_calls(self._now_ns)
+        callers = []
+        for caller, columns in self._replies.take():
+            if caller.id is not None:
+                callers.append((caller.id, columns))
+            elif caller.peer is not None:
+                peers.extend(reply_messages(caller.peer, columns))
+        return Outgoing(hosts, callers, peers)
 
-    def take_events(self) -> list[object]:
-        """What happened."""
-        raise NotImplementedError
+    def take_events(self) -> list[Event]:
+        """What happened, emptied."""
+        events, self._events = self._events, []
+        return events
 
 
-StateEncoder = Callable[[str, object], bytes]
+def _check_types(definitions: Sequence[ActorDefinition]) -> None:
+    for definition in definitions:
+        if definition.type_name is not None:
+            try:
+                registry.get(definition.type_name)
+            except UnknownType as error:
+                raise RegistrationRefused(f"actor {definition.address}: {error}") from error

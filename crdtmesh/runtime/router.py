@@ -1,0 +1,382 @@
+"""From a call to its place: which host, which peer, or which error. And the lives of activations.
+
+A call is admitted once (its number, its deadline, the bounds) and then placed; it is placed again when its place goes
+away before it was handed out: a host lost, a link down, a definition changed. What was handed out is never placed
+again, except when a peer says that it has no host and did nothing.
+"""
+
+from collections.abc import Iterable
+from heapq import heapify, heappop, heappush
+from typing import Final
+
+from crdtmesh.replication.outputs import EntryKey
+from crdtmesh.runtime.activation import Activation, Happening, Phase
+from crdtmesh.runtime.deadlines import Deadlines
+from crdtmesh.runtime.definition import (
+    READ_ACTIONS,
+    STATE_TYPE_PREFIX,
+    ActorAddress,
+    ActorDefinition,
+    StateKind,
+)
+from crdtmesh.runtime.directory import Directory, nearest_name
+from crdtmesh.runtime.errors import ErrorCode, Outcome
+from crdtmesh.runtime.hosts import Host, Hosts
+from crdtmesh.runtime.options import RuntimeOptions
+from crdtmesh.runtime.placement import Site, where
+from crdtmesh.runtime.replies import Replies
+from crdtmesh.runtime.routes import Routes
+from crdtmesh.runtime.turn import Caller, CallTuple, Turn, TurnKind, TurnPhase
+from crdtmesh.runtime.turns import Turns
+
+__all__ = ["Router"]
+
+MS_NS: Final = 1_000_000
+
+# Answers to "which known name did you mean" that are kept, so that a client that calls a wrong name in a loop costs a
+# dictionary look-up each time: 256 messages of at most 1 kB.
+UNKNOWN_MESSAGES_MAX: Final = 256
+
+
+class Router:
+    """Admits calls, places them, and ends them when it is too late.
+
+    Attributes:
+        is_draining: no call is admitted any more.
+        activations: the actors in memory.
+    """
+
+    __slots__ = (
+        "_activation_count",
+        "_deadlines",
+        "_directory",
+        "_hosts",
+        "_idle",
+        "_live",
+        "_node",
+        "_number",
+        "_options",
+        "_replies",
+        "_routes",
+        "_turns",
+        "_unknown_messages",
+        "activations",
+        "is_draining",
+    )
+
+    def __init__(
+        self,
+        options: RuntimeOptions,
+        *,
+        node: str,
+        live: dict[int, Turn],
+        replies: Replies,
+        turns: Turns,
+        routes: Routes,
+        hosts: Hosts,
+        directory: Directory,
+    ) -> None:
+        self._options = options
+        self._node = node
+        self._live = live
+        self._replies = replies
+        self._turns = turns
+        self._routes = routes
+        self._hosts = hosts
+        self._directory = directory
+        self._deadlines = Deadlines(live)
+        self._number = 0
+        self._activation_count = 0
+        # When each activation may be idle: one item for each, put back with its new time when it comes up too early.
+        self._idle: list[tuple[int, int, Activation]] = []
+        self._unknown_messages: dict[ActorAddress, str] = {}
+        self.activations: dict[ActorAddress, Activation] = {}
+        self.is_draining = False
+
+    # --- in
+
+    def take(self, caller: Caller, calls: Iterable[CallTuple], *, now_ns: int) -> None:
+        """Takes calls of a caller, in order."""
+        activations = self.activations
+        for call in calls:
+            turn = self.admit(caller, call, now_ns=now_ns)
+            if turn is None:
+                continue
+            activation = activations.get(call[1])
+            if activation is not None and call[2] in activation.definition.actions:
+                self.enqueue(activation, turn, now_ns=now_ns)
+            else:
+                self._place(turn, now_ns)
+
+    def admit(self, caller: Caller, call: CallTuple, *, now_ns: int) -> Turn | None:
+        """Makes a turn of a call; None when it was refused."""
+        options = self._options
+        call_id = call[0]
+        if call_id in caller.calls or self.is_draining or len(self._live) >= options.calls_max:
+            self._refuse(caller, call_id)
+            return None
+        timeout_ms = call[5] or options.timeout_default_ms
+        if timeout_ms > options.timeout_max_ms:  # noqa: PLR1730 - `min` costs as much as half of this function
+            timeout_ms = options.timeout_max_ms
+        self._number = number = self._number + 1
+        turn = Turn(number, caller, call, now_ns + timeout_ms * MS_NS)
+        caller.calls[call_id] = self._live[number] = turn
+        self._deadlines.add(turn.deadline_ns, number)
+        return turn
+
+    def _refuse(self, caller: Caller, call_id: int) -> None:
+        if self.is_draining:
+            self._replies.refuse(caller, call_id, ErrorCode.DRAINING, f"node {self._node} is shutting down")
+        elif call_id in caller.calls:
+            message = f"call id {call_id} is in flight already; ids are unique among a caller's calls in flight"
+            self._replies.refuse(caller, call_id, ErrorCode.INVALID_REQUEST, message)
+        else:
+            message = f"node {self._node} has {self._options.calls_max} calls in flight (calls_max); call later"
+            self._replies.refuse(caller, call_id, ErrorCode.MAILBOX_FULL, message)
+
+    def enqueue(self, activation: Activation, turn: Turn, *, now_ns: int) -> None:
+        """Puts a turn into an actor's mailbox, and hands out what can go."""
+        if len(activation.mailbox) >= self._options.mailbox_max:
+            address = activation.definition.address
+            message = f"{self._options.mailbox_max} calls wait for actor {address} (mailbox_max); call later"
+            self._replies.fail(turn, ErrorCode.MAILBOX_FULL, Outcome.NOT_APPLIED, message)
+            return
+        activation.used_ns = now_ns
+        self._turns.offer(activation, turn, now_ns=now_ns)
+
+    def update(self, turn: Turn, key: EntryKey, *, now_ns: int) -> None:
+        """Applies operations from outside: in the queue of the actor that has this state, or at once."""
+        activation = self.activations.get(ActorAddress(key.system, key.key))
+        if activation is None or activation.key != key:
+            self._turns.update(turn, key, None)
+        else:
+            self.enqueue(activation, turn, now_ns=now_ns)
+
+    # --- places
+
+    def _place(self, turn: Turn, now_ns: int) -> None:
+        """Finds the place of a turn that has none: here, at a peer, or nowhere."""
+        address = turn.call[1]
+        definition = self._hosts.definition(address)
+        offering = self._directory.nodes(address)
+        if definition is None and not offering:
+            self._replies.fail(turn, ErrorCode.UNKNOWN_ACTOR, Outcome.NOT_APPLIED, self._unknown(address))
+            return
+        activation = self.activations.get(address)
+        host = self._hosts.choose(address) if activation is None else activation.host
+        is_routed = turn.caller is not None and turn.caller.peer is not None
+        place = where(
+            address,
+            state=StateKind.NONE if definition is None else definition.state,
+            has_local_host=host is not None,
+            # A call from a peer is not passed on: the peer's view of the directory may be old, and so may ours.
+            offering=() if is_routed else offering,
+            reachable=[name for name in self._routes.reachable if name not in turn.tried],
+            node=self._node,
+        )
+        if place.site is Site.PEER:
+            self._routes.route(turn, self._routes.peer(place.peer))
+        elif host is None:
+            self._place_nowhere(turn, definition)
+        elif self._decide_kind(turn, host.definitions[address] if activation is None else activation.definition):
+            if activation is None:
+                activation = self._activate(host.definitions[address], host, now_ns)
+            self.enqueue(activation, turn, now_ns=now_ns)
+
+    def _decide_kind(self, turn: Turn, definition: ActorDefinition) -> bool:
+        """Whether the node or the handler does it; False, and the turn has ended, when nobody does."""
+        action = turn.call[2]
+        if action in definition.actions:
+            turn.kind = TurnKind.HANDLER
+        elif action in READ_ACTIONS and not definition.answers_reads:
+            turn.kind = TurnKind.READ
+        else:
+            # Spawn's words, which its SDKs' users know.
+            message = f"Action [{action[:256]}] not found for Actor [{definition.address.name}]"
+            self._replies.fail(turn, ErrorCode.UNKNOWN_ACTION, Outcome.NOT_APPLIED, message)
+            return False
+        return True
+
+    def _place_nowhere(self, turn: Turn, definition: ActorDefinition | None) -> None:
+        """No host within reach. The state is here all the same, so a read of it is answered."""
+        address, action = turn.call[1], turn.call[2]
+        type_name: str | None = None
+        has_own_reads = False
+        offer = self._directory.offer(address)
+        if definition is not None:
+            type_name, has_own_reads = definition.type_name, definition.answers_reads
+        elif offer is not None and offer.state_type.startswith(STATE_TYPE_PREFIX):
+            type_name = offer.state_type.removeprefix(STATE_TYPE_PREFIX)
+            has_own_reads = not READ_ACTIONS.isdisjoint(offer.actions)
+        if type_name is not None and action in READ_ACTIONS and not has_own_reads:
+            turn.kind = TurnKind.READ
+            self._turns.read(turn, EntryKey(address.system, address.name, type_name))
+            return
+        nodes = ", ".join(self._directory.nodes(address)[:8])
+        where_else = f"; offered by {nodes}, out of reach" if nodes else ""
+        message = f"no host of actor {address} is connected to node {self._node}{where_else}"
+        self._replies.fail(turn, ErrorCode.NO_HOST, Outcome.NOT_APPLIED, message)
+
+    def place_again(self, turns: Iterable[Turn], *, now_ns: int) -> None:
+        """Places turns whose place went away before they were handed out."""
+        for turn in turns:
+            turn.phase = TurnPhase.QUEUED
+            turn.activation = None
+            turn.peer = None
+            if turn.caller is None:
+                turn.phase = TurnPhase.DONE
+                self._live.pop(turn.number, None)
+            elif turn.key is not None:
+                self.update(turn, turn.key, now_ns=now_ns)
+            else:
+                self._place(turn, now_ns)
+
+    def _unknown(self, address: ActorAddress) -> str:
+        message = self._unknown_messages.get(address)
+        if message is None:
+            known = [*self._hosts.names(address.system), *self._directory.names(address.system)]
+            nearest = nearest_name(address.name, known)
+            # Spawn's words, and a hint.
+            message = f"Actor {address.name[:256]!r} not found on ActorSystem {address.system[:256]!r}"
+            message += f"; did you mean {nearest!r}?" if nearest else ""
+            if len(self._unknown_messages) >= UNKNOWN_MESSAGES_MAX:
+                self._unknown_messages.clear()
+            self._unknown_messages[address] = message
+        return message
+
+    def names_changed(self) -> None:
+        """Other actors are known than before."""
+        self._unknown_messages.clear()
+
+    # --- lives
+
+    def _activate(self, definition: ActorDefinition, host: Host, now_ns: int) -> Activation:
+        activation = Activation(definition, host, now_ns=now_ns)
+        activation.happen(Happening.BOUND)
+        # A replicated state is on this node already, and an actor without state has nothing to load.
+        activation.happen(Happening.LOADED)
+        self.activations[definition.address] = activation
+        host.activations[definition.address] = activation
+        self._activation_count += 1
+        heappush(self._idle, (activation.idle_deadline_ns, self._activation_count, activation))
+        return activation
+
+    def redefine(self, definition: ActorDefinition, *, now_ns: int) -> None:
+        """An actor was registered again: a running activation of another definition ends its turns and moves."""
+        activation = self.activations.get(definition.address)
+        if activation is not None and activation.definition != definition:
+            activation.happen(Happening.REDEFINED)
+            if not activation.in_flight:
+                self._turns.drained.append(activation)
+                self.settle_drained(now_ns=now_ns)
+
+    def settle_drained(self, *, now_ns: int) -> None:
+        """Ends activations whose last turn in flight was answered, and places what waited for them."""
+        drained = self._turns.drained
+        while drained:
+            activation = drained.pop()
+            if activation.phase is Phase.DRAINING and not activation.in_flight:
+                waiting = list(activation.mailbox)
+                activation.happen(Happening.DRAINED)
+                self._put_out(activation)
+                self.place_again(waiting, now_ns=now_ns)
+
+    def host_lost(self, host: Host, *, now_ns: int) -> None:
+        """A host is gone: what it had is `host_lost`, what waited for it is placed again."""
+        waiting: list[Turn] = []
+        for activation in list(host.activations.values()):
+            for turn in activation.in_flight:
+                if turn.phase is TurnPhase.RIDING:
+                    waiting.append(turn)
+                else:
+                    message = f"the host of actor {activation.definition.address} went away during the call"
+                    self._replies.fail(turn, ErrorCode.HOST_LOST, Outcome.UNKNOWN, message)
+            waiting.extend(activation.mailbox)
+            activation.happen(Happening.HOST_LOST)
+            self._put_out(activation)
+        self._turns.drop(host)
+        self.place_again(waiting, now_ns=now_ns)
+
+    def _put_out(self, activation: Activation) -> None:
+        """Takes an activation out of memory; nothing of it is in flight any more."""
+        address, host = activation.definition.address, activation.host
+        activation.mailbox.clear()
+        activation.in_flight.clear()
+        self._turns.close_view(activation)
+        del self.activations[address]
+        del host.activations[address]
+        self._turns.columns(host).released.append(address)
+
+    def passivate(self, *, now_ns: int) -> None:
+        """Puts activations out of memory that were idle for their timeout. Complexity: O(log n) for each due."""
+        idle = self._idle
+        while idle and idle[0][0] <= now_ns:
+            _, order, activation = heappop(idle)
+            if activation.phase is Phase.COLD:
+                continue
+            if activation.phase is Phase.ACTIVE and activation.is_idle and activation.idle_deadline_ns <= now_ns:
+                activation.happen(Happening.IDLE)
+                self._put_out(activation)
+            else:
+                # Busy for longer than its timeout: look again after half of it.
+                later_ns = max(activation.idle_deadline_ns, now_ns + activation.definition.idle_timeout_ns // 2)
+                heappush(idle, (later_ns, order, activation))
+        if len(idle) > 2 * len(self.activations) + 1_024:
+            idle[:] = [item for item in idle if item[2].phase is not Phase.COLD]
+            heapify(idle)
+
+    # --- too late
+
+    def expire(self, *, now_ns: int) -> None:
+        """Tells callers whose deadline has passed."""
+        for turn in self._deadlines.due(now_ns):
+            if turn.caller is None:
+                continue
+            if turn.phase is TurnPhase.QUEUED:
+                self._take_out(turn)
+                message = "the deadline passed before the call reached a host"
+                self._replies.fail(turn, ErrorCode.TIMEOUT, Outcome.NOT_APPLIED, message)
+            elif turn.phase is TurnPhase.RIDING or turn.kind is TurnKind.READ:
+                message = "the deadline passed before the state could be read"
+                self._replies.tell_failure(turn, ErrorCode.TIMEOUT, Outcome.NOT_APPLIED, message)
+            else:
+                message = "the deadline passed; the call may have had its effect, or still get it"
+                self._replies.tell_failure(turn, ErrorCode.TIMEOUT, Outcome.UNKNOWN, message)
+                self._abandon(turn)
+
+    def cancel(self, caller: Caller, ids: Iterable[int]) -> None:
+        """The caller no longer waits for these; ids that it has not in flight are ignored."""
+        for call_id in ids:
+            turn = caller.calls.pop(call_id, None)
+            if turn is None:
+                continue
+            turn.caller = None
+            if turn.phase is TurnPhase.QUEUED:
+                self._take_out(turn)
+                turn.phase = TurnPhase.DONE
+                del self._live[turn.number]
+            else:
+                self._abandon(turn)
+
+    def _take_out(self, turn: Turn) -> None:
+        """Takes a queued turn out of its mailbox; what is queued for a peer is skipped when it is sent."""
+        if turn.activation is not None:
+            turn.activation.mailbox.remove(turn)
+
+    def _abandon(self, turn: Turn) -> None:
+        """Nobody waits any more: says so to who works on it. A host's answer is applied all the same."""
+        if turn.phase is not TurnPhase.DISPATCHED:
+            return
+        if turn.activation is not None:
+            self._turns.columns(turn.activation.host).cancelled.append(turn.number)
+        else:
+            self._routes.cancel(turn)
+            turn.phase = TurnPhase.DONE
+            del self._live[turn.number]
+
+    def next_deadline_ns(self) -> int | None:
+        """When `expire` or `passivate` has something to do; may be early."""
+        deadline_ns = self._deadlines.next_ns()
+        if self._idle and (deadline_ns is None or self._idle[0][0] < deadline_ns):
+            return self._idle[0][0]
+        return deadline_ns

@@ -1,0 +1,108 @@
+"""One call from its arrival to its one outcome, and who waits for it.
+
+| phase | the call is | a deadline, or a lost caller, then means |
+|---|---|---|
+| QUEUED | in a mailbox, or not yet taken for a peer | it is taken out: not_applied |
+| DISPATCHED | with a host or a peer | the caller is told `unknown`; a host's answer is still applied |
+| RIDING | a read, answered by the node behind the turns before it | not_applied |
+| HELD | done, its reply waits for the commit of what it could have seen | unknown |
+| DONE | replied to, or nobody waits | - |
+
+`caller` is None as soon as the caller has its reply, or no longer waits for one: so each call gets exactly one.
+"""
+
+import enum
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from crdtmesh.runtime.messages import CallerId, CallExtra, CallFailure, ReplyColumns
+
+if TYPE_CHECKING:
+    from crdtmesh.replication.outputs import EntryKey
+    from crdtmesh.runtime.activation import Activation
+    from crdtmesh.runtime.definition import ActorAddress
+    from crdtmesh.runtime.routes import Peer
+
+__all__ = ["CallTuple", "Caller", "Turn", "TurnKind", "TurnPhase"]
+
+CallTuple = tuple[int, "ActorAddress", str, str, bytes, int, CallExtra | None]
+"""The fields of `messages.Call`."""
+
+
+class TurnPhase(enum.Enum):
+    """How far a call is; see the table above."""
+
+    QUEUED = enum.auto()
+    DISPATCHED = enum.auto()
+    RIDING = enum.auto()
+    HELD = enum.auto()
+    DONE = enum.auto()
+
+
+class TurnKind(enum.Enum):
+    """Who does the work of a call."""
+
+    HANDLER = enum.auto()
+    """A host's handler."""
+    READ = enum.auto()
+    """The node: a default read action."""
+    UPDATE = enum.auto()
+    """The node: operations from outside, in the actor's queue."""
+
+
+class Caller:
+    """Somebody who waits for replies: a stream or the unary calls of the edge, or a peer.
+
+    Attributes:
+        id: the edge's number; None for a peer.
+        peer: name of the peer; None for a caller of the edge.
+        calls: what it waits for, by its own ids.
+        out: replies that were not taken yet.
+    """
+
+    __slots__ = ("calls", "id", "out", "peer")
+
+    def __init__(self, caller_id: CallerId | None, peer: str | None) -> None:
+        self.id = caller_id
+        self.peer = peer
+        self.calls: dict[int, Turn] = {}
+        self.out: ReplyColumns | None = None
+
+
+class Turn:
+    """A call on its way.
+
+    Attributes:
+        number: this node's own number; the turn's id on a host's stream, and the call's id towards a peer.
+        caller: who waits; None when nobody does.
+        id: the caller's number for it.
+        call: the fields of `messages.Call`.
+        activation: where it runs or waits; None while it has no place here.
+        peer: where it was routed; None while it wasn't.
+        is_void: what the host answers is thrown away: it ran on a copy that was wrong.
+        has_written: it changed the state, in memory so far.
+        type_url, payload, failure: the held reply.
+        key, operations: of an UPDATE; None and empty otherwise.
+        tried: peers that had no host for it.
+    """
+
+    # Defaults stand in the class, not in slots: most calls set none of them, and this saves a tenth of a call's cost.
+    kind = TurnKind.HANDLER
+    phase = TurnPhase.QUEUED
+    activation: "Activation | None" = None
+    peer: "Peer | None" = None
+    is_void = False
+    has_written = False
+    type_url = ""
+    payload = b""
+    failure: CallFailure | None = None
+    key: "EntryKey | None" = None
+    operations: Sequence[Any] = ()
+    tried: tuple[str, ...] = ()
+
+    def __init__(self, number: int, caller: Caller, call: CallTuple, deadline_ns: int) -> None:
+        self.number = number
+        self.caller: Caller | None = caller
+        self.id = call[0]
+        self.call = call
+        self.deadline_ns = deadline_ns

@@ -1,0 +1,374 @@
+"""Turns: what is handed to hosts, and what their answers do. The rules of one activation.
+
+1. While no turn is in flight there is no view. The first turn opens it, and if the host's copy is not equal to it a
+   `StateUpdate` goes before the turn.
+2. Up to `window_max` turns may be in flight, as long as nobody else changed the entry. Once somebody did, the view is
+   *detached*: turns in flight finish on it, then it is closed, and the next turn sees the news. So a stream of calls
+   can't keep remote changes from the host for longer than a window.
+3. An answer's operations are computed against the view. The host has already applied them to its copy. If they are
+   refused, the copy is wrong from there on: the turns behind it in flight are void, their callers are told
+   `not_applied`, and when all were answered the host gets the whole state.
+4. A handler that failed leaves nothing, in its host's copy neither.
+5. Replies of an actor with a state wait for the commit (`replies`).
+
+Driven by `runtime.Runtime`; leaves out where a call goes and when it is too late.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
+
+from crdtmesh.crdts.errors import CrdtError
+from crdtmesh.replication.errors import IdentityLost, ReplicationError, StorageFailed
+from crdtmesh.replication.outputs import EntryKey
+from crdtmesh.runtime.activation import STALE, Activation, Phase
+from crdtmesh.runtime.errors import ErrorCode, Outcome
+from crdtmesh.runtime.hosts import Host
+from crdtmesh.runtime.messages import (
+    NO_PAYLOAD,
+    STATE_CHANGED,
+    STATE_UNCHANGED,
+    STATE_VALUE,
+    HostId,
+    StateUpdate,
+    TurnColumns,
+)
+from crdtmesh.runtime.options import RuntimeOptions
+from crdtmesh.runtime.replies import Replies
+from crdtmesh.runtime.states import Snapshot, States
+from crdtmesh.runtime.turn import Turn, TurnKind, TurnPhase
+
+__all__ = ["StateEncoder", "Turns"]
+
+StateEncoder = Callable[[str, Any], bytes]
+"""`(type name, plain value) -> bytes` of a `crdtmesh.v1.Value`."""
+
+MS_NS: Final = 1_000_000
+
+# A handler's words are for the caller; an SDK that sends a stack trace is cut here.
+HANDLER_MESSAGE_CHARS_MAX: Final = 2_000
+
+
+class Turns:
+    """Hands turns to hosts and applies their answers.
+
+    Attributes:
+        drained: activations that were to end their turns in flight, and have; the runtime takes them.
+        answers_unasked: answers to turns that their host did not have; a broken host, or one that answers twice.
+        wall_ms: wall-clock time of the latest input, for the hybrid clock.
+    """
+
+    __slots__ = (
+        "_dirty",
+        "_encode_state",
+        "_host_turns_max",
+        "_live",
+        "_replica",
+        "_replies",
+        "_window_max",
+        "answers_unasked",
+        "drained",
+        "wall_ms",
+    )
+
+    def __init__(
+        self,
+        options: RuntimeOptions,
+        *,
+        replica: States,
+        replies: Replies,
+        live: dict[int, Turn],
+        encode_state: StateEncoder,
+    ) -> None:
+        self._window_max = options.window_max
+        self._host_turns_max = options.host_turns_max
+        self._replica = replica
+        self._replies = replies
+        self._live = live
+        self._encode_state = encode_state
+        self._dirty: list[Host] = []
+        self.drained: list[Activation] = []
+        self.answers_unasked = 0
+        self.wall_ms = 0
+
+    # --- to the host
+
+    def offer(self, activation: Activation, turn: Turn, *, now_ns: int) -> None:
+        """Hands out a turn if nothing is before it and the rules allow it; else it waits in the mailbox."""
+        turn.activation = activation
+        mailbox = activation.mailbox
+        if not mailbox and turn.kind is TurnKind.HANDLER and self._has_room(activation):
+            self._dispatch(activation, turn, now_ns)
+        else:
+            mailbox.append(turn)
+            self.pump(activation, now_ns=now_ns)
+
+    def pump(self, activation: Activation, *, now_ns: int) -> None:
+        """Hands out as many turns of the mailbox as the rules allow now."""
+        mailbox, in_flight = activation.mailbox, activation.in_flight
+        while mailbox and activation.phase is Phase.ACTIVE:
+            turn = mailbox[0]
+            if turn.deadline_ns <= now_ns:
+                message = "the deadline passed before the call reached a host"
+                self._replies.fail(turn, ErrorCode.TIMEOUT, Outcome.NOT_APPLIED, message)
+            elif turn.kind is TurnKind.HANDLER:
+                if not self._has_room(activation):
+                    break
+                self._dispatch(activation, turn, now_ns)
+            elif turn.kind is TurnKind.UPDATE:
+                if in_flight:
+                    break
+                assert turn.key is not None
+                self.update(turn, turn.key, activation)
+            elif in_flight:
+                turn.phase = TurnPhase.RIDING
+                in_flight.append(turn)
+            else:
+                self.read(turn, activation.key)
+            mailbox.popleft()
+
+    def _has_room(self, activation: Activation) -> bool:
+        """Whether one more turn may be in flight (rules 1 and 2); if so, an actor with a state has an open view."""
+        if activation.phase is not Phase.ACTIVE or len(activation.in_flight) >= self._window_max:
+            return False
+        host = activation.host
+        if host.turn_count >= self._host_turns_max:
+            if not activation.is_blocked:
+                activation.is_blocked = True
+                host.blocked.append(activation)
+            return False
+        return activation.key is None or self._prepare(activation)
+
+    def _prepare(self, activation: Activation) -> bool:
+        """Sees to an open view that equals the host's copy; False while turns on an older one are in flight."""
+        view = activation.view
+        if view is not None:
+            return not view.is_detached
+        assert activation.key is not None
+        view = activation.view = self._replica.snapshot(activation.key)
+        if activation.copy_version != view.version:
+            self._send_state(activation, view)
+        return True
+
+    def _send_state(self, activation: Activation, view: Snapshot) -> None:
+        definition = activation.definition
+        assert definition.type_name is not None
+        update = StateUpdate(definition.address, definition.type_name, True, view.value())
+        self.columns(activation.host).states.append(update)
+        activation.copy_version = activation.seen_version = view.version
+        activation.touched = set()
+
+    def _dispatch(self, activation: Activation, turn: Turn, now_ns: int) -> None:
+        host = activation.host
+        turn.phase = TurnPhase.DISPATCHED
+        activation.in_flight.append(turn)
+        host.turn_count += 1
+        out = host.out
+        if out is None:
+            out = self.columns(host)
+        _, address, action, type_url, payload, _, extra = turn.call
+        out.turns.append(turn.number)
+        out.actors.append(address)
+        out.actions.append(action)
+        out.type_urls.append(type_url)
+        out.payloads.append(payload)
+        out.timeouts_ms.append((turn.deadline_ns - now_ns) // MS_NS or 1)
+        if extra is not None:
+            out.extras.append((turn.number, extra))
+
+    def columns(self, host: Host) -> TurnColumns:
+        """Where what goes to this host is collected."""
+        out = host.out
+        if out is None:
+            out = host.out = TurnColumns()
+            self._dirty.append(host)
+        return out
+
+    def take(self) -> list[tuple[HostId, TurnColumns]]:
+        """What is to be sent, by host, emptied."""
+        dirty = self._dirty
+        if not dirty:
+            return []
+        self._dirty = []
+        taken = []
+        for host in dirty:
+            out = host.out
+            if out is not None:
+                host.out = None
+                taken.append((host.id, out))
+        return taken
+
+    def drop(self, host: Host) -> None:
+        """The host is gone, and so is what was for it."""
+        if host.out is not None:
+            host.out = None
+            self._dirty.remove(host)
+
+    # --- from the host
+
+    def answered(self, host: Host, answers: Iterable[tuple[int, str, bytes, Sequence[Any]]], *, now_ns: int) -> None:
+        """Takes answers, in the host's order."""
+        live, replies = self._live, self._replies
+        for number, type_url, payload, operations in answers:
+            turn = live.get(number)
+            if turn is None or turn.phase is not TurnPhase.DISPATCHED:
+                self.answers_unasked += 1
+                continue
+            activation = turn.activation
+            if activation is None or activation.host is not host:
+                self.answers_unasked += 1
+                continue
+            self._leave(activation, turn)
+            if turn.is_void:
+                self._end(turn)
+            elif activation.key is None:
+                if operations:
+                    message = f"actor {activation.definition.address} has no state to change"
+                    replies.fail(turn, ErrorCode.INVALID_OPERATION, Outcome.NOT_APPLIED, message)
+                else:
+                    replies.reply(turn, type_url, payload)
+            elif not operations or self._apply(activation, turn, operations):
+                replies.hold(turn, type_url, payload)
+            self._go_on(activation, now_ns)
+
+    def failed(self, host: Host, failures: Iterable[tuple[int, str, int]], *, now_ns: int) -> None:
+        """Takes turns that left nothing."""
+        for number, message, code in failures:
+            turn = self._live.get(number)
+            activation = None if turn is None else turn.activation
+            if (
+                turn is None
+                or activation is None
+                or turn.phase is not TurnPhase.DISPATCHED
+                or activation.host is not host
+            ):
+                self.answers_unasked += 1
+                continue
+            self._leave(activation, turn)
+            words = message[:HANDLER_MESSAGE_CHARS_MAX]
+            if turn.is_void:
+                self._end(turn)
+            elif code == ErrorCode.INVALID_OPERATION and activation.key is not None:
+                self._refuse(activation, turn, ErrorCode.INVALID_OPERATION, words)
+            elif code == ErrorCode.UNKNOWN_ACTION:
+                self._replies.fail(turn, ErrorCode.UNKNOWN_ACTION, Outcome.NOT_APPLIED, words)
+            elif activation.key is None:
+                self._replies.fail(turn, ErrorCode.HANDLER_ERROR, Outcome.NOT_APPLIED, words)
+            else:
+                self._replies.hold_failure(turn, ErrorCode.HANDLER_ERROR, words)
+            self._go_on(activation, now_ns)
+
+    def _leave(self, activation: Activation, turn: Turn) -> None:
+        """The host has answered: the turn is in flight no more."""
+        in_flight = activation.in_flight
+        if in_flight[0] is turn:
+            in_flight.popleft()
+        else:
+            in_flight.remove(turn)
+        activation.host.turn_count -= 1
+
+    def _end(self, turn: Turn) -> None:
+        """Ends a turn that nobody waits for."""
+        assert turn.caller is None
+        turn.phase = TurnPhase.DONE
+        del self._live[turn.number]
+
+    def _apply(self, activation: Activation, turn: Turn, operations: Sequence[Any]) -> bool:
+        """Puts a turn's operations into view and entry; False, and the turn has ended, when they are refused."""
+        key = activation.key
+        assert key is not None
+        try:
+            result = self._replica.update(key, operations, ticket=None, wall_ms=self.wall_ms, view=activation.view)
+        except (CrdtError, ReplicationError) as error:
+            code, words = refusal(error)
+            self._refuse(activation, turn, code, words)
+            return False
+        if result.event is not None:
+            turn.has_written = True
+            activation.account_own(result.entry.version)
+        return True
+
+    def _refuse(self, activation: Activation, turn: Turn, code: ErrorCode, words: str) -> None:
+        """Rule 3: ends a turn, and voids those behind it."""
+        replies = self._replies
+        replies.fail(turn, code, Outcome.NOT_APPLIED, words)
+        activation.forget_copy()
+        for later in activation.in_flight:
+            if later.phase is TurnPhase.DISPATCHED and not later.is_void:
+                later.is_void = True
+                words = "a turn before it was refused, so its own was undone; call again"
+                replies.tell_failure(later, code, Outcome.NOT_APPLIED, words)
+
+    def _go_on(self, activation: Activation, now_ns: int) -> None:
+        """After an answer: reads that rode behind it, then the next turns."""
+        activation.used_ns = now_ns
+        in_flight = activation.in_flight
+        while in_flight and in_flight[0].phase is TurnPhase.RIDING:
+            self._answer_rider(activation, in_flight.popleft())
+        if not in_flight:
+            if activation.view is not None:
+                self.close_view(activation)
+            if activation.phase is Phase.DRAINING:
+                self.drained.append(activation)
+        if activation.mailbox:
+            self.pump(activation, now_ns=now_ns)
+
+    def unblock(self, host: Host, *, now_ns: int) -> None:
+        """Lets activations go on that waited for the host to have room."""
+        blocked = host.blocked
+        for _ in range(len(blocked)):
+            if host.turn_count >= self._host_turns_max:
+                break
+            activation = blocked.popleft()
+            activation.is_blocked = False
+            if activation.host is host and activation.phase is Phase.ACTIVE:
+                self.pump(activation, now_ns=now_ns)
+
+    # --- by the node itself
+
+    def _answer_rider(self, activation: Activation, turn: Turn) -> None:
+        if turn.caller is None:
+            self._end(turn)
+        else:
+            self.read(turn, activation.key)
+
+    def close_view(self, activation: Activation) -> None:
+        """Ends the view, if one is open; the host's copy stays as it was in it."""
+        view = activation.view
+        if view is not None:
+            activation.view = None
+            if activation.copy_version != STALE:
+                activation.copy_version = STALE if view.is_detached else view.version
+            view.close()
+
+    def read(self, turn: Turn, key: EntryKey | None) -> None:
+        """Answers a read action with the state as it is now; an actor without state has no payload to give."""
+        entry = None if key is None else self._replica.read(key)
+        if key is None:
+            self._replies.reply(turn, NO_PAYLOAD, b"")
+        elif entry is None:
+            self._replies.hold(turn, NO_PAYLOAD, b"")
+        else:
+            self._replies.hold(turn, STATE_VALUE, self._encode_state(key.type_name, entry.value()))
+
+    def update(self, turn: Turn, key: EntryKey, activation: Activation | None) -> None:
+        """Applies operations from outside a turn; the actor of this entry, if it is in memory, has none in flight."""
+        try:
+            result = self._replica.update(key, turn.operations, ticket=None, wall_ms=self.wall_ms)
+        except (CrdtError, ReplicationError) as error:
+            code, words = refusal(error)
+            self._replies.fail(turn, code, Outcome.NOT_APPLIED, words)
+            return
+        type_url = STATE_UNCHANGED
+        if result.event is not None:
+            type_url = STATE_CHANGED
+            turn.has_written = True
+            if activation is not None:
+                activation.account(result.touched, result.entry.version)
+        self._replies.hold(turn, type_url, self._encode_state(key.type_name, result.entry.value()))
+
+
+def refusal(error: CrdtError | ReplicationError) -> tuple[ErrorCode, str]:
+    """The code and the words for an update that the replica refused."""
+    if isinstance(error, StorageFailed | IdentityLost):
+        return ErrorCode.STORAGE_FAILED, str(error)
+    return ErrorCode.INVALID_OPERATION, str(error)
