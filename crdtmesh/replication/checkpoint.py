@@ -1,0 +1,260 @@
+"""What a replica keeps on disk beside its log, so that the log can be cut and a start is short.
+
+    row key                              row
+    "C"                                  bound of the hybrid clock
+    "E" system number                    an entry: key, type, live store
+    "I" system count                     index runs learnt between two checkpoints, and events of several keys
+    "S" system                           E and C of the shard
+
+A checkpoint begins when the log is long enough. It notes E, C and the length of the log, then writes the entries that
+were changed until then in slices, one slice a flush, and at the end the noted E and C, the new part of the index, and
+the cut of the log up to the noted length. An entry may be newer on disk than the E beside it: the log rows that made it
+so are still there, and applying them again changes nothing. A crash half way leaves the checkpoint before, and the
+whole log.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final, NamedTuple
+
+from crdtmesh.crdts import registry
+from crdtmesh.crdts.codec import Reader, Writer
+from crdtmesh.crdts.context import CausalContext
+from crdtmesh.crdts.dots import DOT_BITS, N_MAX, Dot
+from crdtmesh.crdts.errors import CodecError, CrdtError
+from crdtmesh.persistence.base import Record, StateRecord, TrimLog
+from crdtmesh.persistence.errors import CorruptRecord
+from crdtmesh.replication.entry import Entry
+from crdtmesh.replication.errors import shown
+from crdtmesh.replication.events import EntryName
+from crdtmesh.replication.options import MESSAGE_BYTES_MAX, ReplicationOptions
+from crdtmesh.replication.shard import Shard
+
+CLOCK_KEY: Final = b"C"
+
+# Runs of one index row: about 6 bytes each, so a row stays near 400 kB.
+_INDEX_ROW_RUNS: Final = 65_536
+
+
+class _Mark(NamedTuple):
+    """A shard as it was when a checkpoint began."""
+
+    shard: Shard
+    applied: CausalContext
+    known: CausalContext
+    spans: int
+
+
+class Checkpoints:
+    """Decides when to write what. Driven at the end of each flush with the length of the log."""
+
+    __slots__ = ("_entries", "_index_rows", "_log_bytes", "_log_rows", "_mark_rows", "_marks", "_options", "_written")
+
+    def __init__(self, options: ReplicationOptions) -> None:
+        self._options = options
+        self._log_rows = 0
+        self._log_bytes = 0
+        # While a checkpoint runs: the shards as noted, the entries still to write, the log length to cut.
+        self._marks: list[_Mark] = []
+        self._entries: deque[tuple[Shard, Entry]] = deque()
+        self._mark_rows = 0
+        # Per system: index rows on disk, and the C and the events of several keys that they cover.
+        self._index_rows: dict[str, int] = {}
+        self._written: dict[str, tuple[CausalContext, int]] = {}
+
+    def logged(self, size_bytes: int) -> None:
+        """A row was added to the log."""
+        self._log_rows += 1
+        self._log_bytes += size_bytes
+
+    @property
+    def is_running(self) -> bool:
+        """A checkpoint has slices to write yet."""
+        return bool(self._marks)
+
+    def records(self, shards: Mapping[str, Shard], new_rows: int) -> Iterator[Record]:
+        """The part of a checkpoint that belongs into the group that is being closed.
+
+        Args:
+            shards: all of them.
+            new_rows: log rows of this same group; they are not cut.
+        """
+        if not self._marks:
+            if (
+                self._log_rows < self._options.checkpoint_log_rows
+                and self._log_bytes < self._options.checkpoint_log_bytes
+            ):
+                return
+            self._begin(shards, new_rows)
+        yield from self._slice()
+        if not self._entries:
+            yield from self._finish()
+
+    def _begin(self, shards: Mapping[str, Shard], new_rows: int) -> None:
+        self._mark_rows = self._log_rows - new_rows
+        self._log_bytes = 0
+        for shard in shards.values():
+            self._marks.append(_Mark(shard, shard.applied.copy(), shard.known.copy(), shard.span_count))
+            self._entries.extend((shard, entry) for entry in shard.dirty)
+            shard.dirty = []
+
+    def _slice(self) -> Iterator[Record]:
+        size = 0
+        for _ in range(min(len(self._entries), self._options.checkpoint_slice_entries)):
+            shard, entry = self._entries.popleft()
+            record = entry_record(shard, entry)
+            entry.is_dirty = False
+            size += entry.size_bytes
+            yield record
+            if size >= self._options.checkpoint_slice_bytes:
+                return
+
+    def _finish(self) -> Iterator[Record]:
+        for mark in self._marks:
+            yield from self._index_records(mark)
+            yield shard_record(mark.shard.system, mark.applied, mark.known)
+        yield TrimLog(self._mark_rows)
+        self._log_rows -= self._mark_rows
+        self._marks = []
+
+    def _index_records(self, mark: _Mark) -> Iterator[Record]:
+        shard = mark.shard
+        before, spans = self._written.get(shard.system, (CausalContext(shard.table), 0))
+        runs = [
+            run for first, last in mark.known.difference(before).intervals() for run in shard.owners_within(first, last)
+        ]
+        new_spans = shard.span_runs(spans, mark.spans)
+        for start in range(0, max(len(runs), 1), _INDEX_ROW_RUNS):
+            part = runs[start : start + _INDEX_ROW_RUNS]
+            if part or new_spans:
+                count = self._index_rows.get(shard.system, 0)
+                self._index_rows[shard.system] = count + 1
+                yield index_record(shard, count, part, new_spans)
+                new_spans = []
+        self._written[shard.system] = mark.known, mark.spans
+
+    def loaded(self, shards: Mapping[str, Shard], index_rows: dict[str, int]) -> None:
+        """Takes up the state of the disk, after its state rows and before its log."""
+        self._index_rows = index_rows
+        for system, shard in shards.items():
+            self._written[system] = shard.known.copy(), shard.span_count
+
+
+# --- rows
+
+
+def _row_key(kind: bytes, system: str, number: int | None = None) -> bytes:
+    name = system.encode()
+    return kind + bytes((len(name),)) + name + (b"" if number is None else number.to_bytes(8, "big"))
+
+
+def clock_record(bound_ms: int) -> StateRecord:
+    """The row that keeps the clock's bound, milliseconds since 1970."""
+    return StateRecord(CLOCK_KEY, bound_ms.to_bytes(8, "big"))
+
+
+def entry_record(shard: Shard, entry: Entry) -> StateRecord:
+    """The row of an entry. Its size is measured on the way."""
+    writer = Writer(shard.table)
+    writer.text(entry.key.key)
+    writer.text(entry.key.type_name)
+    writer.context(CausalContext(shard.table, entry.data_type.dots(entry.store)))
+    entry.data_type.encode(entry.store, writer)
+    data = writer.finish()
+    entry.size_bytes = len(data)
+    return StateRecord(_row_key(b"E", shard.system, entry.number), data)
+
+
+def shard_record(system: str, applied: CausalContext, known: CausalContext) -> StateRecord:
+    """The row of a shard's E and C."""
+    writer = Writer(applied.table)
+    writer.context(applied)
+    writer.context(known)
+    return StateRecord(_row_key(b"S", system), writer.finish())
+
+
+def index_record(
+    shard: Shard, count: int, runs: list[tuple[Dot, Dot, int]], spans: list[tuple[Dot, Dot]]
+) -> StateRecord:
+    """A row of the index: runs of dots with their entry's number, then the events of several keys."""
+    writer = Writer(shard.table)
+    writer.integer(len(runs))
+    for first, last, number in runs:
+        _write_run(writer, first, last)
+        writer.integer(number)
+    writer.integer(len(spans))
+    for first, last in spans:
+        _write_run(writer, first, last)
+    return StateRecord(_row_key(b"I", shard.system, count), writer.finish())
+
+
+def _write_run(writer: Writer, first: Dot, last: Dot) -> None:
+    writer.replica(first >> DOT_BITS)
+    writer.integer(first & N_MAX)
+    writer.integer(last & N_MAX)
+
+
+def _read_run(reader: Reader) -> tuple[Dot, Dot]:
+    replica = reader.replica()
+    first = reader.integer(N_MAX, least=1)
+    last = reader.integer(N_MAX, least=first)
+    return replica << DOT_BITS | first, replica << DOT_BITS | last
+
+
+class RowLoader:
+    """Puts state rows back into shards. Rows come in order of their keys, but need not.
+
+    Args:
+        shard_of: the shard of a system, made if it is new.
+    """
+
+    def __init__(self, shard_of: Callable[[str], Shard]) -> None:
+        self._shard_of = shard_of
+        self.clock_bound_ms = 0
+        self.index_rows: dict[str, int] = {}
+
+    def load(self, record: StateRecord) -> None:
+        """Takes one row.
+
+        Raises:
+            CorruptRecord: it is none that this version writes.
+        """
+        key, data = record.key, record.data
+        try:
+            if data is None:
+                raise CodecError("a deleted row")
+            if key == CLOCK_KEY:
+                self.clock_bound_ms = int.from_bytes(data, "big")
+                return
+            end = 2 + key[1]
+            shard = self._shard_of(key[2:end].decode())
+            self._load_shard_row(shard, key[:1], int.from_bytes(key[end:], "big"), data)
+        except (CrdtError, IndexError, ValueError) as error:
+            raise CorruptRecord(f"state row {shown(key)} can't be read: {error}; restore a backup") from error
+
+    def _load_shard_row(self, shard: Shard, kind: bytes, number: int, data: bytes) -> None:
+        reader = Reader(data, shard.table, size_bytes_max=64 * MESSAGE_BYTES_MAX)
+        if kind == b"E":
+            self._load_entry(shard, number, reader, len(data))
+        elif kind == b"I":
+            self._load_index(shard, number, reader)
+        elif kind == b"S":
+            shard.applied.update(reader.context())
+            shard.known.update(reader.context())
+        else:
+            raise CodecError("unknown kind of row")
+        reader.finish()
+
+    def _load_entry(self, shard: Shard, number: int, reader: Reader, size_bytes: int) -> None:
+        name = EntryName(reader.text(), reader.text())
+        data_type = registry.get(name.type_name)
+        reader.context()
+        shard.restore_entry(name, data_type, number, data_type.decode(reader), size_bytes)
+
+    def _load_index(self, shard: Shard, count: int, reader: Reader) -> None:
+        for _ in range(reader.count()):
+            first, last = _read_run(reader)
+            shard.index.add(first >> DOT_BITS, first & N_MAX, last & N_MAX, reader.integer((1 << 32) - 1))
+        for _ in range(reader.count()):
+            shard.add_span(*_read_run(reader))
+        self.index_rows[shard.system] = max(self.index_rows.get(shard.system, 0), count + 1)

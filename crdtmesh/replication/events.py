@@ -1,0 +1,64 @@
+"""Events: what one update did, as deltas under a run of dots.
+
+Every primitive mutation takes its own dot; the dots of one update are a contiguous run of one replica id. The run is
+logged, sent, counted as applied and repaired as one. It touches one key, or several of one shard.
+"""
+
+from bisect import bisect_right
+from typing import Any, NamedTuple
+
+from crdtmesh.crdts.base import DataType, Delta
+from crdtmesh.crdts.context import CausalContext
+from crdtmesh.crdts.dots import Dot
+
+# Stores have a different shape in each data type; replication only carries them between methods of that type.
+AnyType = DataType[Any]
+AnyDelta = Delta[Any]
+
+
+class EntryName(NamedTuple):
+    """Identity of an entry within its shard."""
+
+    key: str
+    type_name: str
+
+
+class KeyDelta(NamedTuple):
+    """What an event did to one key."""
+
+    name: EntryName
+    data_type: AnyType
+    delta: AnyDelta
+
+
+class Event(NamedTuple):
+    """A run of dots, `first` to `last` of one replica, and its deltas. All or nothing."""
+
+    first: Dot
+    last: Dot
+    parts: tuple[KeyDelta, ...]
+
+
+class EntryState(NamedTuple):
+    """All that a sender knows of one entry beyond a common vector; legal on its own.
+
+    Attributes:
+        name: which entry.
+        data_type: its type.
+        store: the live part.
+        context: K_k, the dots that belong to this entry and lie outside the vector, and its live dots.
+        unapplied: those of K_k that the sender knows as superseded, without having applied their events.
+    """
+
+    name: EntryName
+    data_type: AnyType
+    store: Any
+    context: CausalContext
+    unapplied: CausalContext
+
+
+def covers(context: CausalContext, first: Dot, last: Dot) -> bool:
+    """Whether a context holds all dots `first..last` of one replica. Complexity: O(log intervals)."""
+    bounds = context.bounds
+    at = bisect_right(bounds, first)
+    return at & 1 == 1 and bounds[at] > last

@@ -1,0 +1,106 @@
+"""The settings of a replica, and every limit on what a peer or a caller may make it hold."""
+
+from dataclasses import dataclass
+from typing import Final
+
+SECOND_NS: Final = 1_000_000_000
+
+# A key is a name that people write: parent, name and a separator of 256 bytes each, with room.
+KEY_BYTES_MAX: Final = 1024
+
+# The name of a system is counted by one byte on the wire.
+SYSTEM_BYTES_MAX: Final = 255
+
+# A system is a namespace that an operator configures; each costs a shard (about 2 kB empty). 256 shards of one event a
+# second keep the digests of a round within one frame.
+SYSTEMS_MAX: Final = 256
+
+# Replica ids of one shard are bounded by `crdts.dots.REPLICA_CAPACITY_MAX`, the capacity of its table.
+
+# Entries at about 420 B each (facts of the data types, section 13): 4.2 GB, more than any node we run.
+ENTRIES_PER_SHARD_MAX: Final = 10_000_000
+
+# One entry travels whole in a repair: at 4 MiB it takes 17 parts. Above 256 KiB it no longer fits one part and is worth
+# a warning, because each repair then ships all of it.
+ENTRY_BYTES_SOFT: Final = 256 * 1024
+ENTRY_BYTES_MAX: Final = 4 * 1024 * 1024
+
+# One event is at most one entry large; its dots are bounded by the operations that a turn may list.
+OPERATIONS_PER_UPDATE_MAX: Final = 4096
+KEYS_PER_EVENT_MAX: Final = 64
+
+# Coalesced pushes stop growing here: half of a typical socket buffer, and 300 to 500 small events.
+PUSH_FRAME_BYTES: Final = 32 * 1024
+
+# What a peer link takes as one payload.
+PAYLOAD_BYTES_MAX: Final = 256 * 1024
+
+# A message above PAYLOAD_BYTES_MAX is cut into parts and put together again: one entry at its hard limit, its context
+# and the vector beside it. One assembly per peer, so 30 peers can make us hold 180 MiB for as long as they send.
+MESSAGE_BYTES_MAX: Final = 6 * 1024 * 1024
+
+# Link-up peers. Full replication pushes to each; above about 30 a push tree takes over (a later issue).
+PEERS_MAX: Final = 256
+
+# Per peer, the bytes of pushes that a flush may hand over before the driver took the earlier ones.
+OUTGOING_BYTES_PER_PEER_MAX: Final = 8 * 1024 * 1024
+
+# Recent frames kept to tell a resent event from a doubled identity: 1,024 frames of at most 32 KiB, 4 MiB at most.
+RECENT_FRAMES_MAX: Final = 1024
+RECENT_BYTES_MAX: Final = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplicationOptions:
+    """How a replica paces itself. Unit in each name.
+
+    Attributes:
+        repair_interval_ns: one random peer is asked this often for each shard. Longer: lost pushes heal later. Shorter:
+            `digest` traffic of 60 bytes a shard grows.
+        repair_jitter_ns: added at random to each interval, so that nodes do not ask in step; less than the interval.
+        repair_timeout_ns: a session without progress for so long is given up and counted as failed.
+        repair_sessions_max: sessions that this replica answers at once; more are told "busy" by silence.
+        outgoing_bytes_per_peer_max: pushes to one peer waiting to be taken; above it they are dropped and the peer is
+            repaired instead.
+        checkpoint_log_bytes: so many bytes of log start a checkpoint. Larger: longer restart. Smaller: hot entries are
+            written more often.
+        checkpoint_log_rows: likewise for rows.
+        checkpoint_slice_entries: entries encoded in one flush while a checkpoint runs; bounds the pause (about 5 µs
+            for a small one).
+        checkpoint_slice_bytes: likewise in encoded bytes.
+        drift_max_ms: a remote stamp further ahead than this does not advance the local clock.
+        read_only: refuse updates and ignore peers from the start: how a node serves what its failed disk still holds.
+    """
+
+    repair_interval_ns: int = SECOND_NS
+    repair_jitter_ns: int = SECOND_NS // 4
+    repair_timeout_ns: int = 10 * SECOND_NS
+    repair_sessions_max: int = 3
+    outgoing_bytes_per_peer_max: int = OUTGOING_BYTES_PER_PEER_MAX
+    checkpoint_log_bytes: int = 8 * 1024 * 1024
+    checkpoint_log_rows: int = 20_000
+    checkpoint_slice_entries: int = 256
+    checkpoint_slice_bytes: int = 256 * 1024
+    drift_max_ms: int = 60_000
+    read_only: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuses values that contradict each other."""
+        for name in (
+            "repair_interval_ns",
+            "repair_timeout_ns",
+            "repair_sessions_max",
+            "outgoing_bytes_per_peer_max",
+            "checkpoint_log_bytes",
+            "checkpoint_log_rows",
+            "checkpoint_slice_entries",
+            "checkpoint_slice_bytes",
+            "drift_max_ms",
+        ):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)}: at least 1 expected")
+        if not 0 <= self.repair_jitter_ns < self.repair_interval_ns:
+            raise ValueError(
+                f"repair_jitter_ns={self.repair_jitter_ns}: 0 or more expected, and less than "
+                f"repair_interval_ns={self.repair_interval_ns}"
+            )

@@ -1,0 +1,119 @@
+"""What a replica hands to its driver, and the names both use for entries."""
+
+from collections.abc import Hashable
+from typing import Literal, NamedTuple
+
+from crdtmesh.crdts.base import Touched
+from crdtmesh.persistence.base import Record
+
+
+class EntryKey(NamedTuple):
+    """Identity of an entry: two types under one name are two entries, and are never merged.
+
+    Attributes:
+        system: namespace; picks the shard.
+        key: name within the system, at most 1,024 bytes as UTF-8.
+        type_name: a registered data type, such as "ORSet".
+    """
+
+    system: str
+    key: str
+    type_name: str
+
+
+# --- outgoing
+
+
+class SendTo(NamedTuple):
+    """A payload for a peer. A repair travels behind pushes; both may be lost, repeated and reordered without harm."""
+
+    peer: str
+    payload: bytes
+    is_repair: bool = False
+
+
+class Persist(NamedTuple):
+    """A group of records for the store; answer with `persisted(seq)` or `persist_failed(seq, reason)`."""
+
+    seq: int
+    records: list[Record]
+
+
+Outgoing = SendTo | Persist
+
+
+# --- events
+
+
+class Committed(NamedTuple):
+    """All that this ticket could have seen is on disk: the reply may go out."""
+
+    ticket: Hashable
+
+
+class CommitFailed(NamedTuple):
+    """What this ticket waited for will never be on disk; whether it survives is unknown."""
+
+    ticket: Hashable
+    reason: str
+
+
+class Changed(NamedTuple):
+    """An entry's state changed in memory. Show it to others only behind a `barrier`.
+
+    Attributes:
+        key: which entry.
+        touched: canonical bytes of the elements that became different, or WHOLE.
+        local: an `update` of this replica did it.
+        version: grows with every change of the entry in this run.
+    """
+
+    key: EntryKey
+    touched: Touched
+    local: bool
+    version: int
+
+
+AlarmKind = Literal[
+    "identity_doubled",  # an event of our own replica id that we did not issue
+    "event_forged",  # one event's dots with two contents
+    "clock_drift",  # a peer's stamp is further ahead than drift_max_ms
+    "entry_large",  # an entry passed the soft size limit
+    "entry_refused",  # a peer's entry is above the hard size limit
+]
+
+
+class Alarm(NamedTuple):
+    """Something that an operator should see."""
+
+    kind: AlarmKind
+    detail: str
+
+
+class IdentityNeeded(NamedTuple):
+    """Updates are refused until `renew_identity` was called with 16 fresh random bytes."""
+
+
+class Rejected(NamedTuple):
+    """A peer's payload was not understood, or broke a limit; nothing changed. `reason` is from a closed set."""
+
+    peer: str
+    reason: str
+    detail: str
+
+
+class ReadOnly(NamedTuple):
+    """A commit failed; from here on nothing is applied and nothing acknowledged. Reload, or stop."""
+
+    reason: str
+
+
+Event = Committed | CommitFailed | Changed | Alarm | IdentityNeeded | Rejected | ReadOnly
+
+
+class EventRun(NamedTuple):
+    """The dots of one event: numbers `first` to `last` of one replica id, in one shard."""
+
+    replica_id: bytes
+    first: int
+    last: int

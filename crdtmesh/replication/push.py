@@ -1,0 +1,117 @@
+"""Pushes: local events in frames, and per-peer queues that drop deltas under pressure, never correctness.
+
+Every peer gets every event of this replica when the commit that made it durable is done. Nothing is forwarded: with up
+to about 30 peers the origin reaches all of them, and anti-entropy heals what was lost. A full queue forgets pushes and
+marks the peer, which is then repaired.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from crdtmesh.replication import wire
+from crdtmesh.replication.events import Event
+from crdtmesh.replication.options import PUSH_FRAME_BYTES
+from crdtmesh.replication.outputs import SendTo
+from crdtmesh.replication.parts import split
+from crdtmesh.replication.shard import Shard
+
+# The first guess of an event's size; it follows what was measured from there on.
+_EVENT_BYTES: Final = 64.0
+
+
+class FrameEncoder:
+    """Turns events into PUSH messages of at most PUSH_FRAME_BYTES, as far as one event allows."""
+
+    __slots__ = ("_event_bytes",)
+
+    def __init__(self) -> None:
+        self._event_bytes = _EVENT_BYTES
+
+    def encode(self, shard: Shard, clock: int, events: Sequence[Event]) -> list[tuple[bytes, Sequence[Event]]]:
+        """The messages, each with its events, in order.
+
+        The number of events for a message is guessed from the sizes seen before; a message that came out too large is
+        halved.
+        """
+        frames: list[tuple[bytes, Sequence[Event]]] = []
+        position = 0
+        while position < len(events):
+            count = max(1, int(0.9 * PUSH_FRAME_BYTES / self._event_bytes))
+            batch = events[position : position + count]
+            message = wire.encode_push(shard.system, shard.table, clock, batch)
+            while len(message) > PUSH_FRAME_BYTES and len(batch) > 1:
+                batch = batch[: (len(batch) + 1) // 2]
+                message = wire.encode_push(shard.system, shard.table, clock, batch)
+            self._event_bytes += (len(message) / len(batch) - self._event_bytes) / 8
+            frames.append((message, batch))
+            position += len(batch)
+        return frames
+
+
+class Outbox:
+    """Payloads for peers with a link, until the driver takes them.
+
+    Args:
+        bytes_max: of pushes waiting for one peer. Repairs are bounded by their sessions.
+    """
+
+    __slots__ = ("_bytes_max", "_messages", "_payloads", "_waiting", "lagging")
+
+    def __init__(self, bytes_max: int) -> None:
+        self._bytes_max = bytes_max
+        self._waiting: dict[str, int] = {}
+        self._payloads: list[SendTo] = []
+        self._messages = 0
+        # Peers that missed pushes; a dict keeps them in the order in which they began to lag.
+        self.lagging: dict[str, None] = {}
+
+    @property
+    def peers(self) -> list[str]:
+        """The peers with a link, in the order in which they came up."""
+        return list(self._waiting)
+
+    def __contains__(self, peer: str) -> bool:
+        return peer in self._waiting
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def up(self, peer: str) -> None:
+        """A link is there."""
+        self._waiting.setdefault(peer, 0)
+
+    def down(self, peer: str) -> None:
+        """The link is gone, and what waited for it with it; anti-entropy follows when it is back."""
+        self._waiting.pop(peer, None)
+        self.lagging.pop(peer, None)
+        self._payloads = [payload for payload in self._payloads if payload.peer != peer]
+
+    def broadcast(self, message: bytes) -> None:
+        """Queues a push for every peer that has room."""
+        if not self._waiting:
+            return
+        parts = self._split(message)
+        for peer, waiting in self._waiting.items():
+            if waiting + len(message) > self._bytes_max:
+                self.lagging[peer] = None
+                continue
+            self._waiting[peer] = waiting + len(message)
+            for part in parts:
+                self._payloads.append(SendTo(peer, part))
+
+    def send(self, peer: str, message: bytes) -> None:
+        """Queues a message of anti-entropy; it is dropped if the link is gone."""
+        if peer in self._waiting:
+            for part in self._split(message):
+                self._payloads.append(SendTo(peer, part, is_repair=True))
+
+    def take(self) -> list[SendTo]:
+        """All payloads, emptied."""
+        payloads, self._payloads = self._payloads, []
+        if payloads:
+            self._waiting = dict.fromkeys(self._waiting, 0)
+        return payloads
+
+    def _split(self, message: bytes) -> list[bytes]:
+        self._messages += 1
+        return split(message, self._messages)
