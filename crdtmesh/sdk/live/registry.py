@@ -1,0 +1,32 @@
+"""Which live object stands for which data type."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Final
+
+from crdtmesh.sdk.errors import DefinitionError
+from crdtmesh.sdk.live.base import LiveState
+from crdtmesh.sdk.names import nearest
+
+__all__ = ["LIVE_TYPES", "live_type"]
+
+LIVE_TYPES: Final[dict[str, str]] = {
+    "LWWRegister": "crdtmesh.sdk.live.register_lww",
+    "ORSet": "crdtmesh.sdk.live.set_aw",
+    "PNCounter": "crdtmesh.sdk.live.counter_pn",
+}
+"""Data type to the module that holds the live object of the same name."""
+
+
+def live_type(name: str) -> type[LiveState]:
+    """The live object's class for a data type.
+
+    Raises:
+        DefinitionError: no data type of this name has one; the message has the nearest known name.
+    """
+    module = LIVE_TYPES.get(name)
+    if module is None:
+        raise DefinitionError(f"state: no replicated type {name!r:.64}; {nearest(name, LIVE_TYPES)}")
+    found: type[LiveState] = getattr(importlib.import_module(module), name)
+    return found
