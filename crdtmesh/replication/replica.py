@@ -413,6 +413,11 @@ class Replica:
             for system, shard in sorted(self._shards.items())
         ]
 
+    @property
+    def lagging(self) -> frozenset[str]:
+        """Peers to which deltas were dropped, and that no repair has reached since."""
+        return frozenset(self._outbox.lagging)
+
     # --- verbs
 
     def tick(self, *, now_ns: int) -> None:
