@@ -31,7 +31,7 @@ from crdtmesh.replication.outputs import (
 from crdtmesh.replication.replica import Replica
 from crdtmesh.runtime.definition import ActorDefinition
 from crdtmesh.runtime.messages import CallerId, HostId, ReplyColumns, ToPeer, TurnColumns
-from crdtmesh.runtime.runtime import Runtime
+from crdtmesh.runtime.runtime import OffersChanged, PeerRejected, Runtime
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -278,7 +278,7 @@ class Engine:
         self._is_awake = False
         now_ns = time.monotonic_ns()
         replica, runtime = self.replica, self.runtime
-        replica.tick(now_ns=now_ns, wall_ms=time.time_ns() // 1_000_000)
+        replica.tick(now_ns=now_ns)
         runtime.tick(now_ns=now_ns)
         self._replica_events()
         runtime.seal()
@@ -322,8 +322,7 @@ class Engine:
     def _send_to(self, output: SendTo) -> None:
         channel = Channel.REPAIR if output.is_repair else Channel.REPLICATION
         if not self._send(output.peer, channel, output.payload):
-            # What a full queue refuses is repaired: a refused push is a lost message, which the protocol expects.
-            self.counters.rejected["link_full"] = self.counters.rejected.get("link_full", 0) + 1
+            self.replica.refused(output.peer, now_ns=time.monotonic_ns())
 
     def _count(self, replies: ReplyColumns) -> None:
         self.counters.calls += len(replies.ids) + len(replies.failures)
@@ -377,9 +376,13 @@ class Engine:
             if self._limit():
                 logs.event(_LOG, logging.WARNING, f"replication.{event.kind}", detail=event.detail)
 
-    def _runtime_event(self, event: object) -> None:
-        if type(event).__name__ == "OffersChanged":
+    def _runtime_event(self, event: OffersChanged | PeerRejected) -> None:
+        if isinstance(event, OffersChanged):
             self.hooks.offers_changed()
+        else:
+            self.counters.rejected[event.reason] = self.counters.rejected.get(event.reason, 0) + 1
+            if self._limit():
+                logs.event(_LOG, logging.WARNING, "invocation.rejected", peer=event.peer, reason=event.reason)
 
     def _arm(self, now_ns: int) -> None:
         deadlines = [d for d in (self.replica.next_deadline_ns(), self.runtime.next_deadline_ns()) if d is not None]

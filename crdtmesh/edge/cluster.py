@@ -30,7 +30,7 @@ class PeerView:
 
     name: str
     linked: bool
-    lag_events: int
+    awaits_repair: bool
     queued_bytes: int
 
 
@@ -122,7 +122,7 @@ class ClusterServicer(cluster_pb2_grpc.ClusterServicer):
             counters=status.counters,
             peers=[
                 cluster_pb2.PeerStatus(
-                    name=peer.name, linked=peer.linked, lag_events=peer.lag_events, queued_bytes=peer.queued_bytes
+                    name=peer.name, linked=peer.linked, awaits_repair=peer.awaits_repair, queued_bytes=peer.queued_bytes
                 )
                 for peer in status.peers
             ],

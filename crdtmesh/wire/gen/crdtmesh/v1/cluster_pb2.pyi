@@ -87,16 +87,16 @@ class StatusResponse(_message.Message):
     def __init__(self, name: _Optional[str] = ..., cluster: _Optional[str] = ..., version: _Optional[str] = ..., start_id: _Optional[str] = ..., uptime_s: _Optional[float] = ..., state: _Optional[str] = ..., listeners: _Optional[_Iterable[str]] = ..., peers: _Optional[_Iterable[_Union[PeerStatus, _Mapping]]] = ..., systems: _Optional[_Iterable[_Union[SystemStatus, _Mapping]]] = ..., hosts: _Optional[int] = ..., calls: _Optional[int] = ..., calls_failed: _Optional[int] = ..., warnings: _Optional[_Iterable[str]] = ..., counters: _Optional[_Mapping[str, int]] = ...) -> None: ...
 
 class PeerStatus(_message.Message):
-    __slots__ = ("name", "linked", "lag_events", "queued_bytes")
+    __slots__ = ("name", "linked", "awaits_repair", "queued_bytes")
     NAME_FIELD_NUMBER: _ClassVar[int]
     LINKED_FIELD_NUMBER: _ClassVar[int]
-    LAG_EVENTS_FIELD_NUMBER: _ClassVar[int]
+    AWAITS_REPAIR_FIELD_NUMBER: _ClassVar[int]
     QUEUED_BYTES_FIELD_NUMBER: _ClassVar[int]
     name: str
     linked: bool
-    lag_events: int
+    awaits_repair: bool
     queued_bytes: int
-    def __init__(self, name: _Optional[str] = ..., linked: _Optional[bool] = ..., lag_events: _Optional[int] = ..., queued_bytes: _Optional[int] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., linked: _Optional[bool] = ..., awaits_repair: _Optional[bool] = ..., queued_bytes: _Optional[int] = ...) -> None: ...
 
 class SystemStatus(_message.Message):
     __slots__ = ("system", "entries", "events", "digest")

@@ -1,0 +1,378 @@
+"""A running node: the only place that wires cores, disk, links, membership and endpoint together.
+
+Start: the data directory first (it refuses before anything is touched), then the state, the links, the endpoint, and
+last membership, which makes the node known. Stop runs the other way: no new calls, those in flight end, the leave is
+announced, then everything closes and the disk is synced.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import logging
+import random
+import secrets
+import time
+from collections.abc import Sequence
+from typing import Final
+
+import crdtmesh
+from crdtmesh.config import NodeConfig, how_to_set
+from crdtmesh.directory import DIRECTORY_TYPE, Directory, announcement, entry_key
+from crdtmesh.edge import actors, cluster, state
+from crdtmesh.edge.cluster import MemberView, NodeStatus, PeerView, SystemView
+from crdtmesh.edge.pending import PendingCalls
+from crdtmesh.edge.server import GrpcServer
+from crdtmesh.engine import Engine
+from crdtmesh.errors import StartError
+from crdtmesh.host_process import HostProcess
+from crdtmesh.links import Channel, CloseReason, Identity, LinkCounters, LinkManager, LinkOptions, require_secure
+from crdtmesh.membership import Membership
+from crdtmesh.mesh_tag import MeshTag, cluster_hash
+from crdtmesh.observability import logs
+from crdtmesh.persistence.sqlite import SqliteOptions, SqliteStore
+from crdtmesh.replication.errors import ReplicationError
+from crdtmesh.replication.options import ReplicationOptions
+from crdtmesh.replication.outputs import EntryKey
+from crdtmesh.replication.replica import Replica
+from crdtmesh.runtime.definition import MESH_SYSTEM
+from crdtmesh.runtime.options import RuntimeOptions
+from crdtmesh.runtime.runtime import Runtime
+from crdtmesh.wire import values
+
+_LOG: Final = logging.getLogger(__name__)
+
+INSECURE_WARNING: Final = (
+    "--insecure: peers are neither encrypted nor authenticated; anyone who reaches the gossip or link port can join, "
+    "read and change everything"
+)
+
+
+class Node:
+    """One node of the mesh. Belongs to one event loop.
+
+    Args:
+        config: settings, checked.
+    """
+
+    def __init__(self, config: NodeConfig) -> None:
+        self.config = config
+        self.start_id = secrets.token_bytes(16)
+        self._started_s = time.monotonic()
+        self._warnings: list[str] = []
+        self._is_read_only = False
+        self._is_draining = False
+        self._stop_requested = asyncio.Event()
+        self._closing = contextlib.AsyncExitStack()
+
+    # --- life
+
+    async def start(self) -> None:
+        """Starts everything; on failure closes what was opened.
+
+        Raises:
+            MeshError: a port is taken, the data directory is refused, or the address needs `--insecure`.
+        """
+        try:
+            await self._start()
+        except BaseException:
+            await self._closing.aclose()
+            raise
+
+    async def stopped(self) -> None:
+        """Waits until something asks the node to stop."""
+        await self._stop_requested.wait()
+
+    def request_stop(self) -> None:
+        """Asks the owner of the node to call `stop`."""
+        self._stop_requested.set()
+
+    async def stop(self) -> None:
+        """Drains, leaves and closes. Bounded by the drain timeout and a few seconds."""
+        await self.drain()
+        await self._closing.aclose()
+        logs.event(_LOG, logging.INFO, "node.stopped", node=self.config.name)
+
+    async def drain(self) -> None:
+        """Refuses new calls and waits for those in flight, at most the drain timeout."""
+        if self._is_draining:
+            return
+        self._is_draining = True
+        await self._server.set_serving(serving=False)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._engine.drain(), self.config.drain_timeout_s)
+
+    # --- addresses, for whoever started the node
+
+    @property
+    def gossip_address(self) -> str:
+        """host:port of the gossip port."""
+        return self._membership.address
+
+    @property
+    def link_address(self) -> str:
+        """host:port of the peer links."""
+        return _join_address(*self._link_endpoint)
+
+    @property
+    def grpc_address(self) -> str:
+        """host:port of the gRPC endpoint."""
+        return _join_address(self.config.api_address, self._server.port)
+
+    # --- ClusterView
+
+    def members(self) -> Sequence[MemberView]:
+        """The membership table, this node included."""
+        linked = {link.peer for link in self._links.links()} | {self.config.name}
+        return self._membership.members(linked)
+
+    def status(self, *, digests: bool) -> NodeStatus:
+        """Health, peers and lags."""
+        engine = self._engine
+        counters = engine.counters
+        return NodeStatus(
+            name=self.config.name,
+            cluster=self.config.cluster,
+            version=crdtmesh.__version__,
+            start_id=self.start_id.hex(),
+            uptime_s=time.monotonic() - self._started_s,
+            state="read_only" if self._is_read_only else "draining" if self._is_draining else "ready",
+            hosts=engine.hosts,
+            calls=counters.calls,
+            calls_failed=sum(counters.failures.values()),
+            listeners=[
+                f"gossip {self.gossip_address}",
+                f"links {self.link_address}",
+                f"grpc {self.grpc_address}",
+                f"grpc unix:{self.config.socket_path}",
+            ],
+            peers=self._peer_views(),
+            systems=self._system_views(digests=digests),
+            warnings=self._warnings,
+            counters={
+                **{f"call.failed.{code}": count for code, count in sorted(counters.failures.items())},
+                **{f"replication.rejected.{reason}": count for reason, count in sorted(counters.rejected.items())},
+                **{f"replication.alarm.{kind}": count for kind, count in sorted(counters.alarms.items())},
+                **self._membership.counters(),
+                **_link_counters(self._links.counters),
+            },
+        )
+
+    async def leave(self) -> None:
+        """Announces the leave, then asks the owner to stop the node."""
+        await self.drain()
+        await self._membership.leave()
+        self.request_stop()
+
+    # --- start, step by step
+
+    async def _start(self) -> None:
+        config = self.config
+        if require_secure(config.bind, insecure=config.insecure):
+            self._warnings.append(INSECURE_WARNING)
+            logs.event(_LOG, logging.WARNING, "node.insecure", bind=config.bind, meaning=INSECURE_WARNING)
+        store = self._open_store()
+        replica = Replica(
+            ReplicationOptions(),
+            node=config.name,
+            replica_id=secrets.token_bytes(16),
+            rng=random.Random(secrets.randbits(64)),  # noqa: S311 - spreads load, hides nothing
+            now_ns=time.monotonic_ns(),
+            wall_ms=time.time_ns() // 1_000_000,
+        )
+        replica.load(store.load())
+        runtime = Runtime(
+            RuntimeOptions(),
+            node=config.name,
+            replica=replica,
+            encode_state=lambda name, value: values.value_from_plain(name, value).SerializeToString(),
+            now_ns=time.monotonic_ns(),
+        )
+        self._engine = Engine(replica, runtime, write=store.write, send=self._send)
+        self._closing.callback(self._engine.close)
+        self._directory = Directory(config.name)
+        self._load_directory()
+        self._engine.hooks.changed = self._entry_changed
+        self._engine.hooks.offers_changed = self._announce_offers
+        self._engine.hooks.read_only = self._went_read_only
+        self._engine.hooks.identity_needed = self._renew_identity
+        await self._start_links()
+        await self._start_endpoint()
+        await self._start_membership()
+        if config.actors is not None:
+            self._start_host_process(config.actors)
+        self._engine.wake()
+        logs.event(_LOG, logging.INFO, "node.ready", node=config.name, cluster=config.cluster)
+
+    def _open_store(self) -> SqliteStore:
+        loop = asyncio.get_running_loop()
+
+        def completed(seq: int, error: str | None) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is gone: nobody waits any more
+                loop.call_soon_threadsafe(self._persisted, seq, error)
+
+        options = SqliteOptions(directory=self.config.data_path, node=self.config.name, cluster=self.config.cluster)
+        store = SqliteStore(options, completed)
+        try:
+            store.open()
+        except OSError as error:
+            raise StartError(
+                f"data directory {self.config.data_path} can't be used: {error.strerror}; "
+                f"set another by {how_to_set('data_dir')}"
+            ) from None
+        # In a thread: closing waits for the last commit, which reports back to this loop.
+        self._closing.push_async_callback(asyncio.to_thread, store.close)
+        return store
+
+    async def _start_links(self) -> None:
+        config = self.config
+        self._links = LinkManager(
+            LinkOptions(),
+            Identity(cluster=config.cluster, node=config.name, start_id=self.start_id),
+            rng=random.Random(secrets.randbits(64)),  # noqa: S311 - spreads load, hides nothing
+            on_up=lambda peer, _: self._engine.peer_up(peer),
+            on_down=self._link_down,
+            on_message=self._engine.peer_message,
+        )
+        self._closing.push_async_callback(self._links.aclose)
+        try:
+            self._link_endpoint = await self._links.start(config.bind, config.link_port)
+        except OSError as error:
+            raise StartError(
+                f"link port {config.link_port} on {config.bind} can't be had: {error.strerror}; "
+                f"set another by {how_to_set('link_port')}"
+            ) from None
+
+    async def _start_endpoint(self) -> None:
+        config = self.config
+        pending = PendingCalls(self._engine)
+        self._server = GrpcServer(
+            [
+                *actors.services(self._engine, pending, self._directory, system=config.system),
+                state.service(self._engine, pending, system=config.system),
+                cluster.service(self),
+            ]
+        )
+        await self._server.start(host=config.api_address, port=config.grpc_port, socket_path=config.socket_path)
+        self._closing.push_async_callback(self._server.stop, grace_s=1.0)
+
+    async def _start_membership(self) -> None:
+        self._membership = Membership(
+            self.config,
+            MeshTag(
+                cluster=cluster_hash(self.config.cluster),
+                start_id=self.start_id,
+                link_port=self._link_endpoint[1],
+                grpc_port=self._server.port,
+            ),
+            on_change=self._members_changed,
+        )
+        self._closing.push_async_callback(self._membership.aclose)
+        await self._membership.start()
+
+    def _start_host_process(self, system: str) -> None:
+        config = self.config
+        host = HostProcess(
+            system, socket=config.socket_path, log_level=config.log_level, stop_timeout_s=config.drain_timeout_s
+        )
+        host.start()
+        self._closing.push_async_callback(host.stop)
+
+    # --- what happens
+
+    def _send(self, peer: str, channel: Channel, payload: bytes) -> bool:
+        return self._links.send(peer, channel, payload)
+
+    def _persisted(self, seq: int, error: str | None) -> None:
+        self._engine.persisted(seq, error)
+
+    def _link_down(self, peer: str, reason: CloseReason) -> None:
+        self._engine.peer_down(peer)
+
+    def _members_changed(self) -> None:
+        self._links.set_peers(self._membership.peers())
+        self._directory.set_live(self._membership.starts())
+        self._refresh_directory()
+
+    def _entry_changed(self, key: EntryKey) -> None:
+        if key.system == MESH_SYSTEM and key.type_name == DIRECTORY_TYPE:
+            self._read_entry(key)
+            self._refresh_directory()
+
+    def _read_entry(self, key: EntryKey) -> None:
+        view = self._engine.replica.read(key)
+        self._directory.set_entry(key.key, view.value() if view is not None else None)
+
+    def _load_directory(self) -> None:
+        for view in self._engine.replica.entries(MESH_SYSTEM):
+            if view.key.type_name == DIRECTORY_TYPE:
+                self._read_entry(view.key)
+
+    def _refresh_directory(self) -> None:
+        self._engine.runtime.directory_changed(self._directory.offers())
+        self._engine.wake()
+
+    def _announce_offers(self) -> None:
+        offers = self._engine.runtime.offers()
+        try:
+            self._engine.replica.update(
+                entry_key(self.config.name),
+                [announcement(self.start_id, offers)],
+                ticket=None,
+                wall_ms=time.time_ns() // 1_000_000,
+            )
+        except ReplicationError as error:
+            logs.event(_LOG, logging.ERROR, "directory.not_announced", reason=str(error))
+        self._engine.wake()
+
+    def _went_read_only(self, reason: str) -> None:
+        self._is_read_only = True
+        self._warnings.append(f"the disk refused a write ({reason}); nothing is acknowledged until a restart")
+
+    def _renew_identity(self) -> None:
+        self._warnings.append("another process used this node's replica id; a fresh one was taken")
+        self._engine.replica.renew_identity(secrets.token_bytes(16))
+        self._engine.wake()
+
+    # --- views
+
+    def _peer_views(self) -> list[PeerView]:
+        links = {link.peer: link for link in self._links.links()}
+        names = sorted({*links, *self._membership.peers()})
+        return [
+            PeerView(
+                name=name,
+                linked=name in links,
+                awaits_repair=name in self._engine.replica.lagging,
+                queued_bytes=sum(links[name].queued_bytes) if name in links else 0,
+            )
+            for name in names
+        ]
+
+    def _system_views(self, *, digests: bool) -> list[SystemView]:
+        replica = self._engine.replica
+        return [
+            SystemView(
+                system=shard.system,
+                entries=shard.entries,
+                events=shard.events,
+                digest=replica.digest(shard.system).hex() if digests else "",
+            )
+            for shard in replica.summary()
+        ]
+
+
+def _link_counters(counters: LinkCounters) -> dict[str, int]:
+    """The links' totals under the names that status shows."""
+    plain = {
+        f"link.{item.name}": value
+        for item in dataclasses.fields(counters)
+        if isinstance(value := getattr(counters, item.name), int)
+    }
+    closed = {f"link.closed.{reason.value}": count for reason, count in counters.closed.items() if count}
+    return {**plain, **closed, "link.queue_refusals": sum(counters.queue_refusals)}
+
+
+def _join_address(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,0 +1,68 @@
+"""The actors that end-to-end tests call."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+from crdtmesh.sdk import Context, LWWRegister, ORSet, PNCounter, System, action
+
+system = System("test")
+
+
+@system.actor("echo")
+class Echo:
+    @action
+    def echo(self, ctx: Context, value: str) -> str:
+        return value
+
+    @action
+    async def wait(self, ctx: Context, seconds: float) -> str:
+        await asyncio.sleep(seconds)
+        return "waited"
+
+    @action
+    def fail(self, ctx: Context, reason: str) -> None:
+        raise RuntimeError(reason)
+
+    @action
+    def die(self, ctx: Context) -> None:
+        os._exit(9)
+
+
+@system.actor("count", state=PNCounter)
+class Count:
+    @action
+    def add(self, ctx: Context[PNCounter], amount: int) -> int:
+        ctx.state.increment(amount)
+        return ctx.state.value
+
+    @action
+    def add_and_fail(self, ctx: Context[PNCounter], amount: int) -> None:
+        ctx.state.increment(amount)
+        raise RuntimeError("after the increment")
+
+    @action
+    def value(self, ctx: Context[PNCounter]) -> int:
+        return ctx.state.value
+
+
+@system.actor("list", state=ORSet)
+class Shopping:
+    @action
+    def add(self, ctx: Context[ORSet], item: str) -> int:
+        ctx.state.add(item)
+        return len(ctx.state)
+
+    @action
+    def remove(self, ctx: Context[ORSet], item: str) -> int:
+        ctx.state.discard(item)
+        return len(ctx.state)
+
+
+@system.actor("price", state=LWWRegister)
+class Price:
+    @action
+    def set(self, ctx: Context[LWWRegister], price: int) -> int:
+        ctx.state.set(price)
+        return price

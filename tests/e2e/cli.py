@@ -1,0 +1,52 @@
+"""Runs the command line as a user would."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """A finished command."""
+
+    code: int
+    out: str
+    err: str
+
+    def json(self) -> Any:
+        """What it printed, as JSON."""
+        assert self.code == 0, self.err
+        return json.loads(self.out)
+
+
+async def crdtmesh(*arguments: str, endpoint: str = "", timeout_s: float = 30.0) -> Ran:
+    """Runs one command."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("CRDTMESH_")}
+    if endpoint:
+        environment["CRDTMESH_ENDPOINT"] = endpoint
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "crdtmesh.cli", *arguments),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=environment,
+    )
+    out, err = await asyncio.wait_for(process.communicate(), timeout_s)
+    assert process.returncode is not None
+    return Ran(process.returncode, out.decode(), err.decode())
+
+
+async def eventually(check: Any, *, timeout_s: float = 15.0) -> Any:
+    """Repeats an async check until it returns something true; its last answer when the time is over."""
+    loop = asyncio.get_running_loop()
+    give_up_s = loop.time() + timeout_s
+    while True:
+        found = await check()
+        if found or loop.time() > give_up_s:
+            return found
+        await asyncio.sleep(0.1)

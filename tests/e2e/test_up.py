@@ -1,0 +1,150 @@
+import asyncio
+import random
+import signal
+import socket
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from crdtmesh.config import NodeConfig
+from crdtmesh.errors import StartError
+from crdtmesh.local_node import LocalNode
+from tests.e2e.cli import crdtmesh
+from tests.e2e.conftest import Nodes
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_a_signal_drains_and_ends_with_code_0(nodes: Nodes, number: int) -> None:
+    node = await nodes.start("a", actors=True)
+
+    node.signal(number)
+
+    assert 0 == await node.stop()
+    assert not Path(node.socket).exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "setting"), [("gossip", "--gossip-port"), ("link", "--link-port"), ("grpc", "--grpc-port")]
+)
+async def test_a_taken_port_is_named_with_its_setting(nodes: Nodes, option: str, setting: str) -> None:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        port = str(holder.getsockname()[1])
+
+        with pytest.raises(StartError) as refused:
+            await nodes.start("a", f"--{option}-port", port)
+
+    assert port in str(refused.value)
+    assert setting in str(refused.value)
+
+
+async def test_a_directory_in_use_is_refused(nodes: Nodes) -> None:
+    first = await nodes.start("a")
+
+    with pytest.raises(StartError, match=r"in use|lock"):
+        await nodes.start("a", "--discovery", "none")
+
+    assert 0 == (await crdtmesh("status", endpoint=first.grpc)).code
+
+
+async def test_a_directory_of_another_node_is_refused_untouched(nodes: Nodes) -> None:
+    first = await nodes.start("a")
+    await first.stop()
+    before = _contents(nodes.folder / "a")
+
+    with pytest.raises(StartError, match="belongs to"):
+        await nodes.start("b", "--data-dir", str(nodes.folder / "a"))
+
+    assert before == _contents(nodes.folder / "a")
+
+
+async def test_a_directory_of_a_newer_format_is_refused_untouched(nodes: Nodes) -> None:
+    first = await nodes.start("a")
+    await first.stop()
+    database = nodes.folder / "a" / "state.sqlite3"
+    with sqlite3.connect(database) as connection:
+        connection.execute("UPDATE meta SET value = '999' WHERE name = 'format_version'")
+        assert 1 == connection.total_changes
+    connection.close()
+    before = _contents(nodes.folder / "a")
+
+    with pytest.raises(StartError, match="newer"):
+        await nodes.start("a")
+
+    assert before == _contents(nodes.folder / "a")
+
+
+async def test_beyond_loopback_a_node_needs_the_word_insecure(tmp_path: Path) -> None:
+    ran = await crdtmesh("up", "--bind", "0.0.0.0", "--data-dir", str(tmp_path / "a"), "--discovery", "none")
+
+    assert 1 == ran.code
+    assert "--insecure" in ran.err
+    assert not (tmp_path / "a").exists()
+
+
+async def test_insecure_is_said_at_each_start(tmp_path: Path) -> None:
+    node = LocalNode(
+        "a", tmp_path, cluster="test-insecure", arguments=("--bind", "0.0.0.0", "--insecure", "--discovery", "none")
+    )
+    try:
+        await node.start()
+        status = (await crdtmesh("status", "--format", "json", endpoint=node.grpc)).json()
+    finally:
+        await node.stop()
+
+    assert any("--insecure" in warning for warning in status["warnings"])
+    assert "--insecure" in node.log_path.read_text()
+
+
+async def test_strangers_bytes_on_any_port_change_nothing(nodes: Nodes) -> None:
+    a = await nodes.start("a", actors=True)
+    b = await nodes.start("b", join=a)
+    assert (
+        0
+        == (await crdtmesh("state", "update", "test/x", "increment", "5", "--type", "PNCounter", endpoint=a.grpc)).code
+    )
+    rng = random.Random(7)
+
+    for node in (a, b):
+        for address in (node.gossip, node.links, node.grpc):
+            await _pour(address, rng)
+        _pour_datagrams(node.gossip, rng)
+
+    for node in (a, b):
+        members = (await crdtmesh("members", "--format", "json", endpoint=node.grpc)).json()
+        assert [("a", "alive"), ("b", "alive")] == [(member["name"], member["state"]) for member in members["members"]]
+    got = (await crdtmesh("state", "get", "test/x", "--format", "json", endpoint=b.grpc)).json()
+    assert 5 == got["value"]
+
+
+async def test_config_show_prints_what_up_would_use(tmp_path: Path) -> None:
+    ran = await crdtmesh("config", "show", "--data-dir", str(tmp_path), "--format", "json")
+
+    assert NodeConfig(data_dir=tmp_path).dump() == ran.json()
+
+
+async def _pour(address: str, rng: random.Random) -> None:
+    host, _, port = address.rpartition(":")
+    for size in (1, 10, 1_000, 100_000):
+        _, writer = await asyncio.open_connection(host, int(port))
+        writer.write(rng.randbytes(size))
+        try:
+            await writer.drain()
+            writer.close()
+            await writer.wait_closed()
+        except OSError:
+            pass  # the node closed first, which is its right
+
+
+def _pour_datagrams(address: str, rng: random.Random) -> None:
+    host, _, port = address.rpartition(":")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        for size in (0, 1, 10, 500, 1_400, 60_000):
+            for _ in range(50):
+                sender.sendto(rng.randbytes(size), (host, int(port)))
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
