@@ -47,6 +47,8 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 async def _run(config: NodeConfig, *, as_json: bool) -> None:
+    # The actor host is started by exec, never by a bare fork: gRPC need not prepare for one, nor warn that it can't.
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
     from crdtmesh.node import Node
 
     node = Node(config)
