@@ -20,9 +20,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from crdtmesh.crdts.base import WHOLE, Touched
+from crdtmesh.replication.entry import Snapshot
 from crdtmesh.replication.outputs import EntryKey
 from crdtmesh.runtime.definition import ActorDefinition
-from crdtmesh.runtime.states import Snapshot
 from crdtmesh.runtime.turn import Turn
 
 if TYPE_CHECKING:
@@ -151,9 +151,14 @@ class Activation:
 
     def account_own(self, version: int) -> None:
         """A turn changed the entry; its host's copy has that already."""
-        if version != self.seen_version + 1:
+        if version > self.seen_version + 1:
             self.touched = None
         self.seen_version = version
+
+    def note_copy(self, version: int) -> None:
+        """The host's copy is being made equal to the entry at this version."""
+        self.copy_version = self.seen_version = version
+        self.touched = set()
 
     @property
     def is_idle(self) -> bool:

@@ -7,8 +7,10 @@ straight from a batch's columns, and what comes out are columns that it can hand
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, NewType, TypeAlias
+from typing import Final, NamedTuple, NewType, TypeAlias
 
+from crdtmesh.crdts.operations import Operation
+from crdtmesh.crdts.values import PlainValue
 from crdtmesh.runtime.definition import ActorAddress
 from crdtmesh.runtime.errors import ErrorCode, Outcome
 
@@ -92,7 +94,7 @@ class TurnAnswer(NamedTuple):
     turn: int
     type_url: str
     payload: bytes
-    operations: Sequence[Any]
+    operations: Sequence[Operation]
 
 
 class TurnFailure(NamedTuple):
@@ -116,9 +118,9 @@ class StateUpdate(NamedTuple):
     actor: ActorAddress
     type_name: str
     is_whole: bool
-    value: Any
-    added: Sequence[Any] = ()
-    removed: Sequence[Any] = ()
+    value: PlainValue
+    added: Sequence[PlainValue] = ()
+    removed: Sequence[PlainValue] = ()
 
 
 class TurnColumns:

@@ -7,9 +7,9 @@ has seen nothing that its own callers did not already get behind a commit, so it
 
 from collections.abc import Hashable, Iterable
 
+from crdtmesh.replication.replica import Replica
 from crdtmesh.runtime.errors import ErrorCode, Outcome
 from crdtmesh.runtime.messages import CallerId, CallFailure, ReplyColumns
-from crdtmesh.runtime.states import States
 from crdtmesh.runtime.turn import Caller, Turn, TurnKind, TurnPhase
 
 __all__ = ["Replies"]
@@ -25,7 +25,7 @@ class Replies:
 
     __slots__ = ("_callers", "_dirty", "_held", "_live", "_open", "_replica", "_ticket")
 
-    def __init__(self, replica: States, live: dict[int, Turn]) -> None:
+    def __init__(self, replica: Replica, live: dict[int, Turn]) -> None:
         self._replica = replica
         self._live = live
         self._callers: dict[CallerId, Caller] = {}

@@ -9,12 +9,14 @@ replica's outputs and events, then `take_outgoing` and `take_events`.
 """
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from crdtmesh.crdts import registry
 from crdtmesh.crdts.base import Touched
 from crdtmesh.crdts.errors import UnknownType
+from crdtmesh.crdts.operations import Operation
 from crdtmesh.replication.outputs import EntryKey
+from crdtmesh.replication.replica import Replica
 from crdtmesh.runtime.definition import ActorAddress, ActorDefinition, check_definitions
 from crdtmesh.runtime.directory import Directory
 from crdtmesh.runtime.errors import RegistrationRefused
@@ -25,7 +27,6 @@ from crdtmesh.runtime.peer_codec import Calls, Malformed, decode
 from crdtmesh.runtime.replies import Replies
 from crdtmesh.runtime.router import Router
 from crdtmesh.runtime.routes import Routes, reply_messages
-from crdtmesh.runtime.states import States
 from crdtmesh.runtime.turn import CallTuple, Turn, TurnKind
 from crdtmesh.runtime.turns import StateEncoder, Turns
 
@@ -52,7 +53,8 @@ class Runtime:
     Args of the constructor:
         options: bounds and times.
         node: this node's name.
-        replica: the replicated state (see `states.States` for what is needed of it).
+        replica: the replicated state; the runtime updates it, reads it and asks it for barriers, its driver does the
+            rest.
         encode_state: `(type name, plain value) -> bytes` of a `crdtmesh.v1.Value`, for what the node answers itself.
         now_ns: monotonic time.
     """
@@ -62,7 +64,7 @@ class Runtime:
         options: RuntimeOptions,
         *,
         node: str,
-        replica: States,
+        replica: Replica,
         encode_state: StateEncoder,
         now_ns: int,
     ) -> None:
@@ -116,7 +118,7 @@ class Runtime:
     def host_answered(
         self,
         host: HostId,
-        answers: Iterable[tuple[int, str, bytes, Sequence[Any]]],
+        answers: Iterable[tuple[int, str, bytes, Sequence[Operation]]],
         failures: Iterable[tuple[int, str, int]] = (),
         *,
         now_ns: int,
@@ -172,7 +174,7 @@ class Runtime:
         caller: CallerId,
         update: int,
         key: EntryKey,
-        operations: Sequence[Any],
+        operations: Sequence[Operation],
         *,
         timeout_ms: int = 0,
         now_ns: int,

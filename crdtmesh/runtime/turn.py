@@ -13,8 +13,9 @@
 
 import enum
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from crdtmesh.crdts.operations import Operation
 from crdtmesh.runtime.messages import CallerId, CallExtra, CallFailure, ReplyColumns
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ class Turn:
     payload = b""
     failure: CallFailure | None = None
     key: "EntryKey | None" = None
-    operations: Sequence[Any] = ()
+    operations: Sequence[Operation] = ()
     tried: tuple[str, ...] = ()
 
     def __init__(self, number: int, caller: Caller, call: CallTuple, deadline_ns: int) -> None:

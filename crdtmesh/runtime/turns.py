@@ -15,12 +15,16 @@ Driven by `runtime.Runtime`; leaves out where a call goes and when it is too lat
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final
+from typing import Final
 
 from crdtmesh.crdts.errors import CrdtError
+from crdtmesh.crdts.operations import Operation
+from crdtmesh.crdts.values import PlainValue
 from crdtmesh.replication.errors import IdentityLost, ReplicationError, StorageFailed
 from crdtmesh.replication.outputs import EntryKey
+from crdtmesh.replication.replica import Replica
 from crdtmesh.runtime.activation import STALE, Activation, Phase
+from crdtmesh.runtime.copies import bring_up_to_date
 from crdtmesh.runtime.errors import ErrorCode, Outcome
 from crdtmesh.runtime.hosts import Host
 from crdtmesh.runtime.messages import (
@@ -29,17 +33,15 @@ from crdtmesh.runtime.messages import (
     STATE_UNCHANGED,
     STATE_VALUE,
     HostId,
-    StateUpdate,
     TurnColumns,
 )
 from crdtmesh.runtime.options import RuntimeOptions
 from crdtmesh.runtime.replies import Replies
-from crdtmesh.runtime.states import Snapshot, States
 from crdtmesh.runtime.turn import Turn, TurnKind, TurnPhase
 
 __all__ = ["StateEncoder", "Turns"]
 
-StateEncoder = Callable[[str, Any], bytes]
+StateEncoder = Callable[[str, PlainValue], bytes]
 """`(type name, plain value) -> bytes` of a `crdtmesh.v1.Value`."""
 
 MS_NS: Final = 1_000_000
@@ -74,7 +76,7 @@ class Turns:
         self,
         options: RuntimeOptions,
         *,
-        replica: States,
+        replica: Replica,
         replies: Replies,
         live: dict[int, Turn],
         encode_state: StateEncoder,
@@ -96,11 +98,11 @@ class Turns:
         """Hands out a turn if nothing is before it and the rules allow it; else it waits in the mailbox."""
         turn.activation = activation
         mailbox = activation.mailbox
-        if not mailbox and turn.kind is TurnKind.HANDLER and self._has_room(activation):
-            self._dispatch(activation, turn, now_ns)
-        else:
+        if mailbox or turn.kind is not TurnKind.HANDLER or not self._has_room(activation):
             mailbox.append(turn)
             self.pump(activation, now_ns=now_ns)
+        elif activation.key is None or self._prepare(activation, turn):
+            self._dispatch(activation, turn, now_ns)
 
     def pump(self, activation: Activation, *, now_ns: int) -> None:
         """Hands out as many turns of the mailbox as the rules allow now."""
@@ -113,7 +115,8 @@ class Turns:
             elif turn.kind is TurnKind.HANDLER:
                 if not self._has_room(activation):
                     break
-                self._dispatch(activation, turn, now_ns)
+                if activation.key is None or self._prepare(activation, turn):
+                    self._dispatch(activation, turn, now_ns)
             elif turn.kind is TurnKind.UPDATE:
                 if in_flight:
                     break
@@ -127,7 +130,7 @@ class Turns:
             mailbox.popleft()
 
     def _has_room(self, activation: Activation) -> bool:
-        """Whether one more turn may be in flight (rules 1 and 2); if so, an actor with a state has an open view."""
+        """Whether one more turn may be in flight (rule 2)."""
         if activation.phase is not Phase.ACTIVE or len(activation.in_flight) >= self._window_max:
             return False
         host = activation.host
@@ -136,26 +139,25 @@ class Turns:
                 activation.is_blocked = True
                 host.blocked.append(activation)
             return False
-        return activation.key is None or self._prepare(activation)
-
-    def _prepare(self, activation: Activation) -> bool:
-        """Sees to an open view that equals the host's copy; False while turns on an older one are in flight."""
         view = activation.view
-        if view is not None:
-            return not view.is_detached
-        assert activation.key is not None
-        view = activation.view = self._replica.snapshot(activation.key)
-        if activation.copy_version != view.version:
-            self._send_state(activation, view)
-        return True
+        return view is None or not view.is_detached
 
-    def _send_state(self, activation: Activation, view: Snapshot) -> None:
-        definition = activation.definition
-        assert definition.type_name is not None
-        update = StateUpdate(definition.address, definition.type_name, True, view.value())
-        self.columns(activation.host).states.append(update)
-        activation.copy_version = activation.seen_version = view.version
-        activation.touched = set()
+    def _prepare(self, activation: Activation, turn: Turn) -> bool:
+        """Sees to an open view that equals the host's copy; False, and the turn has ended, when that can't be."""
+        if activation.view is not None:
+            return True
+        assert activation.key is not None
+        try:
+            view = activation.view = self._replica.snapshot(activation.key)
+        except (CrdtError, ReplicationError) as error:
+            code, words = refusal(error)
+            self._replies.fail(turn, code, Outcome.NOT_APPLIED, words)
+            return False
+        if activation.copy_version != view.version:
+            update = bring_up_to_date(activation, view)
+            if update is not None:
+                self.columns(activation.host).states.append(update)
+        return True
 
     def _dispatch(self, activation: Activation, turn: Turn, now_ns: int) -> None:
         host = activation.host
@@ -205,7 +207,9 @@ class Turns:
 
     # --- from the host
 
-    def answered(self, host: Host, answers: Iterable[tuple[int, str, bytes, Sequence[Any]]], *, now_ns: int) -> None:
+    def answered(
+        self, host: Host, answers: Iterable[tuple[int, str, bytes, Sequence[Operation]]], *, now_ns: int
+    ) -> None:
         """Takes answers, in the host's order."""
         live, replies = self._live, self._replies
         for number, type_url, payload, operations in answers:
@@ -272,7 +276,7 @@ class Turns:
         turn.phase = TurnPhase.DONE
         del self._live[turn.number]
 
-    def _apply(self, activation: Activation, turn: Turn, operations: Sequence[Any]) -> bool:
+    def _apply(self, activation: Activation, turn: Turn, operations: Sequence[Operation]) -> bool:
         """Puts a turn's operations into view and entry; False, and the turn has ended, when they are refused."""
         key = activation.key
         assert key is not None
