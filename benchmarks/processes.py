@@ -133,8 +133,8 @@ class Children:
         return Sample.from_json(out.strip().splitlines()[-1])
 
     def stop_all(self) -> None:
-        """Ends every process: asks first, so that a node can drain, then kills."""
-        for process in self._running:
+        """Ends every process, clients before their servers: asks first, so that a node can drain, then kills."""
+        for process in reversed(self._running):
             if process.poll() is None:
                 process.terminate()
         for process in list(self._running):
