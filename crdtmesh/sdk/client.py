@@ -1,0 +1,321 @@
+# ruff: noqa: ASYNC109 - a timeout here is the deadline that travels to the node, not only our patience
+"""The asyncio client: calls actors, reads and changes state, asks for the members; over one connection to one node.
+
+    async with Client("127.0.0.1:9980", "127.0.0.1:9981") as client:
+        await client.invoke("shops", "shopping-list", "add", "milk", timeout=2.0)
+
+All calls share one stream, and what was asked for in one turn of the event loop goes out as one message. When the
+stream breaks, the client goes on with the next address: calls in flight raise `ConnectionLost` with outcome
+"unknown", calls not yet sent are sent there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from types import TracebackType
+from typing import Any, Final, Self
+
+import grpc.aio
+
+from crdtmesh.sdk.calls import Calls, PendingCall
+from crdtmesh.sdk.cluster import ActorInfo, Member, NodeStatus, actors_of, members_of, status_of
+from crdtmesh.sdk.connection import Backoff, open_channel, target_of
+from crdtmesh.sdk.errors import CallTimeout, NotConnected
+from crdtmesh.sdk.state import StateClient
+from crdtmesh.sdk.unary import call_unary
+from crdtmesh.wire import payloads
+from crdtmesh.wire.gen.crdtmesh.v1 import actors_pb2_grpc
+
+__all__ = ["ActorProxy", "Client"]
+
+log = logging.getLogger("crdtmesh.sdk.client")
+
+_CONNECT_TIMEOUT_S: Final = 2.0
+
+
+class Client:
+    """A client of the mesh; belongs to the event loop in which it was entered.
+
+    Args:
+        addresses: `HOST:PORT` or `unix:PATH` of one or more nodes; the first that answers is used, and the next one
+        when
+            its stream breaks.
+        timeout: how long a call may take, in seconds, if it doesn't say.
+        in_flight_max: calls that may be under way at once; further ones wait.
+
+    Raises:
+        ValueError: no address, a malformed one, or a limit that is not positive.
+    """
+
+    def __init__(self, *addresses: str, timeout: float = 10.0, in_flight_max: int = 1_024) -> None:
+        if not addresses:
+            raise ValueError("expected at least one address, such as 127.0.0.1:9980")
+        for address in addresses:
+            target_of(address)
+        if timeout <= 0 or in_flight_max < 1:
+            raise ValueError(f"expected a positive timeout and in_flight_max, got {timeout} and {in_flight_max}")
+        self.addresses = addresses
+        self.timeout = timeout
+        self.state = StateClient(self.unary)
+        self._calls = Calls(in_flight_max=in_flight_max)
+        self._channel: Any = None
+        self._stream: Any = None
+        self._address: str | None = None
+        self._reason = "not connected yet"
+        self._task: asyncio.Task[None] | None = None
+        self._has_work = asyncio.Event()
+        self._is_connected = asyncio.Event()
+        self._heard_at = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_closed = False
+
+    @property
+    def address(self) -> str | None:
+        """The node that is connected now."""
+        return self._address
+
+    async def invoke(
+        self,
+        system: str,
+        actor: str,
+        action: str,
+        argument: Any = None,
+        *,
+        timeout: float | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> Any:
+        """Calls an action and waits for its answer.
+
+        Args:
+            system: name of the actor system.
+            actor: name of the actor.
+            action: name of the action.
+            argument: a plain value; a dict is keyword arguments; None is no argument.
+            timeout: in seconds; the client's default if None.
+            metadata: passed on to the handler.
+
+        Returns:
+            What the handler returned, as a plain value.
+
+        Raises:
+            CallError: one of its subclasses; `outcome` says what became of the call's effect.
+            PayloadError: the argument can't travel, or the answer can't be read.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + (self.timeout if timeout is None else timeout)
+        type_url, payload = payloads.encode(argument)
+        self._check_open()
+        if not self._calls.has_room:
+            await self._room(deadline)
+        future: asyncio.Future[tuple[str, bytes]] = loop.create_future()
+        call = PendingCall(
+            (system, actor, action),
+            type_url=type_url,
+            payload=payload,
+            deadline=deadline,
+            metadata=metadata,
+            future=future,
+        )
+        self._calls.add(call)
+        self._has_work.set()
+        self._watch(deadline)
+        try:
+            type_url, payload = await future
+        except asyncio.CancelledError:
+            self._calls.drop(call)
+            self._has_work.set()
+            raise
+        return payloads.decode(type_url, payload)
+
+    def actor(self, system: str, name: str, *, timeout: float | None = None) -> ActorProxy:
+        """An actor whose actions are methods: `await client.actor("shops", "shopping-list").add("milk")`."""
+        return ActorProxy(self, system, name, timeout)
+
+    async def actors(self, system: str = "", *, timeout: float | None = None) -> list[ActorInfo]:
+        """The actors that some live node offers; of all systems if none is named."""
+        return await actors_of(self.unary, system, timeout)
+
+    async def members(self, *, timeout: float | None = None) -> list[Member]:
+        """The mesh's members as the node sees them."""
+        return await members_of(self.unary, timeout)
+
+    async def status(self, *, digests: bool = False, timeout: float | None = None) -> NodeStatus:
+        """The node's own state.
+
+        Args:
+            digests: also compute the digest of each system; O(entries) on the node.
+            timeout: in seconds; the client's default if None.
+        """
+        return await status_of(self.unary, digests, timeout)
+
+    async def unary(self, method: str, request: Any, timeout: float | None = None) -> Any:
+        """One unary call; for this package's helpers.
+
+        Args:
+            method: such as "State.Get".
+            request: the method's message.
+            timeout: in seconds; the client's default if None.
+
+        Raises:
+            CallError: one of its subclasses.
+        """
+        deadline = asyncio.get_running_loop().time() + (self.timeout if timeout is None else timeout)
+        self._check_open()
+        try:
+            async with asyncio.timeout_at(deadline):
+                await self._is_connected.wait()
+        except TimeoutError:
+            raise NotConnected(self._reason, outcome="not_applied") from None
+        left = max(deadline - asyncio.get_running_loop().time(), 0.001)
+        return await call_unary(self._channel, method, request, timeout_s=left)
+
+    async def __aenter__(self) -> Self:
+        if self._task is not None or self._is_closed:
+            raise RuntimeError("a client is entered once; make another one")
+        self._task = asyncio.create_task(self._keep_connected())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Ends the connection; calls under way raise. Does nothing the second time."""
+        self._is_closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        self._calls.close()
+
+    async def _room(self, deadline: float) -> None:
+        try:
+            async with asyncio.timeout_at(deadline):
+                await self._calls.room()
+        except TimeoutError:
+            raise CallTimeout("too many calls are under way on this client", outcome="not_applied") from None
+        self._check_open()
+
+    def _check_open(self) -> None:
+        if self._task is None or self._is_closed:
+            raise NotConnected("the client is not open; use it in `async with`", outcome="not_applied")
+
+    async def _keep_connected(self) -> None:
+        """Holds a stream to one of the addresses, going on to the next whenever one fails."""
+        backoff = Backoff()
+        for attempt in itertools.count():
+            address = self.addresses[attempt % len(self.addresses)]
+            try:
+                channel = await open_channel(address, timeout_s=_CONNECT_TIMEOUT_S)
+            except NotConnected as error:
+                self._reason = str(error)
+            else:
+                heard_at = self._heard_at
+                try:
+                    await self._serve(channel, address)
+                finally:
+                    self._is_connected.clear()
+                    self._channel = self._address = None
+                    self._calls.stream_lost(
+                        f"the connection to {address} broke with the call in flight: {self._reason}"
+                    )
+                    await channel.close()
+                log.info("client.disconnected address=%s reason=%s", address, self._reason)
+                if self._heard_at > heard_at:
+                    backoff.reset()
+                    continue
+            if (attempt + 1) % len(self.addresses) == 0:
+                await asyncio.sleep(backoff.next_s())
+
+    async def _serve(self, channel: Any, address: str) -> None:
+        stream = self._stream = actors_pb2_grpc.ActorsStub(channel).InvokeStream()
+        self._channel, self._address = channel, address
+        self._is_connected.set()
+        writer = asyncio.create_task(self._write(stream))
+        self._reason = "the node ended the stream"
+        loop = asyncio.get_running_loop()
+        try:
+            while (batch := await stream.read()) is not grpc.aio.EOF:
+                self._heard_at = loop.time()
+                self._calls.receive(batch)
+        except grpc.aio.AioRpcError as error:
+            self._reason = error.details() or str(error.code())
+        except (KeyError, ValueError) as error:
+            self._reason = f"the node broke the rules of the stream: {error!r:.128}"
+        except asyncio.CancelledError:
+            # Either the client is closed, or `_expire` gave the stream up.
+            if (task := asyncio.current_task()) is not None and task.cancelling():
+                raise
+        finally:
+            stream.cancel()
+            writer.cancel()
+            await asyncio.wait([writer])
+
+    async def _write(self, stream: Any) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            while True:
+                # Only now is the next batch taken: what gathers during a write goes out together.
+                while self._calls.has_work:
+                    await stream.write(self._calls.take_batch(loop.time()))
+                self._has_work.clear()
+                await self._has_work.wait()
+        except (grpc.RpcError, asyncio.InvalidStateError):
+            stream.cancel()  # the reader has the reason, or gets it now
+
+    def _watch(self, deadline: float) -> None:
+        """Sees to it that `_expire` runs by the deadline.
+
+        One timer serves all calls, and is moved only to an earlier time: with equal timeouts hardly ever.
+        """
+        timer = self._timer
+        if timer is None or timer.cancelled() or timer.when() > deadline:
+            if timer is not None:
+                timer.cancel()
+            self._timer = asyncio.get_running_loop().call_at(deadline, self._expire)
+
+    def _expire(self) -> None:
+        self._timer = None
+        loop = asyncio.get_running_loop()
+        is_connected = self._is_connected.is_set()
+        again_at, silent_since = self._calls.expire(loop.time(), is_connected=is_connected, reason=self._reason)
+        if again_at is not None:
+            self._watch(again_at)
+        self._has_work.set()
+        if silent_since is not None and is_connected and self._heard_at <= silent_since:
+            # A node answers each call by its deadline, if only with a timeout. This one has said nothing at all.
+            self._reason = "the node stopped answering"
+            self._stream.cancel()
+
+
+class ActorProxy:
+    """An actor whose actions are methods; see `Client.actor`."""
+
+    __slots__ = ("_client", "_name", "_system", "_timeout")
+
+    def __init__(self, client: Client, system: str, name: str, timeout: float | None) -> None:
+        self._client = client
+        self._system = system
+        self._name = name
+        self._timeout = timeout
+
+    def __getattr__(self, action: str) -> Callable[..., Awaitable[Any]]:
+        if action.startswith("__"):
+            raise AttributeError(action)
+
+        def call(*values: Any, **arguments: Any) -> Awaitable[Any]:
+            if len(values) > 1 or (values and arguments):
+                raise TypeError(f"{action}: expected one positional argument or keyword arguments, got both or several")
+            argument = values[0] if values else (arguments or None)
+            return self._client.invoke(self._system, self._name, action, argument, timeout=self._timeout)
+
+        call.__name__ = action
+        return call
+
+    def __repr__(self) -> str:
+        return f"<ActorProxy {self._system}/{self._name}>"

@@ -1,0 +1,127 @@
+# ruff: noqa: ASYNC109 - a timeout here is the deadline that travels to the node, not only our patience
+"""Replicated state by key, without an actor: `client.state`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from crdtmesh.crdts.operations import Operation
+from crdtmesh.crdts.values import PlainValue
+from crdtmesh.sdk.unary import Unary
+from crdtmesh.wire import values
+from crdtmesh.wire.gen.crdtmesh.v1 import state_pb2, values_pb2
+
+__all__ = ["StateClient", "StateEntry"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateEntry:
+    """One replicated state, as the node that was asked holds it.
+
+    Attributes:
+        system: the actor system it belongs to.
+        key: its name; an actor's state is under the actor's name.
+        type_name: "ORSet", "PNCounter", ...; the same key may exist with two types.
+        value: what the state reads as.
+    """
+
+    system: str
+    key: str
+    type_name: str
+    value: PlainValue
+
+
+class StateClient:
+    """Reads and changes replicated state on the node that the client is connected to."""
+
+    __slots__ = ("_unary",)
+
+    def __init__(self, unary: Unary) -> None:
+        self._unary = unary
+
+    async def get(
+        self, system: str, key: str, type_name: str = "", *, timeout: float | None = None
+    ) -> StateEntry | None:
+        """One entry, or None.
+
+        Args:
+            system: the actor system.
+            key: the entry's key.
+            type_name: may be left out when only one type exists under the key.
+            timeout: in seconds; the client's default if None.
+
+        Raises:
+            CallError: one of its subclasses.
+        """
+        request = state_pb2.GetStateRequest(key=_key(system, key, type_name))
+        response = await self._unary("State.Get", request, timeout)
+        return _entry(response.key, response.value) if response.found else None
+
+    async def list(
+        self, system: str, prefix: str = "", *, page_size: int = 100, timeout: float | None = None
+    ) -> AsyncIterator[StateEntry]:
+        """All entries whose key starts with the prefix, in order of their keys.
+
+        They are asked for page by page, so the answer is no snapshot.
+
+        Args:
+            system: the actor system.
+            prefix: of the keys; empty for all.
+            page_size: entries in one answer; at most 1,000.
+            timeout: of each page, in seconds; the client's default if None.
+
+        Raises:
+            CallError: one of its subclasses.
+        """
+        token = ""
+        while True:
+            request = state_pb2.ListStateRequest(system=system, prefix=prefix, page_size=page_size, page_token=token)
+            response = await self._unary("State.List", request, timeout)
+            for entry in response.entries:
+                yield _entry(entry.key, entry.value)
+            token = response.next_page_token
+            if not token:
+                return
+
+    async def update(
+        self,
+        system: str,
+        key: str,
+        type_name: str,
+        operations: Operation | Sequence[Operation],
+        *,
+        timeout: float | None = None,
+    ) -> tuple[bool, PlainValue]:
+        """Changes one entry; all operations take effect, or none.
+
+        Args:
+            system: the actor system.
+            key: the entry's key.
+            type_name: "ORSet", "PNCounter", ...
+            operations: such as `Operation("add", ("milk",))`; several become one event.
+            timeout: in seconds; the client's default if None.
+
+        Returns:
+            Whether anything changed, and what the state reads as afterwards.
+
+        Raises:
+            CallError: one of its subclasses; `outcome` says what became of the operations.
+            InvalidValue: an argument is none that the mesh can hold; nothing was sent.
+        """
+        several = [operations] if isinstance(operations, Operation) else operations
+        request = state_pb2.UpdateStateRequest(
+            key=_key(system, key, type_name), mutations=values.mutations_from_operations(several)
+        )
+        response = await self._unary("State.Update", request, timeout)
+        return response.changed, values.plain_from_value(response.value)[1]
+
+
+def _key(system: str, key: str, type_name: str) -> Any:
+    return state_pb2.StateKey(system=system, key=key, type=type_name)
+
+
+def _entry(key: state_pb2.StateKey, value: values_pb2.Value) -> StateEntry:
+    type_name, plain = values.plain_from_value(value)
+    return StateEntry(system=key.system, key=key.key, type_name=type_name, value=plain)
