@@ -1,0 +1,464 @@
+"""An agent: one node of the cluster in the current event loop.
+
+Glue only. The rules are in `swim`, packets and streams in `transport`, candidates in `discovery`; this file hands
+values from one to the other, resolves names, counts and logs.
+"""
+
+import asyncio
+import collections
+import contextlib
+import ipaddress
+import logging
+import random
+import secrets
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Self
+
+from gossip.config import LAN, SwimConfig
+from gossip.discovery.base import Announcement, Discovery
+from gossip.discovery.candidates import Candidates
+from gossip.discovery.static import resolve
+from gossip.driver import CoreDriver
+from gossip.errors import ConfigError, GossipError, JoinError, RejectReason
+from gossip.identity import Endpoint
+from gossip.members import Member
+from gossip.outputs import (
+    CloseStream,
+    Event,
+    JoinFinished,
+    LeaveFinished,
+    MemberChange,
+    MemberEvent,
+    NameConflict,
+    OpenStream,
+    Outgoing,
+    PacketRejected,
+    ProbeFinished,
+    ProbeOutcome,
+    Refuted,
+    SendDatagram,
+    SendStream,
+    StreamId,
+)
+from gossip.serf import encode_tags
+from gossip.swim import Swim
+from gossip.transport.base import Transport
+from gossip.transport.sockets import SocketTransport
+
+_LOG = logging.getLogger("gossip.agent")
+
+EVENTS_WAITING_MAX = 4_096
+"""Events kept for a reader that is busy; about 1 MB. Beyond that the oldest are dropped and counted."""
+
+DEFAULT_BIND = Endpoint("127.0.0.1", 7946)
+
+_REJECT_LOG_INTERVAL_S = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentConfig:
+    """Options of an agent.
+
+    Raises:
+        ConfigError: an option contradicts another.
+    """
+
+    name: str
+    """Unique in the cluster."""
+    bind: Endpoint = DEFAULT_BIND
+    """IP address and port for UDP and TCP; port 0 takes a free one."""
+    advertise: Endpoint | None = None
+    """What others are told to use, if it is not what is bound; needed when binding to all addresses."""
+    cluster: str = "default"
+    """Name under which discovery looks for others. Packets are bound to a cluster by `swim.label` and keys."""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """Metadata in the form that Serf shows; 512 bytes together."""
+    join: tuple[Endpoint, ...] = ()
+    """Endpoints or DNS names of other nodes; tried until one answers, and again whenever this node is alone."""
+    discoveries: tuple[Discovery, ...] = ()
+    """Ways to find nodes beside the list."""
+    join_interval_s: float = 1.0
+    """How often joining is tried while this node is alone, and candidates are looked at."""
+    is_insecure: bool = False
+    """Written out to run beyond loopback without keys: then anyone who reaches the port controls the membership."""
+    swim: SwimConfig = LAN
+    """Options of the protocol."""
+
+    def __post_init__(self) -> None:
+        try:
+            address = ipaddress.ip_address(self.bind.host)
+        except ValueError:
+            raise ConfigError(f"expected an IP address to bind, got {self.bind.host[:64]!r}") from None
+        if address.is_unspecified and self.advertise is None:
+            raise ConfigError(f"binding to {self.bind.host} needs advertise: the address that others are to use")
+        if not address.is_loopback and self.swim.keyring is None and not self.is_insecure:
+            raise ConfigError(
+                f"binding to {self.bind.host} without a keyring lets anyone control the membership; "
+                "set swim.keyring, or write is_insecure=True"
+            )
+        if self.join_interval_s <= 0:
+            raise ConfigError(f"expected join_interval_s above 0, got {self.join_interval_s}")
+        encode_tags(self.tags)
+
+
+@dataclass(slots=True)
+class Counters:
+    """What happened since the start; only grows."""
+
+    packets_received: int = 0
+    packets_sent: int = 0
+    bytes_received: int = 0
+    bytes_sent: int = 0
+    refutations: int = 0
+    name_conflicts: int = 0
+    events_dropped: int = 0
+    rejected: collections.Counter[RejectReason] = field(default_factory=collections.Counter)
+    probes: collections.Counter[ProbeOutcome] = field(default_factory=collections.Counter)
+    changes: collections.Counter[MemberChange] = field(default_factory=collections.Counter)
+
+
+class Agent:
+    """A member of the cluster while its `async with` block runs.
+
+    Leaving the block normally leaves the cluster gracefully; leaving it by an exception, or by cancellation, closes the
+    sockets at once, and the others will find this node dead.
+
+    Args:
+        config: the options.
+        transport: carries packets and streams; sockets by default.
+    """
+
+    def __init__(self, config: AgentConfig, *, transport: Transport | None = None) -> None:
+        self._config = config
+        self._transport: Transport = SocketTransport(config.bind) if transport is None else transport
+        self._swim: Swim | None = None
+        self._driver: CoreDriver[Outgoing, Event] | None = None
+        self._seeker: asyncio.Task[None] | None = None
+        self._candidates = Candidates()
+        self._streams: set[EventStream] = set()
+        self._joins: dict[Endpoint, list[asyncio.Future[str | None]]] = {}
+        self._left: asyncio.Future[bool] | None = None
+        self._log_after: dict[RejectReason, float] = {}
+        self.counters = Counters()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, exc_type: object, exc: object, traceback: object) -> None:
+        try:
+            if exc is None and self._swim is not None:
+                await self.leave()
+        finally:
+            await self.close()
+
+    # --- life
+
+    async def start(self) -> None:
+        """Binds, announces this node and begins to look for others; returns without waiting for them.
+
+        Raises:
+            PortTaken: another process has the port; nothing is left open.
+            GossipError: the address can't be bound, or discovery can't start; nothing is left open.
+        """
+        try:
+            await self._transport.start(self)
+            bound = self._transport.endpoint
+            advertise = self._config.advertise or bound
+            self._swim = Swim(
+                self._config.swim,
+                name=self._config.name,
+                endpoint=Endpoint(advertise.host, advertise.port or bound.port),
+                rng=random.Random(secrets.randbits(128)),  # noqa: S311 - picks whom to probe, no secrets
+                now_ns=time.monotonic_ns(),
+                meta=encode_tags(self._config.tags) if self._config.tags else b"",
+                entropy=secrets.token_bytes,
+            )
+            self._driver = CoreDriver(self._swim, carry_out=self._carry_out, on_event=self._on_event)
+            self._driver.flush()
+            local = self._swim.local
+            announcement = Announcement(cluster=self._config.cluster, node=self._config.name, endpoint=local.endpoint)
+            for discovery in self._config.discoveries:
+                await discovery.start(announcement, self._on_candidate)
+            self._seeker = asyncio.get_running_loop().create_task(self._seek())
+        except BaseException:
+            await self.close()
+            raise
+        _LOG.info("agent.started name=%.64r endpoint=%s", local.name, local.endpoint)
+
+    async def leave(self) -> bool:
+        """Departs in good order; the agent goes on answering until it is closed.
+
+        Returns:
+            True if enough others were told; false if that took longer than `leave_timeout_s`.
+        """
+        swim, driver = self._running()
+        if self._left is None:
+            self._left = asyncio.get_running_loop().create_future()
+            swim.leave(now_ns=driver.now_ns())
+            driver.flush()
+        return await asyncio.shield(self._left)
+
+    async def close(self) -> None:
+        """Closes sockets, discovery and event streams at once; repeating is harmless."""
+        if self._seeker is not None:
+            self._seeker.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._seeker
+            self._seeker = None
+        if self._driver is not None:
+            self._driver.close()
+        try:
+            for discovery in self._config.discoveries:
+                await discovery.close()
+        finally:
+            await self._transport.close()
+        for stream in list(self._streams):
+            stream.close()
+        for future in [f for waiting in self._joins.values() for f in waiting]:
+            if not future.done():
+                future.set_result("the agent was closed")
+        if self._left is not None and not self._left.done():
+            self._left.set_result(False)
+
+    # --- what is known
+
+    @property
+    def local(self) -> Member:
+        """This node's own entry."""
+        return self._running()[0].local
+
+    @property
+    def local_health(self) -> int:
+        """0 is healthy; each step makes this node wait one probe interval longer before it doubts others."""
+        return self._running()[0].local_health
+
+    def members(self) -> list[Member]:
+        """All known members: this node, the present, and those that died or left lately."""
+        return self._running()[0].members()
+
+    def member(self, name: str) -> Member | None:
+        """The member of that name."""
+        return self._running()[0].member(name)
+
+    def events(self) -> "EventStream":
+        """Everything that happens from now on, for one reader; ends when the agent is closed."""
+        stream = EventStream(self._streams)
+        self._streams.add(stream)
+        return stream
+
+    # --- commands
+
+    async def join(self, endpoints: Sequence[Endpoint]) -> int:
+        """Contacts nodes; their tables are merged when this returns.
+
+        Args:
+            endpoints: where they listen; hosts may be DNS names.
+
+        Returns:
+            How many answered.
+
+        Raises:
+            JoinError: none did.
+        """
+        swim, driver = self._running()
+        addresses = [address for endpoint in endpoints for address in await resolve(endpoint)]
+        answers = [self._expect_join(address) for address in addresses]
+        swim.join(addresses, now_ns=driver.now_ns())
+        driver.flush()
+        errors = await asyncio.gather(*answers)
+        joined = sum(error is None for error in errors)
+        if not joined:
+            reasons = "; ".join(f"{address}: {error}" for address, error in zip(addresses, errors, strict=True))
+            raise JoinError(f"none of {len(endpoints)} endpoints answered ({reasons[:512] or 'no address found'})")
+        return joined
+
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        """Replaces this node's tags and announces them.
+
+        Raises:
+            ConfigError: they need more than 512 bytes; nothing was changed.
+        """
+        swim, driver = self._running()
+        swim.set_meta(encode_tags(tags), now_ns=driver.now_ns())
+        driver.flush()
+
+    def broadcast(self, payload: bytes, *, key: str | None = None) -> None:
+        """Spreads a message to the present members, best effort; it comes out as a `UserMessage` event there.
+
+        Raises:
+            BroadcastTooLarge: it can never fit a packet; nothing was queued.
+        """
+        swim, driver = self._running()
+        swim.broadcast(payload, key=key, now_ns=driver.now_ns())
+        driver.flush()
+
+    # --- from the transport
+
+    def on_datagram(self, data: bytes, source: Endpoint) -> None:
+        """Takes a packet; the transport calls this."""
+        swim, driver = self._running()
+        self.counters.packets_received += 1
+        self.counters.bytes_received += len(data)
+        swim.receive(data, source, now_ns=driver.now_ns())
+
+    def on_batch_end(self) -> None:
+        """Answers the packets taken; the transport calls this."""
+        self._running()[1].flush()
+
+    def on_stream(self, source: Endpoint) -> StreamId | None:
+        """Numbers a connection; the transport calls this."""
+        swim, driver = self._running()
+        stream = swim.accept_stream(source, now_ns=driver.now_ns())
+        driver.wake()
+        return stream
+
+    def on_stream_data(self, stream: StreamId, data: bytes) -> None:
+        """Takes a chunk of a stream; the transport calls this."""
+        swim, driver = self._running()
+        swim.receive_stream(stream, data, now_ns=driver.now_ns())
+        driver.flush()
+
+    def on_stream_end(self, stream: StreamId, error: str | None) -> None:
+        """Takes the end of a stream; the transport calls this."""
+        swim, driver = self._running()
+        swim.close_stream(stream, error=error, now_ns=driver.now_ns())
+        driver.flush()
+
+    # --- from the machine
+
+    def _carry_out(self, directive: Outgoing) -> None:
+        match directive:
+            case SendDatagram(destination, data):
+                self.counters.packets_sent += 1
+                self.counters.bytes_sent += len(data)
+                self._transport.send_datagram(destination, data)
+            case OpenStream(stream, destination, data):
+                self._transport.open_stream(stream, destination, data)
+            case SendStream(stream, data):
+                self._transport.send_stream(stream, data)
+            case CloseStream(stream):
+                self._transport.close_stream(stream)
+
+    def _on_event(self, event: Event) -> None:
+        self._count(event)
+        match event:
+            case JoinFinished(endpoint, error):
+                for future in self._joins.pop(endpoint, []):
+                    if not future.done():
+                        future.set_result(error)
+            case LeaveFinished(is_complete):
+                if self._left is not None and not self._left.done():
+                    self._left.set_result(is_complete)
+            case _:
+                pass
+        for stream in self._streams:
+            self.counters.events_dropped += stream.put(event)
+
+    def _count(self, event: Event) -> None:
+        counters = self.counters
+        match event:
+            case MemberEvent(change, member, _):
+                counters.changes[change] += 1
+                _LOG.info("member.%s name=%.64r endpoint=%s", change.value, member.name, member.endpoint)
+            case PacketRejected(reason, source, detail):
+                counters.rejected[reason] += 1
+                self._log_rejected(reason, source, detail)
+            case ProbeFinished(_, outcome, _):
+                counters.probes[outcome] += 1
+            case Refuted():
+                counters.refutations += 1
+            case NameConflict(name, holder, claimant):
+                counters.name_conflicts += 1
+                self._log_rejected(
+                    RejectReason.NAME_CONFLICT, claimant, f"{name[:64]!r} is held by {holder}; rename one of them"
+                )
+            case _:
+                pass
+
+    def _log_rejected(self, reason: RejectReason, source: Endpoint | None, detail: str) -> None:
+        """Anyone can cause these, so there is one line per reason and interval."""
+        now = time.monotonic()
+        if now >= self._log_after.get(reason, 0.0):
+            self._log_after[reason] = now + _REJECT_LOG_INTERVAL_S
+            _LOG.warning("packet.rejected reason=%s source=%s detail=%.256r", reason.value, source, detail)
+
+    # --- looking for others
+
+    def _on_candidate(self, endpoint: Endpoint) -> None:
+        swim, driver = self._running()
+        if endpoint != swim.local.endpoint and self._candidates.offer(endpoint, now_ns=driver.now_ns()):
+            self._contact_candidates()
+
+    def _contact_candidates(self) -> None:
+        swim, driver = self._running()
+        present = {member.endpoint for member in swim.members() if member.is_present}
+        due = self._candidates.take_due(now_ns=driver.now_ns(), is_member=present.__contains__)
+        if due:
+            swim.join(due, now_ns=driver.now_ns())
+            driver.wake()
+
+    async def _seek(self) -> None:
+        """Joins by the list while this node is alone, and contacts candidates."""
+        while True:
+            swim, driver = self._running()
+            if self._left is None:
+                if not any(m.is_present and m.name != swim.local.name for m in swim.members()):
+                    seeds = [address for endpoint in self._config.join for address in await resolve(endpoint)]
+                    swim.join([seed for seed in seeds if seed != swim.local.endpoint], now_ns=driver.now_ns())
+                    driver.flush()
+                self._contact_candidates()
+            await asyncio.sleep(self._config.join_interval_s)
+
+    def _expect_join(self, endpoint: Endpoint) -> asyncio.Future[str | None]:
+        future: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
+        self._joins.setdefault(endpoint, []).append(future)
+        return future
+
+    def _running(self) -> tuple[Swim, CoreDriver[Outgoing, Event]]:
+        if self._swim is None or self._driver is None:
+            raise GossipError("the agent is not running; use it inside `async with Agent(config) as agent:`")
+        return self._swim, self._driver
+
+
+class EventStream:
+    """An asynchronous iterator of events for one reader.
+
+    A reader that is too slow loses the oldest events; `missed` counts them, and `Agent.members` tells how things stand.
+    """
+
+    def __init__(self, registry: set["EventStream"]) -> None:
+        self._registry = registry
+        self._events: collections.deque[Event] = collections.deque()
+        self._ready = asyncio.Event()
+        self._is_closed = False
+        self.missed = 0
+
+    def __aiter__(self) -> AsyncIterator[Event]:
+        return self
+
+    async def __anext__(self) -> Event:
+        while not self._events:
+            if self._is_closed:
+                raise StopAsyncIteration
+            self._ready.clear()
+            await self._ready.wait()
+        return self._events.popleft()
+
+    def put(self, event: Event) -> bool:
+        """Adds an event; true if an older one had to go for it."""
+        is_full = len(self._events) >= EVENTS_WAITING_MAX
+        if is_full:
+            self._events.popleft()
+            self.missed += 1
+        self._events.append(event)
+        self._ready.set()
+        return is_full
+
+    def close(self) -> None:
+        """Ends the iteration after what is waiting."""
+        self._is_closed = True
+        self._registry.discard(self)
+        self._ready.set()

@@ -1,0 +1,1 @@
+"""Ways to find nodes: they yield candidates, never trust."""

@@ -1,0 +1,161 @@
+"""What the machine gives out: directives for its driver, and events for its user.
+
+Directives are carried out in order. Stream ids are the machine's own and never used again.
+"""
+
+import enum
+from dataclasses import dataclass
+from typing import NewType
+
+from gossip.errors import RejectReason
+from gossip.identity import Endpoint, NodeName
+from gossip.members import Member
+
+StreamId = NewType("StreamId", int)
+
+
+@dataclass(frozen=True, slots=True)
+class SendDatagram:
+    """Send one packet; losing it is allowed."""
+
+    destination: Endpoint
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class OpenStream:
+    """Connect, write `data`, then report what comes back, and the end, under this id."""
+
+    stream: StreamId
+    destination: Endpoint
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SendStream:
+    """Write to an open stream."""
+
+    stream: StreamId
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CloseStream:
+    """Close a stream once what was written has left; nothing more is to be reported for it."""
+
+    stream: StreamId
+
+
+Outgoing = SendDatagram | OpenStream | SendStream | CloseStream
+
+
+class MemberChange(enum.StrEnum):
+    """What happened to a member."""
+
+    JOINED = "joined"
+    """It is new, or back from dead or left."""
+    UPDATED = "updated"
+    """Its metadata or address changed while it was present; a quick restart shows as this."""
+    SUSPECTED = "suspected"
+    """It did not answer somebody; it has a while to refute."""
+    REFUTED = "refuted"
+    """It was suspect and proved to be alive."""
+    LEFT = "left"
+    """It departed by itself."""
+    DIED = "died"
+    """It is declared failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemberEvent:
+    """A change of one member; `previous` is the entry before it, None for a name not known before."""
+
+    change: MemberChange
+    member: Member
+    previous: Member | None
+
+
+@dataclass(frozen=True, slots=True)
+class PacketRejected:
+    """Something from a peer was dropped. `detail` is bounded and free of payload, fit for a rate-limited log line."""
+
+    reason: RejectReason
+    source: Endpoint | None
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class NameConflict:
+    """Two nodes claim one name: the holder keeps it, the claimant is ignored while the holder is present."""
+
+    name: NodeName
+    holder: Endpoint
+    claimant: Endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class UserMessage:
+    """A message of the application, from a peer; the same one may come more than once."""
+
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class UserState:
+    """State of the application that came with a peer's table."""
+
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class JoinFinished:
+    """The contact that `join` or a reconnect made with an endpoint; `error` is None if it answered and was merged."""
+
+    endpoint: Endpoint
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveFinished:
+    """The notice of leaving was sent often enough, or its time is up: the sockets may close."""
+
+    is_complete: bool
+
+
+class ProbeOutcome(enum.StrEnum):
+    """How a probe round ended."""
+
+    ACKED = "acked"
+    """The member answered the direct ping, or somebody reached it for us."""
+    STREAM_ONLY = "stream_only"
+    """It answered over TCP but not over UDP: look at the network's UDP rules."""
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeFinished:
+    """One probe round is over; `duration_ns` is the round trip if it was acked."""
+
+    target: NodeName
+    outcome: ProbeOutcome
+    duration_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refuted:
+    """This node contradicted a claim about itself, with this incarnation."""
+
+    incarnation: int
+
+
+Event = (
+    MemberEvent
+    | PacketRejected
+    | NameConflict
+    | UserMessage
+    | UserState
+    | JoinFinished
+    | LeaveFinished
+    | ProbeFinished
+    | Refuted
+)

@@ -1,0 +1,75 @@
+"""What this node does about claims about itself: it refutes them, and it notices when somebody else bears its name.
+
+Source: SWIM (Das, Gupta, Motivala 2002), section 4.2; memberlist for rejoining under the same name.
+"""
+
+from dataclasses import replace
+
+from gossip.config import to_ns
+from gossip.dissemination import Disseminator
+from gossip.identity import INCARNATION_MAX, Endpoint, host_of
+from gossip.kernel import Kernel, TimerKind
+from gossip.messages import Alive, MemberState, PushPull
+from gossip.outputs import NameConflict, Refuted
+
+
+class Refuter:
+    """Keeps this node's own entry true in the eyes of others.
+
+    Args:
+        kernel: shared state.
+        disseminator: spreads the announcements.
+    """
+
+    def __init__(self, kernel: Kernel, disseminator: Disseminator) -> None:
+        self._kernel = kernel
+        self._disseminator = disseminator
+        self.is_leaving = False
+
+    def announce(self) -> None:
+        """Spreads this node's own entry."""
+        self._disseminator.spread(self._kernel.local.announcement())
+
+    def on_alive(self, claim: Alive) -> None:
+        """Somebody announces this node: an echo of ourselves, of a former run, or another node of our name."""
+        local = self._kernel.local
+        endpoint = Endpoint(host_of(claim.address), claim.port)
+        if self.is_leaving:
+            return
+        if endpoint != local.endpoint:
+            self._on_name_conflict(endpoint)
+        elif claim.incarnation > local.incarnation or (
+            claim.incarnation == local.incarnation and (claim.meta, claim.versions) != (local.meta, local.versions)
+        ):
+            self.refute(claim.incarnation)
+
+    def refute(self, incarnation: int) -> None:
+        """Announces this node with an incarnation above that of the claim, which the caller found not to be older."""
+        local = self._kernel.local
+        raised = max(local.incarnation, incarnation) + 1
+        if self.is_leaving or raised > INCARNATION_MAX:
+            return
+        self._kernel.members.put(replace(local, incarnation=raised))
+        self._kernel.awareness.add(1)
+        self.announce()
+        self._kernel.emit(Refuted(raised))
+
+    def on_table(self, table: PushPull) -> None:
+        """Looks for a former run of ours that a peer suspects at another address: it still blocks the name."""
+        for state in table.states:
+            if state.node == self._kernel.name and state.state is MemberState.SUSPECT:
+                endpoint = Endpoint(host_of(state.address), state.port)
+                if endpoint != self._kernel.local.endpoint:
+                    self._on_name_conflict(endpoint)
+
+    def _on_name_conflict(self, holder: Endpoint) -> None:
+        """Others know our name at another address: a former run of ours, or another node.
+
+        A former run will be declared dead soon, and then whoever knows so has to hear of us: so we go on exchanging
+        tables.
+        """
+        kernel = self._kernel
+        kernel.emit(NameConflict(kernel.name, holder, kernel.local.endpoint))
+        if not kernel.timers.is_armed((TimerKind.CONFLICT, None)):
+            due_ns = kernel.now_ns + 2 * to_ns(kernel.config.probe_interval_s)
+            kernel.timers.arm((TimerKind.CONFLICT, None), due_ns)

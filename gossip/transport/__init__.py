@@ -1,0 +1,1 @@
+"""Ways to carry packets and streams: sockets in production, memory in tests."""
