@@ -82,7 +82,7 @@ def canonical(item: Scalar) -> bytes:
             data = _encode(plain_value, 0)
         except InvalidValue as error:
             raise CodecError(f"expected a plain value: {error}") from error
-    if len(data) > VALUE_SIZE_BYTES_MAX or (type(item) is int and not INTEGER_MIN <= item <= INTEGER_MAX):
+    if len(data) > VALUE_SIZE_BYTES_MAX or (type(item) is int and item > INTEGER_MAX):
         raise CodecError(f"value beyond its bounds: {shorten(item)}")
     return data
 
@@ -98,6 +98,8 @@ def plain(item: Scalar, depth: int = 0) -> PlainValue:
         CodecError: the item is no plain value, or nested deeper than 28.
     """
     if type(item) in _PLAIN_SCALARS:
+        if (isinstance(item, int) and item > INTEGER_MAX) or (isinstance(item, float) and math.isnan(item)):
+            raise CodecError(f"expected an integer of 64 bits with sign or a number, got {shorten(item)}")
         return cast("PlainValue", item)
     if not isinstance(item, msgpack.ExtType):
         raise CodecError(f"expected a plain value, got {type(item).__name__}")

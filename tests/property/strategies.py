@@ -1,0 +1,148 @@
+"""What the property tests draw: plain values, operations of every data type, and worlds of three replicas.
+
+A new data type is added to `OPERATIONS`; `test_crdt_registry.py` fails until it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from hypothesis import strategies as st
+
+from crdtmesh.crdts import deltas, registry
+from crdtmesh.crdts.base import Delta
+from crdtmesh.crdts.context import CausalContext
+from crdtmesh.crdts.dots import Dot, ReplicaTable, pack_dot
+from crdtmesh.crdts.operations import Operation
+from crdtmesh.crdts.registry import AnyType
+from crdtmesh.crdts.state import State
+from crdtmesh.crdts.values import INTEGER_MAX, INTEGER_MIN, PlainValue
+
+REPLICA_IDS = tuple(bytes([byte]) * 16 for byte in (7, 200, 42))
+"""Not in order of interning: whoever orders by the interned integer instead of these bytes is caught."""
+
+# --- plain values
+
+scalars: st.SearchStrategy[PlainValue] = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(INTEGER_MIN, INTEGER_MAX),
+    st.floats(allow_nan=False),
+    st.text(max_size=8),
+    st.binary(max_size=8),
+)
+
+
+def _containers(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=4), inner, max_size=3))
+
+
+plain_values: st.SearchStrategy[PlainValue] = st.recursive(scalars, _containers, max_leaves=6)
+
+few_values: st.SearchStrategy[PlainValue] = st.sampled_from([True, 1, 1.0, "1", None, b"1", (1,), {"a": 1}])
+"""Few, so that concurrent operations meet; and such that Python's equality confuses some."""
+
+# --- operations
+
+
+def _operation(name: str, *arguments: st.SearchStrategy[Any]) -> st.SearchStrategy[Operation]:
+    return st.builds(Operation, st.just(name), st.tuples(*arguments))
+
+
+_amounts = st.integers(0, 5)
+
+OPERATIONS: dict[str, st.SearchStrategy[Operation]] = {
+    "PNCounter": st.one_of(_operation("increment", _amounts), _operation("decrement", _amounts), _operation("reset")),
+    "ORSet": st.one_of(_operation("add", few_values), _operation("remove", few_values), _operation("clear")),
+    "LWWRegister": st.one_of(_operation("set", few_values), _operation("clear")),
+}
+
+# --- contexts
+
+dots: st.SearchStrategy[Dot] = st.builds(pack_dot, st.integers(1, 3), st.integers(1, 12))
+
+# --- worlds
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a world: replica `at` carries out `operation`, or takes in what `source` names."""
+
+    at: int
+    operation: Operation | None
+    source: int
+    now_ms: int
+
+
+@dataclass
+class World:
+    """Three replicas of one state after some steps, with every delta that was made on the way."""
+
+    data_type: AnyType
+    table: ReplicaTable = field(default_factory=ReplicaTable)
+    replicas: list[State[Any]] = field(default_factory=list)
+    deltas: list[Delta[Any]] = field(default_factory=list)
+    snapshots: list[Delta[Any]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.replicas = [State(self.data_type, self.table, replica_id=each) for each in REPLICA_IDS]
+
+    def take(self, step: Step) -> None:
+        """Carry out a step; a source below the number of deltas is a delta, others are a replica's whole state."""
+        replica = self.replicas[step.at]
+        if step.operation is not None:
+            delta = replica.apply(step.operation, now_ms=step.now_ms)
+            if delta is not None:
+                self.deltas.append(delta)
+        elif step.source < 9 and self.deltas:
+            replica.join(self.deltas[step.source % len(self.deltas)])
+        else:
+            replica.join(self.replicas[step.source % 3])
+        if step.source % 4 == 0:
+            self.snapshots.append(replica.delta())
+
+    def bottom(self) -> Delta[Any]:
+        """The least state."""
+        return Delta(self.data_type.bottom(), CausalContext(self.table))
+
+    def join(self, parts: Sequence[Delta[Any]]) -> Delta[Any]:
+        """The join of many states, by the pure join."""
+        joined = self.bottom()
+        for part in parts:
+            joined = deltas.join(self.data_type, joined, part)
+        return joined
+
+    def everything(self) -> Delta[Any]:
+        """The join of all replicas."""
+        return self.join([replica.delta() for replica in self.replicas])
+
+
+def steps(type_name: str) -> st.SearchStrategy[Step]:
+    """Operations and exchanges in equal parts; exchanges lose, repeat and reorder deltas at will."""
+    return st.builds(
+        Step,
+        at=st.integers(0, 2),
+        operation=st.one_of(OPERATIONS[type_name], st.none()),
+        source=st.integers(0, 11),
+        now_ms=st.integers(0, 3),
+    )
+
+
+@st.composite
+def worlds(draw: st.DrawFn, type_name: str, max_steps: int = 14) -> World:
+    """A reachable world of a type."""
+    world = World(registry.get(type_name))
+    for step in draw(st.lists(steps(type_name), max_size=max_steps)):
+        world.take(step)
+    return world
+
+
+def states_of(world: World) -> st.SearchStrategy[Delta[Any]]:
+    """A state of a world: of a replica now or earlier, or the join of some deltas, with whatever gaps that leaves."""
+    known = [replica.delta() for replica in world.replicas] + world.snapshots + world.deltas
+    join: Callable[[list[Delta[Any]]], Delta[Any]] = world.join
+    if not world.deltas:
+        return st.sampled_from(known)
+    return st.one_of(st.sampled_from(known), st.lists(st.sampled_from(world.deltas), max_size=6).map(join))

@@ -1,0 +1,176 @@
+"""The meaning of every data type, as a pure function of a history, against what its replicas read.
+
+A history is a set of events with what each had seen, closed under happened-before. The functions below know nothing of
+dots, contexts or stores. Deltas arrive in any order, lost and repeated; a replica is compared whenever what it has
+applied is causally closed, and operates only then, so that "seen" is well defined.
+
+Source of the idea: AntidoteDB's property tests; histories as in Burckhardt et al., POPL 2014.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, cast
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from crdtmesh.crdts import registry, values
+from crdtmesh.crdts.operations import Operation
+from crdtmesh.crdts.values import PlainValue
+from tests.property.strategies import REPLICA_IDS, Step, World, steps
+
+EACH_TYPE = pytest.mark.parametrize("name", registry.names())
+EXAMPLES = settings.get_profile(settings.get_current_profile_name()).max_examples
+histories = settings(max_examples=EXAMPLES if EXAMPLES > 1_000 else 150)
+
+
+@dataclass(frozen=True, eq=False)
+class Event:
+    """One operation with effect: who did it, when by its clock, and which events it had seen, transitively."""
+
+    at: int
+    operation: Operation
+    now_ms: int
+    seen: frozenset[Event]
+
+    @property
+    def element(self) -> bytes:
+        return values.encode(self.operation.arguments[0])
+
+
+History = frozenset[Event]
+
+
+def pn_counter(history: History) -> PlainValue:
+    """Each replica's running sum at its last update, unless a reset has seen that update.
+
+    A reset starts a replica's sum anew only if the replica has seen it, and it had seen the replica's update before: an
+    update concurrent with a reset carries the whole earlier sum past it.
+    """
+    updates = [event for event in history if event.operation.name != "reset"]
+    resets = [event for event in history if event.operation.name == "reset"]
+
+    def last_of(at: int, events: Iterable[Event]) -> Event | None:
+        own = [event for event in events if event.at == at and event.operation.name != "reset"]
+        return max(own, key=lambda event: len(event.seen), default=None)
+
+    def running(update: Event) -> int:
+        before = last_of(update.at, update.seen)
+        was_reset = before is None or any(before in reset.seen and reset in update.seen for reset in resets)
+        sign = 1 if update.operation.name == "increment" else -1
+        amount = update.operation.arguments[0]
+        assert isinstance(amount, int)
+        return sign * amount + (0 if was_reset or before is None else running(before))
+
+    lasts = [last for at in range(3) if (last := last_of(at, updates)) is not None]
+    return sum(running(last) for last in lasts if not any(last in reset.seen for reset in resets))
+
+
+def or_set(history: History) -> PlainValue:
+    """The elements of which some add was seen by no removal of them and no clear."""
+
+    def removes(event: Event, element: bytes) -> bool:
+        name = event.operation.name
+        return name == "clear" or (name == "remove" and event.element == element)
+
+    adds = [event for event in history if event.operation.name == "add"]
+    alive = {
+        add.element for add in adds if not any(add in event.seen and removes(event, add.element) for event in history)
+    }
+    return tuple(values.decode(element) for element in sorted(alive))
+
+
+def lww_register(history: History) -> PlainValue:
+    """Of the writes that no later write or clear has seen, the one with the greatest time; ids break ties.
+
+    A write's time is its wall clock, or just beyond the greatest time it has seen.
+    """
+
+    @cache
+    def time(write: Event) -> int:
+        seen = [time(other) + 1 for other in write.seen if other.operation.name == "set"]
+        return max([write.now_ms << 16, *seen])
+
+    writes = [
+        event
+        for event in history
+        if event.operation.name == "set" and not any(event in other.seen for other in history)
+    ]
+    if not writes:
+        return None
+    winner = max(writes, key=lambda write: (time(write), REPLICA_IDS[write.at]))
+    return values.decode(winner.element)
+
+
+SPECIFICATIONS: Mapping[str, Callable[[History], PlainValue]] = {
+    "PNCounter": pn_counter,
+    "ORSet": or_set,
+    "LWWRegister": lww_register,
+}
+
+
+class Recorder:
+    """A world that remembers which events each replica has applied."""
+
+    def __init__(self, name: str) -> None:
+        self.world = World(registry.get(name))
+        self.events: list[tuple[Event, Any]] = []
+        self.applied: list[set[Event]] = [set(), set(), set()]
+
+    def is_closed(self, at: int) -> bool:
+        return all(event.seen <= self.applied[at] for event in self.applied[at])
+
+    def deliver(self, at: int, index: int) -> None:
+        event, delta = self.events[index]
+        self.world.replicas[at].join(delta)
+        self.applied[at].add(event)
+
+    def close(self, at: int) -> None:
+        """Deliver what the replica lacks of the past of what it has, newest first."""
+        for index in reversed(range(len(self.events))):
+            event = self.events[index][0]
+            if event not in self.applied[at] and any(event in other.seen for other in self.applied[at]):
+                self.deliver(at, index)
+
+    def take(self, step: Step) -> None:
+        if step.operation is None:
+            if self.events:
+                self.deliver(step.at, step.source % len(self.events))
+            return
+        self.close(step.at)
+        delta = self.world.replicas[step.at].apply(step.operation, now_ms=step.now_ms)
+        if delta is not None:
+            event = Event(step.at, step.operation, step.now_ms, frozenset(self.applied[step.at]))
+            self.events.append((event, delta))
+            self.applied[step.at].add(event)
+
+
+@EACH_TYPE
+@histories
+@given(data=st.data())
+def test_replicas_read_what_the_history_says(name: str, data: st.DataObject) -> None:
+    recorder = Recorder(name)
+    specification = SPECIFICATIONS[name]
+    for step in data.draw(st.lists(steps(name), max_size=20)):
+        recorder.take(step)
+        if recorder.is_closed(step.at):
+            value = recorder.world.replicas[step.at].value
+            assert values.encode(specification(frozenset(recorder.applied[step.at]))) == values.encode(value)
+    for at, replica in enumerate(recorder.world.replicas):
+        for index in data.draw(st.permutations(range(len(recorder.events)))):
+            recorder.deliver(at, index)
+        expected = specification(frozenset(event for event, _ in recorder.events))
+        assert values.encode(expected) == values.encode(replica.value)
+
+
+@EACH_TYPE
+def test_specification_tells_operations_apart(name: str) -> None:
+    """A specification that ignores its history would agree with a type that ignores its operations."""
+    operations = {"PNCounter": ("increment", 2), "ORSet": ("add", "x"), "LWWRegister": ("set", "x")}
+    operation, argument = operations[name]
+    event = Event(0, Operation(operation, (cast("PlainValue", argument),)), 1, frozenset())
+    assert SPECIFICATIONS[name](frozenset()) != SPECIFICATIONS[name](frozenset({event}))

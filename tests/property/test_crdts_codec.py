@@ -1,0 +1,245 @@
+"""The codec: what is written comes back, bytes from anywhere do no harm, and only canonical forms are read."""
+
+from __future__ import annotations
+
+import tracemalloc
+from typing import Any
+
+import msgpack
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from crdtmesh.crdts import deltas, registry, values
+from crdtmesh.crdts.codec import FORMAT, Reader, Writer
+from crdtmesh.crdts.context import CausalContext
+from crdtmesh.crdts.dots import N_MAX, ReplicaTable
+from crdtmesh.crdts.errors import CodecError
+from crdtmesh.crdts.values import PlainValue
+from tests.property.strategies import plain_values, states_of, worlds
+
+EACH_TYPE = pytest.mark.parametrize("name", registry.names())
+few = settings(max_examples=60)
+
+
+def _flat(*items: Any) -> bytes:
+    return b"".join(msgpack.packb(item) for item in items)
+
+
+def _read_or_refuse(name: str, data: bytes) -> None:
+    """Anything is refused with a CodecError, or is a state that can be used."""
+    table = ReplicaTable(capacity=8)
+    data_type = registry.get(name)
+    try:
+        delta = deltas.decode_delta(data_type, data, table)
+    except CodecError:
+        return
+    assert all(dot in delta.context for dot in data_type.dots(delta.store))
+    data_type.value(delta.store)
+    again = deltas.encode_delta(data_type, delta)
+    assert delta == deltas.decode_delta(data_type, again, table)
+
+
+# --- values
+
+
+def _typed(value: Any) -> Any:
+    """A form in which Python's equality tells the types of a value apart."""
+    if isinstance(value, list | tuple):
+        return "list", tuple(_typed(item) for item in value)
+    if isinstance(value, dict):
+        return "dict", tuple(sorted((key, _typed(item)) for key, item in value.items()))
+    return type(value).__name__, value + 0.0 if isinstance(value, float) else value
+
+
+@given(plain_values)
+def test_value_comes_back_with_its_types(value: PlainValue) -> None:
+    assert _typed(value) == _typed(values.decode(values.encode(value)))
+
+
+@given(plain_values, plain_values)
+def test_values_are_equal_if_and_only_if_their_bytes_are(a: PlainValue, b: PlainValue) -> None:
+    assert (_typed(a) == _typed(b)) == (values.encode(a) == values.encode(b))
+
+
+@given(st.lists(plain_values, max_size=5))
+def test_many_values_decode_in_one_pass(many: list[PlainValue]) -> None:
+    encoded = [values.encode(value) for value in many]
+    assert encoded == [values.encode(value) for value in values.decode_all(encoded)]
+
+
+@settings(max_examples=300)
+@given(st.binary(max_size=64))
+def test_random_bytes_are_a_value_or_refused(data: bytes) -> None:
+    try:
+        value = values.decode(data)
+    except CodecError:
+        return
+    assert _typed(value) == _typed(values.decode(values.encode(value)))
+
+
+# --- deltas
+
+
+@EACH_TYPE
+@few
+@given(data=st.data())
+def test_several_deltas_share_one_message(name: str, data: st.DataObject) -> None:
+    world = data.draw(worlds(name))
+    states = data.draw(st.lists(states_of(world), max_size=4))
+    writer = Writer(world.table)
+    for state in states:
+        deltas.write_delta(writer, world.data_type, state)
+    reader = Reader(writer.finish(), world.table)
+    assert states == [deltas.read_delta(reader, world.data_type) for _ in states]
+    reader.finish()
+
+
+@EACH_TYPE
+@settings(max_examples=200)
+@given(data=st.binary(max_size=96))
+def test_random_bytes_are_a_delta_or_refused(name: str, data: bytes) -> None:
+    _read_or_refuse(name, data)
+    _read_or_refuse(name, _flat(FORMAT, b"a" * 16) + data)
+    _read_or_refuse(name, _flat(FORMAT, b"a" * 16, 1, 0, 0, 0, 9) + data)
+
+
+@EACH_TYPE
+@settings(max_examples=200)
+@given(data=st.data())
+def test_mutated_bytes_are_a_delta_or_refused(name: str, data: st.DataObject) -> None:
+    world = data.draw(worlds(name, max_steps=6))
+    encoded = bytearray(deltas.encode_delta(world.data_type, data.draw(states_of(world))))
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(0, len(encoded) - 1))
+        encoded[at : at + data.draw(st.integers(0, 2))] = data.draw(st.binary(max_size=2))
+        if not encoded:
+            break
+    _read_or_refuse(name, bytes(encoded))
+
+
+@EACH_TYPE
+@few
+@given(data=st.data())
+def test_every_proper_prefix_and_every_extension_is_refused(name: str, data: st.DataObject) -> None:
+    world = data.draw(worlds(name, max_steps=6))
+    encoded = deltas.encode_delta(world.data_type, data.draw(states_of(world)))
+    for wrong in (*(encoded[:end] for end in range(len(encoded))), encoded + b"\0", encoded + encoded):
+        with pytest.raises(CodecError):
+            deltas.decode_delta(world.data_type, wrong, ReplicaTable())
+
+
+A, B = b"a" * 16, b"b" * 16
+ONE = (FORMAT, A, 1, 0, 0, 0, 0)
+"""Header and context of one dot: one replica, the first of the header, one interval, gap 0, length 1."""
+TWO = (FORMAT, A, 1, 0, 0, 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "items"),
+    [
+        pytest.param("ORSet", (FORMAT + 1, A, 1, 0, 0, 0, 0, 0), id="another format"),
+        pytest.param("ORSet", (FORMAT, A[1:], 1, 0, 0, 0, 0, 0), id="replica id of 15 bytes"),
+        pytest.param("ORSet", (FORMAT, A + A, 2, 0, 0, 0, 0, 1, 0, 0, 0, 0), id="replica id twice"),
+        pytest.param("ORSet", (FORMAT, A + B, 1, 0, 0, 0, 0, 0), id="replica id never mentioned"),
+        pytest.param("ORSet", (FORMAT, B + A, 2, 0, 0, 0, 0, 1, 0, 0, 0, 0), id="replicas out of order"),
+        pytest.param("ORSet", (FORMAT, A, 2, 0, 0, 0, 0, 0, 0, 5, 0, 0), id="replica twice in a context"),
+        pytest.param("ORSet", (FORMAT, A, 1, 1, 0, 0, 0, 0), id="replica that is not in the header"),
+        pytest.param("ORSet", (FORMAT, A, 1, 0, 0, N_MAX, 0, 0), id="n of 2**44"),
+        pytest.param("ORSet", (FORMAT, A, 1, 0, 0, 0, N_MAX, 0), id="interval up to 2**44"),
+        pytest.param("ORSet", (FORMAT, A, 1, 0, 1, 0, N_MAX - 1, 0, 0, 0), id="interval after the last n"),
+        pytest.param("ORSet", (FORMAT, A, 1, 0, 0, -1, 0, 0), id="n of 0"),
+        pytest.param("ORSet", (*ONE, 1, "x", 1), id="live dot outside the context"),
+        pytest.param("ORSet", (*TWO, 2, "x", 0, "y", 0), id="two elements under one dot"),
+        pytest.param("ORSet", (*TWO, 2, "y", 0, "x", 1), id="elements out of order"),
+        pytest.param("ORSet", (*TWO, 2, "x", 0, "x", 1), id="element twice"),
+        pytest.param("ORSet", (*TWO, 1, "x", -2, 1, 0), id="dots of an element out of order"),
+        pytest.param("ORSet", (*TWO, 1, "x", -2, 0, 0), id="dot of an element twice"),
+        pytest.param("ORSet", (*ONE, 1, "x", -1, 0), id="one dot written as a set"),
+        pytest.param("ORSet", (*ONE, 1, "x", 0, 0), id="trailing item"),
+        pytest.param("ORSet", (*ONE, 2, "x", 0), id="fewer elements than promised"),
+        pytest.param("ORSet", (*ONE, 1, float("nan"), 0), id="NaN as an element"),
+        pytest.param("ORSet", (*ONE, 1, 1 << 63, 0), id="element beyond 64 bits with sign"),
+        pytest.param("ORSet", (*ONE, 1, [], 0), id="msgpack array"),
+        pytest.param("ORSet", (*ONE, 1, {}, 0), id="msgpack map"),
+        pytest.param("ORSet", (*ONE, 1, [1], 0), id="msgpack array with items"),
+        pytest.param("ORSet", (*ONE, 1, msgpack.ExtType(9, b""), 0), id="unknown ext code"),
+        pytest.param("ORSet", (*ONE, 1, msgpack.Timestamp(1), 0), id="timestamp"),
+        pytest.param("ORSet", (*ONE, 1, msgpack.ExtType(2, _flat("a")), 0), id="dict without a value"),
+        pytest.param("ORSet", (*ONE, 1, msgpack.ExtType(2, _flat("a", 1, "a", 2)), 0), id="dict key twice"),
+        pytest.param("ORSet", (*ONE, 1, msgpack.ExtType(2, _flat(1, 1)), 0), id="dict key that is no text"),
+        pytest.param("ORSet", (*ONE, True, "x", 0), id="bool where a count belongs"),
+        pytest.param("PNCounter", (*ONE, 1, 0, 1 << 63, 0), id="amount beyond 63 bits"),
+        pytest.param("PNCounter", (*ONE, 1, 0, -1, 0), id="negative amount"),
+        pytest.param("PNCounter", (*ONE, 1, 0, 1.0, 0), id="float amount"),
+        pytest.param("PNCounter", (*ONE, 1, 0, 0, 0), id="counter entry of zeros"),
+        pytest.param("PNCounter", (*TWO, 2, 1, 1, 0, 0, 1, 0), id="counter entries out of order"),
+        pytest.param("LWWRegister", (*ONE, 1, 0, 1 << 63, "x"), id="time beyond 63 bits"),
+    ],
+)
+def test_form_that_no_writer_makes_is_refused(name: str, items: tuple[Any, ...]) -> None:
+    with pytest.raises(CodecError):
+        deltas.decode_delta(registry.get(name), _flat(*items), ReplicaTable())
+
+
+def test_the_forms_above_are_one_step_from_a_good_one() -> None:
+    for name, rest in (("ORSet", (1, "x", 0)), ("PNCounter", (1, 0, 5, 0)), ("LWWRegister", (1, 0, 7, "x"))):
+        delta = deltas.decode_delta(registry.get(name), _flat(*ONE, *rest), ReplicaTable())
+        assert 1 == len(delta.context)
+
+
+def test_nesting_beyond_the_cap_is_refused_in_time() -> None:
+    payload = b""
+    for _ in range(2_000):
+        payload = msgpack.packb(msgpack.ExtType(1, payload))
+    with pytest.raises(CodecError, match="nested deeper"):
+        values.decode(payload)
+    with pytest.raises(CodecError, match="nested deeper"):
+        deltas.decode_delta(registry.get("ORSet"), _flat(*ONE, 1) + payload + _flat(0), ReplicaTable())
+
+
+def test_message_beyond_its_bound_is_refused_unread() -> None:
+    with pytest.raises(CodecError, match="size_bytes_max=10"):
+        Reader(bytes(11), ReplicaTable(), size_bytes_max=10)
+
+
+def test_message_with_more_replicas_than_the_table_takes_is_refused() -> None:
+    ids = b"".join(number.to_bytes(16, "big") for number in range(3))
+    with pytest.raises(CodecError, match="capacity=2"):
+        Reader(_flat(FORMAT, ids), ReplicaTable(capacity=2))
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        pytest.param(b"\xdd\xff\xff\xff\xff" * 2_000, id="arrays that announce four billion items"),
+        pytest.param(b"\xdf\xff\xff\xff\xff" * 2_000, id="maps that announce four billion items"),
+        pytest.param(b"\xc6\xff\xff\xff\xff" + bytes(10_000), id="bytes longer than the message"),
+        pytest.param(_flat(FORMAT, A, 1, 0, 0, 0, N_MAX - 1, 2**40) + bytes(10_000), id="four billion elements"),
+        pytest.param(_flat(FORMAT, A, 1, 0, 0, 0, N_MAX - 1, 1, "x", -(2**40)) + bytes(10_000), id="a trillion dots"),
+        pytest.param(_flat(FORMAT, A, 1, 0, 2**40) + bytes(10_000), id="a trillion intervals"),
+    ],
+)
+def test_hostile_lengths_allocate_no_more_than_their_bytes_warrant(hostile: bytes) -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(CodecError):
+            deltas.decode_delta(registry.get("ORSet"), hostile, ReplicaTable())
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 100 * len(hostile)
+
+
+def test_context_of_a_whole_replica_costs_neither_time_nor_memory() -> None:
+    """A peer may claim to know 2**44 dots; joining that must walk what is there, not what is claimed."""
+    table = ReplicaTable()
+    data_type = registry.get("ORSet")
+    everything = deltas.decode_delta(data_type, _flat(FORMAT, A, 1, 0, 0, 0, N_MAX - 1, 0), table)
+    state = deltas.decode_delta(data_type, _flat(*TWO, 2, "x", 0, "y", 1), table)
+    assert N_MAX == len(everything.context)
+    store, touched = data_type.absorb(state.store, state.context, everything)
+    assert data_type.is_bottom(store)
+    assert [values.encode("x"), values.encode("y")] == touched
+    state.context.update(everything.context)
+    assert CausalContext.of_bounds(table, [(1 << 44) + 1, 2 << 44]) == state.context

@@ -1,0 +1,159 @@
+"""The known anomalies of replicated data types, each with our answer. Names follow the sheet of anomalies."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from crdtmesh.crdts import OR_SET, PN_COUNTER, Operation, ReplicaTable, State
+from crdtmesh.crdts.base import DataType
+from crdtmesh.crdts.clock import DRIFT_MS_MAX
+from crdtmesh.crdts.register_lww import LWW_REGISTER
+
+TABLE = ReplicaTable()
+
+
+def pair(data_type: DataType[Any]) -> tuple[State[Any], State[Any]]:
+    return State(data_type, TABLE, replica_id=b"a" * 16), State(data_type, TABLE, replica_id=b"b" * 16)
+
+
+def exchange(a: State[Any], b: State[Any]) -> None:
+    a.join(b)
+    b.join(a)
+    assert a == b
+
+
+def test_removed_element_does_not_come_back_with_an_old_state() -> None:
+    a, b = pair(OR_SET)
+    a.apply(Operation("add", ("milk",)))
+    exchange(a, b)
+    old = b.delta()
+    b.apply(Operation("remove", ("milk",)))
+    b.join(old)
+    exchange(a, b)
+    assert () == a.value
+
+
+def test_element_behind_a_gap_does_not_vanish() -> None:
+    a, b = pair(OR_SET)
+    milk = a.apply(Operation("add", ("milk",)))
+    eggs = a.apply(Operation("add", ("eggs",)))
+    assert milk is not None
+    assert eggs is not None
+    b.join(eggs)
+    exchange(a, b)
+    b.join(milk)
+    assert ("eggs", "milk") == b.value
+
+
+def test_two_elements_of_one_turn_are_removed_one_by_one() -> None:
+    a, b = pair(OR_SET)
+    for element in ("milk", "eggs"):
+        a.apply(Operation("add", (element,)))
+    exchange(a, b)
+    b.apply(Operation("remove", ("milk",)))
+    exchange(a, b)
+    assert ("eggs",) == a.value
+
+
+def test_add_wins_over_a_concurrent_removal() -> None:
+    a, b = pair(OR_SET)
+    a.apply(Operation("add", ("milk",)))
+    exchange(a, b)
+    a.apply(Operation("remove", ("milk",)))
+    b.apply(Operation("add", ("milk",)))
+    exchange(a, b)
+    assert ("milk",) == a.value
+
+
+def test_clear_spares_what_it_has_not_seen() -> None:
+    a, b = pair(OR_SET)
+    a.apply(Operation("add", ("milk",)))
+    exchange(a, b)
+    a.apply(Operation("clear"))
+    b.apply(Operation("add", ("eggs",)))
+    exchange(a, b)
+    assert ("eggs",) == a.value
+
+
+def test_counter_survives_a_concurrent_reset_with_its_old_value() -> None:
+    a, b = pair(PN_COUNTER)
+    a.apply(Operation("increment", (5,)))
+    exchange(a, b)
+    b.apply(Operation("reset"))
+    a.apply(Operation("increment"))
+    exchange(a, b)
+    assert 6 == a.value
+
+
+def test_counter_does_not_count_twice_where_a_delta_was_lost() -> None:
+    a, b = pair(PN_COUNTER)
+    first, _, third = (a.apply(Operation("increment")) for _ in range(3))
+    assert first is not None
+    assert third is not None
+    b.join(first)
+    b.join(third)
+    assert 3 == b.value
+
+
+def test_counter_goes_below_zero_under_concurrent_decrements() -> None:
+    a, b = pair(PN_COUNTER)
+    a.apply(Operation("increment"))
+    exchange(a, b)
+    a.apply(Operation("decrement"))
+    b.apply(Operation("decrement"))
+    exchange(a, b)
+    assert -1 == a.value
+
+
+def test_later_write_wins_over_a_clock_that_is_behind() -> None:
+    a, b = pair(LWW_REGISTER)
+    a.apply(Operation("set", ("first",)), now_ms=9_000)
+    exchange(a, b)
+    b.apply(Operation("set", ("second",)), now_ms=5_000)
+    exchange(a, b)
+    assert "second" == a.value
+
+
+def test_concurrent_writes_of_one_instant_end_equal() -> None:
+    a, b = pair(LWW_REGISTER)
+    a.apply(Operation("set", ("of a",)), now_ms=5)
+    b.apply(Operation("set", ("of b",)), now_ms=5)
+    exchange(a, b)
+    assert "of b" == a.value == b.value
+
+
+def test_register_with_a_stamp_from_the_future_stays_writable() -> None:
+    a, b = pair(LWW_REGISTER)
+    a.apply(Operation("set", ("poison",)), now_ms=DRIFT_MS_MAX * 1_000)
+    b.join(a, now_ms=5)
+    b.apply(Operation("set", ("cure",)), now_ms=6)
+    exchange(a, b)
+    assert "cure" == a.value
+
+
+def test_stored_none_differs_from_nothing() -> None:
+    a, b = pair(LWW_REGISTER)
+    a.apply(Operation("set", (None,)))
+    assert (None, None) == (a.value, b.value)
+    assert not LWW_REGISTER.is_bottom(a.delta().store)
+    assert LWW_REGISTER.is_bottom(b.delta().store)
+
+
+def test_delta_that_arrives_twice_counts_once() -> None:
+    a, b = pair(PN_COUNTER)
+    delta = a.apply(Operation("increment", (5,)))
+    assert delta is not None
+    b.join(delta)
+    assert not b.join(delta)
+    assert 5 == b.value
+
+
+def test_value_handed_out_is_no_door_to_the_state() -> None:
+    a, _ = pair(LWW_REGISTER)
+    mutable: dict[str, Any] = {"items": [1]}
+    a.apply(Operation("set", (mutable,)))
+    mutable["items"].append(2)
+    read = a.value
+    assert isinstance(read, dict)
+    read["items"] = "changed"
+    assert {"items": (1,)} == a.value
