@@ -27,7 +27,6 @@ from crdtmesh.replication.errors import IdentityLost, LimitExceeded, SnapshotInU
 from crdtmesh.replication.events import EntryName, Event
 from crdtmesh.replication.identity import RecentFrames, describe_run
 from crdtmesh.replication.options import (
-    ENTRY_BYTES_SOFT,
     KEY_BYTES_MAX,
     OPERATIONS_PER_UPDATE_MAX,
     PEERS_MAX,
@@ -240,7 +239,9 @@ class Replica:
                 self._send(source, answer)
             return
         # A system becomes ours only when a message about it was understood.
-        shard = self._shards.get(system) or Shard(_checked_system(system), self._clock)
+        shard = self._shards.get(system)
+        if shard is None:
+            shard = Shard(_checked_system(system), self._clock)
         if kind is wire.Kind.PUSH:
             push = wire.decode(body, shard.table, wire.read_push)
             self._keep(shard)
@@ -409,7 +410,7 @@ class Replica:
     def summary(self) -> list[ShardSummary]:
         """Sizes of each shard."""
         return [
-            ShardSummary(system, len(shard), len(shard.applied), len(shard.table), len(shard.index))
+            ShardSummary(system, shard.entry_count, len(shard.applied), len(shard.table), len(shard.index))
             for system, shard in sorted(self._shards.items())
         ]
 
@@ -561,8 +562,7 @@ class Replica:
             raise LimitExceeded(
                 f"at most {OPERATIONS_PER_UPDATE_MAX} operations expected, {len(operations)} found; split the update"
             )
-        shard.require_room(entry, _size_of(operations))
-        if entry.size_bytes > ENTRY_BYTES_SOFT and not entry.is_large and shard.measure(entry) > ENTRY_BYTES_SOFT:
+        if shard.require_room(entry, _size_of(operations)) and not entry.is_large:
             entry.is_large = True
             self._alarm("entry_large", f"entry {entry.key.key!r:.64} has {entry.size_bytes} bytes; split it over keys")
 

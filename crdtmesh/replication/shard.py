@@ -27,7 +27,7 @@ from crdtmesh.replication.entry import Entry
 from crdtmesh.replication.errors import LimitExceeded
 from crdtmesh.replication.events import AnyDelta, AnyType, EntryName, EntryState, Event, KeyDelta, covers
 from crdtmesh.replication.index import DotIndex
-from crdtmesh.replication.options import ENTRIES_PER_SHARD_MAX, ENTRY_BYTES_MAX
+from crdtmesh.replication.options import ENTRIES_PER_SHARD_MAX, ENTRY_BYTES_MAX, ENTRY_BYTES_SOFT
 
 Change = tuple[Entry, Touched]
 
@@ -155,7 +155,8 @@ class Shard:
         assert entry is not None
         return entry
 
-    def __len__(self) -> int:
+    @property
+    def entry_count(self) -> int:
         """Number of entries, those included that are bottom now."""
         return len(self._entries)
 
@@ -353,18 +354,25 @@ class Shard:
         entry.size_bytes = len(deltas.encode_store(entry.data_type, entry.store, self.table))
         return entry.size_bytes
 
-    def require_room(self, entry: Entry, size_bytes: int) -> None:
-        """Refuses an update that would push an entry above the hard limit.
+    def require_room(self, entry: Entry, size_bytes: int) -> bool:
+        """Counts an update of roughly this size; an entry is measured when the sum of such estimates passes a limit.
+
+        Returns:
+            Whether the entry is above the soft limit.
 
         Raises:
-            LimitExceeded: nothing was changed.
+            LimitExceeded: the update would push the entry above the hard limit; nothing was changed.
         """
-        if entry.size_bytes + size_bytes <= ENTRY_BYTES_MAX:
-            entry.size_bytes += size_bytes
-            return
-        if self.measure(entry) + size_bytes > ENTRY_BYTES_MAX:
+        estimate = entry.size_bytes + size_bytes
+        if estimate <= ENTRY_BYTES_SOFT:
+            entry.size_bytes = estimate
+            return False
+        if not entry.is_large or estimate > ENTRY_BYTES_MAX:
+            estimate = self.measure(entry) + size_bytes
+        if estimate > ENTRY_BYTES_MAX:
             raise LimitExceeded(
                 f"entry {entry.key.key!r:.64} of {entry.size_bytes} bytes would exceed {ENTRY_BYTES_MAX} bytes with "
                 f"{size_bytes} more; split it over several keys"
             )
-        entry.size_bytes += size_bytes
+        entry.size_bytes = estimate
+        return estimate > ENTRY_BYTES_SOFT
