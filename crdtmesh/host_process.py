@@ -38,7 +38,7 @@ class HostProcess:
     def __init__(self, actors: str, *, socket: Path, log_level: str, stop_timeout_s: float) -> None:
         self._command = [
             *(sys.executable, "-m", "crdtmesh.sdk.host", actors),
-            *("--endpoint", f"unix:{socket}", "--log-level", log_level),
+            *("--endpoint", f"unix:{socket}", "--log-level", log_level, "--parent-pid", str(os.getpid())),
         ]
         self._stop_timeout_s = stop_timeout_s
         self._task: asyncio.Task[None] | None = None
