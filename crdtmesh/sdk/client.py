@@ -25,9 +25,9 @@ from crdtmesh.sdk.cluster import ActorInfo, Member, NodeStatus, actors_of, membe
 from crdtmesh.sdk.connection import Backoff, open_channel, target_of
 from crdtmesh.sdk.errors import CallTimeout, NotConnected
 from crdtmesh.sdk.state import StateClient
-from crdtmesh.sdk.unary import call_unary
+from crdtmesh.sdk.unary import call_unary, send
 from crdtmesh.wire import payloads
-from crdtmesh.wire.gen.crdtmesh.v1 import actors_pb2_grpc
+from crdtmesh.wire.gen.crdtmesh.v1 import actors_pb2_grpc, cluster_pb2
 
 __all__ = ["ActorProxy", "Client"]
 
@@ -151,6 +151,29 @@ class Client:
         """
         return await status_of(self.unary, digests, timeout)
 
+    async def send(
+        self, system: str, actor: str, action: str, argument: Any = None, *, timeout: float | None = None
+    ) -> None:
+        """Calls an action without waiting for its answer: returns when the call is in the actor's queue.
+
+        Args:
+            system: name of the actor system.
+            actor: name of the actor.
+            action: name of the action.
+            argument: a plain value; a dict is keyword arguments; None is no argument.
+            timeout: for getting there, in seconds; the client's default if None.
+
+        Raises:
+            CallError: one of its subclasses; the call did not get into the queue, or that is unknown.
+            PayloadError: the argument can't travel.
+        """
+        type_url, payload = payloads.encode(argument)
+        await send(self.unary, (system, actor, action), type_url, payload, timeout)
+
+    async def leave(self, *, timeout: float | None = None) -> None:
+        """Makes the node leave the mesh and stop; returns when the leave is announced."""
+        await self.unary("Cluster.Leave", cluster_pb2.LeaveRequest(), timeout)
+
     async def unary(self, method: str, request: Any, timeout: float | None = None) -> Any:
         """One unary call; for this package's helpers.
 
@@ -186,6 +209,7 @@ class Client:
     async def close(self) -> None:
         """Ends the connection; calls under way raise. Does nothing the second time."""
         self._is_closed = True
+        self._reason = "the client was closed"
         if self._timer is not None:
             self._timer.cancel()
         if self._task is not None:

@@ -48,11 +48,11 @@ class Member:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeerStatus:
-    """A node's view of one peer; `lag_events` are events of its own that the peer has not confirmed."""
+    """A node's view of one peer; `awaits_repair` when deltas to it were dropped and no repair has reached it since."""
 
     name: str
     is_linked: bool
-    lag_events: int
+    awaits_repair: bool
     queued_bytes: int
 
 
@@ -143,7 +143,7 @@ async def status_of(unary: Unary, digests: bool, timeout: float | None) -> NodeS
         listeners=tuple(response.listeners),
         peers=tuple(
             PeerStatus(
-                name=peer.name, is_linked=peer.linked, lag_events=peer.lag_events, queued_bytes=peer.queued_bytes
+                name=peer.name, is_linked=peer.linked, awaits_repair=peer.awaits_repair, queued_bytes=peer.queued_bytes
             )
             for peer in response.peers
         ),

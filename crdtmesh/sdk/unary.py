@@ -1,3 +1,4 @@
+# ruff: noqa: ASYNC109 - a timeout here is the deadline that travels to the node, not only our patience
 """Unary calls: by name, with their failures as the SDK's errors."""
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from crdtmesh.sdk.errors import (
     error_for,
 )
 from crdtmesh.wire.gen.crdtmesh.v1 import actors_pb2_grpc, cluster_pb2_grpc, state_pb2_grpc
+from crdtmesh.wire.gen.spawn.actors import actor_pb2, protocol_pb2
 
-__all__ = ["Unary", "call_unary"]
+__all__ = ["Unary", "call_unary", "send"]
 
 Unary: TypeAlias = Callable[[str, Any, float | None], Awaitable[Any]]
 """Calls a method ("State.Get") with a message and a timeout in seconds, None for the default."""
@@ -50,6 +52,29 @@ async def call_unary(channel: Any, method: str, request: Any, *, timeout_s: floa
         if (task := asyncio.current_task()) is not None and task.cancelling():
             raise
         raise ConnectionLost("the connection broke with the call in flight", outcome="unknown") from None
+
+
+async def send(
+    unary: Unary, target: tuple[str, str, str], type_url: str, payload: bytes, timeout: float | None
+) -> None:
+    """Puts one call into an actor's queue with Spawn's own messages.
+
+    Raises:
+        CallError: the node refused it.
+    """
+    system, actor, action = target
+    request = protocol_pb2.InvocationRequest(
+        system=actor_pb2.ActorSystem(name=system),
+        actor=actor_pb2.Actor(id=actor_pb2.ActorId(name=actor, system=system)),
+        action_name=action,
+        **{"async": True},
+    )
+    if type_url:
+        request.value.type_url, request.value.value = type_url, payload
+    response = await unary("Actors.Invoke", request, timeout)
+    if response.status.status != protocol_pb2.OK:
+        found = response.status.status == protocol_pb2.ACTOR_NOT_FOUND
+        raise error_for("unknown_actor" if found else "invalid_request", response.status.message, "not_applied")
 
 
 def _error(error: grpc.aio.AioRpcError) -> CallError:
