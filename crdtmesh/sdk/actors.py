@@ -163,7 +163,7 @@ def _actions_of(actor_class: type) -> Mapping[str, ActionSpec]:
     found: dict[str, ActionSpec] = {}
     for attribute in dir(actor_class):
         method = inspect.getattr_static(actor_class, attribute)
-        name = getattr(method, _MARK, None)
+        name = getattr(getattr(method, "__func__", method), _MARK, None)
         if name is None:
             continue
         if not inspect.isfunction(method):

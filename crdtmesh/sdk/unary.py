@@ -67,8 +67,8 @@ async def send(
         system=actor_pb2.ActorSystem(name=system),
         actor=actor_pb2.Actor(id=actor_pb2.ActorId(name=actor, system=system)),
         action_name=action,
-        **{"async": True},
     )
+    setattr(request, "async", True)
     if type_url:
         request.value.type_url, request.value.value = type_url, payload
     response = await unary("Actors.Invoke", request, timeout)

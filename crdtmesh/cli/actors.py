@@ -1,0 +1,36 @@
+"""`crdtmesh actors list`: what can be called."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from crdtmesh.cli.client import client_command
+from crdtmesh.cli.tables import echo_table
+
+if TYPE_CHECKING:
+    from crdtmesh.sdk.client import Client
+
+
+@click.group(name="actors")
+def command() -> None:
+    """List the actors that live nodes offer."""
+
+
+@command.command(name="list")
+@click.argument("system", default="")
+@client_command
+async def list_actors(client: Client, *, output: str, system: str) -> None:
+    """The actors of a system, or of all."""
+    actors = await client.actors(system)
+    if output == "json":
+        click.echo(json.dumps({"actors": [dataclasses.asdict(actor) for actor in actors]}))
+        return
+    rows = [
+        (f"{actor.system}/{actor.name}", actor.state_type or "-", ",".join(actor.actions), ",".join(actor.nodes))
+        for actor in actors
+    ]
+    echo_table(("ACTOR", "STATE", "ACTIONS", "NODES"), rows)

@@ -1,0 +1,99 @@
+"""`crdtmesh state`: replicated state by key, without an actor."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from crdtmesh.cli.client import client_command, fail, parse_json, split_name
+from crdtmesh.cli.tables import echo_table
+
+if TYPE_CHECKING:
+    from crdtmesh.sdk.client import Client
+    from crdtmesh.sdk.state import StateEntry
+
+_type_option = click.option(
+    "--type", "type_name", default="", help="Such as PNCounter; needed when the key has none or several."
+)
+
+
+@click.group(name="state")
+def command() -> None:
+    """Read and change replicated state directly.
+
+    An actor's state is the entry under the actor's name.
+    """
+
+
+@command.command()
+@click.argument("key", metavar="[SYSTEM/]KEY")
+@_type_option
+@client_command
+async def get(client: Client, *, output: str, key: str, type_name: str) -> None:
+    """Print what an entry reads as."""
+    system, name = split_name(key)
+    entry = await client.state.get(system, name, type_name)
+    if entry is None:
+        fail(f"no state under {system}/{name}", output=output, outcome="not_applied")
+    click.echo(json.dumps(_plain(entry)) if output == "json" else _shown(entry.value))
+
+
+@command.command(name="list")
+@click.argument("prefix", metavar="[SYSTEM/][PREFIX]", default="")
+@click.option("--limit", type=click.IntRange(min=1), default=1000, show_default=True, help="Entries at most.")
+@client_command
+async def list_entries(client: Client, *, output: str, prefix: str, limit: int) -> None:
+    """List the entries of a system whose keys begin with a prefix."""
+    system, name = split_name(prefix) if not prefix.endswith("/") else (prefix[:-1], "")
+    entries: list[StateEntry] = []
+    async for entry in client.state.list(system, name, page_size=min(limit, 1000)):
+        entries.append(entry)
+        if len(entries) == limit:
+            break
+    if output == "json":
+        click.echo(json.dumps({"entries": [_plain(entry) for entry in entries]}))
+        return
+    rows = [(f"{entry.system}/{entry.key}", entry.type_name, _shown(entry.value)) for entry in entries]
+    echo_table(("KEY", "TYPE", "VALUE"), rows)
+
+
+@command.command()
+@click.argument("key", metavar="[SYSTEM/]KEY")
+@click.argument("operation")
+@click.argument("arguments", metavar="[JSON]...", nargs=-1)
+@_type_option
+@client_command
+async def update(
+    client: Client, *, output: str, key: str, operation: str, arguments: tuple[str, ...], type_name: str
+) -> None:
+    """Apply one operation to an entry.
+
+    crdtmesh state update shops/milk increment 5 --type PNCounter
+    """
+    from crdtmesh.crdts.operations import Operation
+
+    system, name = split_name(key)
+    asked = Operation(operation, tuple(parse_json(argument) for argument in arguments))
+    changed, value = await client.state.update(system, name, type_name, asked)
+    if output == "json":
+        click.echo(json.dumps({"changed": changed, "value": value}, default=_bytes))
+    else:
+        click.echo(_shown(value) if changed else f"{_shown(value)} (unchanged)")
+
+
+def _plain(entry: StateEntry) -> dict[str, Any]:
+    value = json.loads(json.dumps(entry.value, default=_bytes))
+    return {"system": entry.system, "key": entry.key, "type": entry.type_name, "value": value}
+
+
+def _shown(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=_bytes)
+
+
+def _bytes(value: object) -> str:
+    """Bytes in JSON: hexadecimal digits."""
+    if isinstance(value, bytes | bytearray):
+        return value.hex()
+    raise TypeError(f"no JSON form for {type(value).__name__}")

@@ -1,0 +1,62 @@
+"""`crdtmesh status`: one node's health, peers and what it holds."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from crdtmesh.cli.client import client_command
+from crdtmesh.cli.tables import echo_table
+
+if TYPE_CHECKING:
+    from crdtmesh.sdk.client import Client
+    from crdtmesh.sdk.cluster import NodeStatus
+
+
+@click.command()
+@click.option(
+    "--digests", is_flag=True, help="Also compute the digest of each system: equal where the bytes are equal."
+)
+@client_command
+async def command(client: Client, *, output: str, digests: bool) -> None:
+    """Show this node's health, peers and lags."""
+    status = await client.status(digests=digests)
+    if output == "json":
+        click.echo(json.dumps(dataclasses.asdict(status)))
+        return
+    _show(status)
+
+
+def _show(status: NodeStatus) -> None:
+    click.echo(f"node {status.name} of cluster {status.cluster}: {status.state}, up {status.uptime_s:.0f} s")
+    click.echo(f"crdtmesh {status.version}, start id {status.start_id}")
+    for listener in status.listeners:
+        click.echo(f"  {listener}")
+    click.echo(f"hosts {status.hosts}, calls {status.calls}, of which failed {status.calls_failed}")
+    for warning in status.warnings:
+        click.echo(f"warning: {warning}")
+    if status.peers:
+        click.echo()
+        echo_table(
+            ("PEER", "LINKED", "AWAITS REPAIR", "QUEUED BYTES"),
+            [
+                (peer.name, _yes(peer.is_linked), _yes(peer.awaits_repair), str(peer.queued_bytes))
+                for peer in status.peers
+            ],
+        )
+    if status.systems:
+        click.echo()
+        echo_table(
+            ("SYSTEM", "ENTRIES", "EVENTS", "DIGEST"),
+            [
+                (system.system, str(system.entries), str(system.events), system.digest or "-")
+                for system in status.systems
+            ],
+        )
+
+
+def _yes(claim: bool) -> str:
+    return "yes" if claim else "no"
