@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Callable
+from typing import cast
 
 from gossip.identity import Endpoint
 from gossip.outputs import StreamId
@@ -103,13 +104,13 @@ class _Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's transports are no subclasses of asyncio's.
+        self._transport = cast("asyncio.Transport", transport)
         peername = transport.get_extra_info("peername") or ("", 0)
         self.peer = Endpoint(peername[0], peername[1])
         self._stream = self._number(self)
         if self._stream is None:
-            transport.abort()
+            self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
         if self._stream is not None:
