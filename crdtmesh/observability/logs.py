@@ -71,7 +71,7 @@ def configure(level: str, *, as_json: bool = False, stream: TextIO | None = None
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     # Libraries speak of their own inner life at INFO; an operator of a node did not ask for it.
-    for library in ("asyncio", "grpc", "zeroconf", "aiohttp"):
+    for library in ("asyncio", "gossip", "grpc", "zeroconf"):
         logging.getLogger(library).setLevel(max(logging.WARNING, root.level))
     listener.start()
 
