@@ -15,7 +15,7 @@ from crdtmesh.replication.errors import IdentityLost
 from crdtmesh.replication.events import EntryName, Event, KeyDelta
 from crdtmesh.replication.options import MESSAGE_BYTES_MAX, PAYLOAD_BYTES_MAX, PUSH_FRAME_BYTES, ReplicationOptions
 from crdtmesh.replication.outputs import Changed, EntryKey, IdentityNeeded, SendTo
-from crdtmesh.replication.parts import WHOLE
+from crdtmesh.replication.parts import WHOLE as WHOLE_MESSAGE
 from crdtmesh.replication.shard import Shard
 from tests.unit.crdtmesh.replication.mesh import LIST, PRICE, STOCK, Mesh, add, increment, remove
 
@@ -338,7 +338,7 @@ def both(mesh: Mesh, name: str, elements: tuple[str, str] = ("left", "right")) -
         assert delta is not None
         parts.append(KeyDelta(EntryName(key, "ORSet"), registry.get("ORSet"), delta))
     event = Event(first, shard.mutation.next - 1, tuple(parts))
-    return WHOLE + wire.encode_push("shop", shard.table, 0, [event])
+    return WHOLE_MESSAGE + wire.encode_push("shop", shard.table, 0, [event])
 
 
 ONE = EntryKey("shop", "one", "ORSet")
@@ -389,13 +389,13 @@ def test_event_of_several_keys_survives_a_restart_as_one() -> None:
     [
         (b"", "malformed_part"),
         (b"\x07", "malformed_part"),
-        (WHOLE, "undecodable"),
-        (WHOLE + b"\x63\x00", "undecodable"),
-        (WHOLE + b"\x01\xff", "undecodable"),
-        (WHOLE + b"\x01\x02\xff\xff", "undecodable"),
-        (WHOLE + b"\x01\x04shop\x01\xc4\x11" + bytes(17), "undecodable"),
-        (WHOLE + b"\x01\x04shop\x01\xc4\x10" + bytes(16) + b"\x00\x01", "undecodable"),
-        (WHOLE + b"\x04\x04shop" + b"\xff" * 100, "undecodable"),
+        (WHOLE_MESSAGE, "undecodable"),
+        (WHOLE_MESSAGE + b"\x63\x00", "undecodable"),
+        (WHOLE_MESSAGE + b"\x01\xff", "undecodable"),
+        (WHOLE_MESSAGE + b"\x01\x02\xff\xff", "undecodable"),
+        (WHOLE_MESSAGE + b"\x01\x04shop\x01\xc4\x11" + bytes(17), "undecodable"),
+        (WHOLE_MESSAGE + b"\x01\x04shop\x01\xc4\x10" + bytes(16) + b"\x00\x01", "undecodable"),
+        (WHOLE_MESSAGE + b"\x04\x04shop" + b"\xff" * 100, "undecodable"),
     ],
 )
 def test_hostile_payload_is_rejected_and_leaves_no_trace(payload: bytes, reason: str) -> None:
@@ -419,14 +419,14 @@ def test_event_that_claims_dots_it_does_not_speak_for_is_rejected() -> None:
         dot + 5,
         (KeyDelta(EntryName("stock", "PNCounter"), registry.get("PNCounter"), Delta({}, CausalContext(table, [dot]))),),
     )
-    mesh.deliver("a", SendTo("b", WHOLE + wire.encode_push("shop", table, 0, [event])))
+    mesh.deliver("a", SendTo("b", WHOLE_MESSAGE + wire.encode_push("shop", table, 0, [event])))
     mesh["b"].flush()
     assert ["undecodable"] == mesh.rejections("b")
 
 
 def test_payload_of_a_peer_without_a_link_is_rejected() -> None:
     mesh = connected("ab")
-    mesh["a"].replica.receive(WHOLE, "z", now_ns=0, wall_ms=0)
+    mesh["a"].replica.receive(WHOLE_MESSAGE, "z", now_ns=0, wall_ms=0)
     mesh["a"].flush()
     assert ["unknown_peer"] == mesh.rejections("a")
 

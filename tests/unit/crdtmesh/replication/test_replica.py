@@ -96,7 +96,7 @@ def test_entry_above_the_hard_limit_is_refused_with_sizes() -> None:
         mesh.update("a", LIST, add(f"{number}{element}"))
     mesh["a"].flush()
     assert ["entry_large"] == mesh.alarms("a")
-    with pytest.raises(LimitExceeded, match="4000[0-9]{3} bytes would exceed 4194304 bytes with 200034"):
+    with pytest.raises(LimitExceeded, match=r"4000[0-9]{3} bytes would exceed 4194304 bytes with 200034"):
         mesh.update("a", LIST, add(f"20{element}"))
     value = mesh.value("a", LIST)
     assert isinstance(value, tuple)
