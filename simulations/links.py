@@ -119,6 +119,7 @@ class LinkFabric:
         if link is None:
             return False
         if not self._network.is_open(owner.name, peer):
+            self._network.counts["cut_payloads"] += 1
             if not self.is_lossy:
                 link.waiting.setdefault(peer, deque()).append(payload)
             return True

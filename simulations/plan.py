@@ -15,6 +15,31 @@ NODES_MIN: Final = 3
 NODES_MAX: Final = 6
 FAULTLESS_RUNS: Final = 0.05
 
+FAULT_KINDS: Final = (
+    "clock_jump",
+    "corruption",
+    "crash",
+    "crash_disk_lost",
+    "cut_datagrams",
+    "cut_payloads",
+    "delay_tail",
+    "duplication",
+    "link_reset",
+    "loss",
+    "partition_bridge",
+    "partition_full",
+    "partition_halves",
+    "partition_one_way",
+    "partition_single",
+    "pause",
+    "reordering",
+    "restart",
+    "sync_error",
+    "sync_slow",
+    "unsynced_lost",
+)
+"""Everything that is counted when it happens."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PathShape:
@@ -105,6 +130,7 @@ class RunPlan:
         datagrams: paths of the membership protocol.
         link_loss: None, or links deliver messages one by one along such a path: what replication promises to survive
             although today's links are ordered streams.
+        checkpoint_log_rows: so many rows of log start a checkpoint; few, so that there are many.
     """
 
     seed: int
@@ -113,6 +139,7 @@ class RunPlan:
     settle_ns: int = 90 * SECOND_NS
     datagrams: PathShape = PathShape()
     link_loss: PathShape | None = None
+    checkpoint_log_rows: int = 20_000
     disk: DiskShape = DiskShape()
     faults: FaultPlan = FaultPlan()
     workload: WorkloadPlan = WorkloadPlan()
@@ -150,6 +177,7 @@ def draw_plan(seed: int, rng: random.Random, *, seconds: float, nodes: int | Non
         disk=_disk(rng),
         faults=_faults(rng, plan.faulty_ns),
         workload=plan.workload,
+        checkpoint_log_rows=rng.choice((5, 50, 20_000)),
     )
 
 

@@ -51,9 +51,10 @@ class SimulatedDisk:
 
     def sync_fails(self) -> bool:
         """Whether this transaction meets an error."""
-        is_bad = self.rng.random() < self.shape.error
-        self.counts["sync_error"] += is_bad
-        return is_bad
+        if self.rng.random() >= self.shape.error:
+            return False
+        self.counts["sync_error"] += 1
+        return True
 
 
 class SimulatedStore:
@@ -107,8 +108,9 @@ class SimulatedStore:
                 for _, records in self._in_flight:
                     disk.image.apply(records)
             else:
-                disk.counts["unsynced_lost"] += len(self._in_flight)
-        disk.counts["unsynced_lost"] += len(self._queue)
+                self._queue += self._in_flight
+        if self._queue:
+            disk.counts["unsynced_lost"] += len(self._queue)
         self._release()
 
     def _release(self) -> None:

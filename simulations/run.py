@@ -1,0 +1,182 @@
+"""One run: start, faults, heal, quiet, verdict. A pure function of the seed and the options.
+
+Phase one is *safety*: clients call while faults happen. Then everything is healed, the clients stop, and phase two is
+*liveness*: within the settle time of the plan membership must be complete and all nodes must hold equal bytes, and stay
+so. The checkers judge the whole history at the end.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Final
+
+from simulations.checkers import check_all, unexpected_members
+from simulations.cluster import Cluster
+from simulations.history import History, Outcome
+from simulations.plan import RunPlan, draw_plan
+from simulations.scheduler import MILLISECOND_NS, SECOND_NS, Scheduler, SeedStreams
+from simulations.trace import Sink, Trace
+from simulations.workload import Client
+
+POLL_NS: Final = 250 * MILLISECOND_NS
+# Everything must stay well for so long after it first was.
+STEADY_NS: Final = 3 * SECOND_NS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """What may be set from outside. Equal options and an equal seed make an equal run.
+
+    Attributes:
+        seconds: virtual length of the faulty phase.
+        nodes: size of the mesh; None draws it.
+    """
+
+    seconds: float = 60.0
+    nodes: int | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 < self.seconds <= 86_400:
+            raise ValueError(f"seconds={self.seconds}: above 0 and at most a day expected")
+        if self.nodes is not None and not 2 <= self.nodes <= 64:
+            raise ValueError(f"nodes={self.nodes}: 2 to 64 expected")
+
+
+@dataclass(slots=True, kw_only=True)
+class RunResult:
+    """What became of one run.
+
+    Attributes:
+        seed: which run.
+        failures: broken promises; empty if all were kept.
+        trace_hash: of everything that crossed a boundary of a core.
+        virtual_ns: length of the run.
+        events: what the scheduler ran.
+        faults: counts by kind.
+        outcomes: counts of calls by outcome.
+        reports: what the cores reported, by kind.
+        converged_ns: time from the heal to lasting convergence; None if it never came.
+    """
+
+    seed: int
+    failures: list[str] = field(default_factory=list)
+    trace_hash: str = ""
+    virtual_ns: int = 0
+    events: int = 0
+    faults: Counter[str] = field(default_factory=Counter)
+    outcomes: Counter[str] = field(default_factory=Counter)
+    reports: Counter[str] = field(default_factory=Counter)
+    converged_ns: int | None = None
+
+
+class Run:
+    """One run under way; `simulate` is the way in, scenarios drive it step by step."""
+
+    def __init__(self, plan: RunPlan, *, sink: Sink | None = None) -> None:
+        self.plan = plan
+        self.scheduler = Scheduler()
+        self.history = History()
+        self.counts: Counter[str] = Counter()
+        self.trace = Trace(self.scheduler, sink)
+        streams = SeedStreams(plan.seed)
+        self.cluster = Cluster(
+            plan,
+            scheduler=self.scheduler,
+            streams=streams,
+            trace=self.trace,
+            history=self.history,
+            counts=self.counts,
+        )
+        self.clients = [
+            Client(
+                number,
+                plan.workload,
+                rng=streams.stream("client", number),
+                scheduler=self.scheduler,
+                target=self.cluster,
+                history=self.history,
+            )
+            for number in range(plan.workload.clients)
+        ]
+
+    def advance(self, seconds: float) -> None:
+        """Lets virtual time pass."""
+        self.scheduler.run_until(self.scheduler.now_ns + int(seconds * SECOND_NS))
+
+    def start(self) -> None:
+        """Starts nodes and clients."""
+        for name in self.cluster.names:
+            self.cluster.restart(name)
+        for client in self.clients:
+            client.start()
+
+    def suffer(self) -> None:
+        """The faulty phase."""
+        self.cluster.faults.schedule(until_ns=self.plan.faulty_ns)
+        self.scheduler.run_until(self.plan.faulty_ns)
+
+    def heal(self) -> None:
+        """Ends all faults and lets the clients finish."""
+        self.trace.note("heal")
+        self.cluster.faults.heal()
+        self.cluster.calm()
+        for client in self.clients:
+            client.stop()
+
+    def settle(self) -> int | None:
+        """Waits until all is well and stays so; the time that took, or None if it never was."""
+        healed_ns = self.scheduler.now_ns
+        well_ns: int | None = None
+        while self.scheduler.now_ns < healed_ns + self.plan.settle_ns:
+            self.scheduler.run_until(self.scheduler.now_ns + POLL_NS)
+            if self.unwell():
+                well_ns = None
+            elif well_ns is None:
+                well_ns = self.scheduler.now_ns
+            elif self.scheduler.now_ns - well_ns >= STEADY_NS:
+                return well_ns - healed_ns
+        return None
+
+    def unwell(self) -> list[str]:
+        """What keeps the mesh from being well, as sentences."""
+        cluster = self.cluster
+        is_open = any(call.outcome is Outcome.OPEN for call in reversed(self.history.calls))
+        failures = ["a call is not answered"] if is_open else []
+        if len(cluster.digests()) > 1:
+            failures.append("nodes hold different bytes")
+        return failures or unexpected_members(cluster.member_tables(), running=cluster.names)
+
+    def verdict(self, converged_ns: int | None) -> RunResult:
+        """Judges the run."""
+        failures = check_all(self.history, self.cluster.final_states())
+        if converged_ns is None:
+            failures += [f"liveness: after {self.plan.settle_ns / SECOND_NS:g} s {text}" for text in self.unwell()]
+        return RunResult(
+            seed=self.plan.seed,
+            failures=failures,
+            trace_hash=self.trace.digest(),
+            virtual_ns=self.scheduler.now_ns,
+            events=self.scheduler.events_run,
+            faults=self.counts,
+            outcomes=Counter(call.outcome.value for call in self.history.calls),
+            reports=self.cluster.reports,
+            converged_ns=converged_ns,
+        )
+
+
+def simulate(seed: int, options: RunOptions | None = None, *, sink: Sink | None = None) -> RunResult:
+    """Runs one seed.
+
+    Args:
+        seed: decides everything.
+        options: what does not come from the seed.
+        sink: gets the plan and the trace, line by line.
+    """
+    options = options or RunOptions()
+    plan = draw_plan(seed, SeedStreams(seed).stream("plan"), seconds=options.seconds, nodes=options.nodes)
+    if sink is not None:
+        sink(plan.describe())
+    run = Run(plan, sink=sink)
+    run.start()
+    run.suffer()
+    run.heal()
+    return run.verdict(run.settle())
