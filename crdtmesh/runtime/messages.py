@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, NewType, TypeAlias
 
+from crdtmesh.crdts.errors import InvalidOperation
 from crdtmesh.crdts.operations import Operation
 from crdtmesh.crdts.values import PlainValue
 from crdtmesh.runtime.definition import ActorAddress
@@ -26,6 +27,7 @@ __all__ = [
     "CallerId",
     "HostId",
     "Offers",
+    "Operations",
     "Outgoing",
     "ReplyColumns",
     "StateUpdate",
@@ -85,23 +87,28 @@ class CallFailure(NamedTuple):
     message: str
 
 
+Operations: TypeAlias = Sequence[Operation] | InvalidOperation
+"""What a turn did to its state; or why that can't be read, which refuses the turn in its place among the answers."""
+
+
 class TurnAnswer(NamedTuple):
     """A host's answer to a turn. Any tuple of these four will do.
 
-    `operations` are `crdtmesh.crdts.Operation`s, in order; empty when the turn changed nothing.
+    `operations` are in order; empty when the turn changed nothing, the error itself when they can't be read.
     """
 
     turn: int
     type_url: str
     payload: bytes
-    operations: Sequence[Operation]
+    operations: Operations
 
 
 class TurnFailure(NamedTuple):
     """A turn that left nothing.
 
     `code` is HANDLER_ERROR (the handler raised; `message` is its own words), UNKNOWN_ACTION (the host has no such
-    action) or INVALID_OPERATION (its mutations can't be read: the host is given the whole state again).
+    action) or INVALID_OPERATION (its mutations can't be read, and it stands behind no other answer of its actor; the
+    host is given the whole state again).
     """
 
     turn: int

@@ -21,7 +21,7 @@ from crdtmesh.runtime.definition import ActorAddress, ActorDefinition, check_def
 from crdtmesh.runtime.directory import Directory
 from crdtmesh.runtime.errors import RegistrationRefused
 from crdtmesh.runtime.hosts import Hosts
-from crdtmesh.runtime.messages import CallerId, HostId, Offers, Outgoing, ToPeer
+from crdtmesh.runtime.messages import CallerId, HostId, Offers, Operations, Outgoing, ToPeer
 from crdtmesh.runtime.options import RuntimeOptions
 from crdtmesh.runtime.peer_codec import Calls, Malformed, decode
 from crdtmesh.runtime.replies import Replies
@@ -118,7 +118,7 @@ class Runtime:
     def host_answered(
         self,
         host: HostId,
-        answers: Iterable[tuple[int, str, bytes, Sequence[Operation]]],
+        answers: Iterable[tuple[int, str, bytes, Operations]],
         failures: Iterable[tuple[int, str, int]] = (),
         *,
         now_ns: int,

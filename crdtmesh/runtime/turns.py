@@ -14,11 +14,10 @@
 Driven by `runtime.Runtime`; leaves out where a call goes and when it is too late.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Final
 
-from crdtmesh.crdts.errors import CrdtError
-from crdtmesh.crdts.operations import Operation
+from crdtmesh.crdts.errors import CrdtError, InvalidOperation
 from crdtmesh.crdts.values import PlainValue
 from crdtmesh.replication.errors import IdentityLost, ReplicationError, StorageFailed
 from crdtmesh.replication.outputs import EntryKey
@@ -33,6 +32,7 @@ from crdtmesh.runtime.messages import (
     STATE_UNCHANGED,
     STATE_VALUE,
     HostId,
+    Operations,
     TurnColumns,
 )
 from crdtmesh.runtime.options import RuntimeOptions
@@ -207,9 +207,7 @@ class Turns:
 
     # --- from the host
 
-    def answered(
-        self, host: Host, answers: Iterable[tuple[int, str, bytes, Sequence[Operation]]], *, now_ns: int
-    ) -> None:
+    def answered(self, host: Host, answers: Iterable[tuple[int, str, bytes, Operations]], *, now_ns: int) -> None:
         """Takes answers, in the host's order."""
         live, replies = self._live, self._replies
         for number, type_url, payload, operations in answers:
@@ -276,11 +274,13 @@ class Turns:
         turn.phase = TurnPhase.DONE
         del self._live[turn.number]
 
-    def _apply(self, activation: Activation, turn: Turn, operations: Sequence[Operation]) -> bool:
+    def _apply(self, activation: Activation, turn: Turn, operations: Operations) -> bool:
         """Puts a turn's operations into view and entry; False, and the turn has ended, when they are refused."""
         key = activation.key
         assert key is not None
         try:
+            if isinstance(operations, InvalidOperation):
+                raise operations
             result = self._replica.update(key, operations, ticket=None, wall_ms=self.wall_ms, view=activation.view)
         except (CrdtError, ReplicationError) as error:
             code, words = refusal(error)
