@@ -19,7 +19,7 @@ from benchmarks.harness import Options, progress
 from benchmarks.load import CpuMeter, run_loop, verify
 from benchmarks.measures import Line, percentile
 from benchmarks.nodes import start_node
-from benchmarks.processes import Children, Server
+from benchmarks.processes import ChildFailed, Children, Server
 from crdtmesh.wire.gen.crdtmesh.v1.cluster_pb2 import StatusRequest
 from crdtmesh.wire.gen.crdtmesh.v1.cluster_pb2_grpc import ClusterStub
 from crdtmesh.wire.gen.crdtmesh.v1.state_pb2 import GetStateRequest, StateKey, UpdateStateRequest
@@ -93,19 +93,22 @@ async def _once(writer: grpc.aio.Channel, readers: Sequence[grpc.aio.Channel], t
 
 async def _seen(reader: grpc.aio.Channel, text: str) -> None:
     get, request = StateStub(reader).Get, GetStateRequest(key=_KEY)
-    async with asyncio.timeout(_SEEN_TIMEOUT_S):
-        while True:
-            reply = await get(request)
-            if reply.found and reply.value.data.text == text:
-                return
-            await asyncio.sleep(POLL_S)
+    until_s = time.monotonic() + _SEEN_TIMEOUT_S
+    while time.monotonic() < until_s:
+        reply = await get(request)
+        if reply.found and reply.value.data.text == text:
+            return
+        await asyncio.sleep(POLL_S)
+    raise ChildFailed(f"{text!r} was not readable everywhere within {_SEEN_TIMEOUT_S:.0f} s")
 
 
 async def _linked(channel: grpc.aio.Channel) -> None:
     """Waits until a node has links to both others."""
-    async with asyncio.timeout(_LINKED_TIMEOUT_S):
-        while True:
-            reply = await ClusterStub(channel).Status(StatusRequest())
-            if all(peer.linked for peer in reply.peers) and len(reply.peers) == NODES - 1:
-                return
-            await asyncio.sleep(0.05)
+    until_s = time.monotonic() + _LINKED_TIMEOUT_S
+    while time.monotonic() < until_s:
+        reply = await ClusterStub(channel).Status(StatusRequest())
+        if all(peer.linked for peer in reply.peers) and len(reply.peers) == NODES - 1:
+            return
+        await asyncio.sleep(0.05)
+    linked = [peer.name for peer in reply.peers if peer.linked]
+    raise ChildFailed(f"{reply.name} is linked to {linked} after {_LINKED_TIMEOUT_S:.0f} s, {NODES - 1} peers expected")

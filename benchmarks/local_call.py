@@ -74,17 +74,17 @@ async def client(job: Job) -> Sample:
     """Does what `job.case` says."""
     from crdtmesh.sdk import Client  # only the client's process needs it
 
-    if job.case == "unary_invoke":
-        return await _unary_invokes(job)
-    async with Client(job.address, system=SYSTEM_NAME) as mesh:
-        await _host_ready(functools.partial(mesh.invoke, ECHOES[0], "echo", "ready"))
-        return await (_echoes if job.case == "echo" else _increments)(job, mesh)
+    async with Client(job.address) as mesh:
+        await _host_ready(functools.partial(mesh.invoke, SYSTEM_NAME, ECHOES[0], "echo", "ready"))
+        if job.case != "unary_invoke":
+            return await (_echoes if job.case == "echo" else _increments)(job, mesh)
+    return await _unary_invokes(job)
 
 
 async def _echoes(job: Job, mesh: Client) -> Sample:
     async def call(number: int) -> None:
         sent = payload(number).decode()
-        verify(sent, await mesh.invoke(ECHOES[number % job.actors], "echo", sent))
+        verify(sent, await mesh.invoke(SYSTEM_NAME, ECHOES[number % job.actors], "echo", sent))
 
     return await drive(call, job)
 
@@ -92,18 +92,18 @@ async def _echoes(job: Job, mesh: Client) -> Sample:
 async def _increments(job: Job, mesh: Client) -> Sample:
     """Nobody else counts, so the replies of an actor are its successive counts, and it ends at their number."""
     names = COUNTERS[: job.actors]
-    before = await asyncio.gather(*(mesh.invoke(name, "read") for name in names))
+    before = await asyncio.gather(*(mesh.invoke(SYSTEM_NAME, name, "read") for name in names))
     calls = [0] * len(names)
     sums = [0] * len(names)
 
     async def call(number: int) -> None:
         actor = number % job.actors
-        count = await mesh.invoke(names[actor], "increment", 1)
+        count = await mesh.invoke(SYSTEM_NAME, names[actor], "increment", 1)
         calls[actor] += 1
         sums[actor] += count - before[actor]
 
     sample = await drive(call, job)
-    after = await asyncio.gather(*(mesh.invoke(name, "read") for name in names))
+    after = await asyncio.gather(*(mesh.invoke(SYSTEM_NAME, name, "read") for name in names))
     verify([count * (count + 1) // 2 for count in calls], sums)
     verify([start + count for start, count in zip(before, calls, strict=True)], after)
     return sample
