@@ -33,7 +33,8 @@ __all__ = [
 _MEMO_ENTRIES_MAX: Final = 2_048
 _MEMO_SIZE_BYTES_MAX: Final = 96
 """Remembered conversions of small mutations. Most turns do one of few things (`increment(1)`); 2,048 of at most 96
-bytes, with their objects, stay under 1 MiB in each direction. A full memo starts again: what is frequent is soon back."""
+bytes, with their objects, stay under 1 MiB in each direction. A full memo starts again: what is frequent is soon back.
+"""
 
 _SCALARS: Final = frozenset({str, int, bool, float, bytes, type(None)})
 

@@ -1,0 +1,1 @@
+"""Small applications. A wheel carries them as `crdtmesh.examples`."""
