@@ -250,6 +250,26 @@ def test_rule_a_what_is_known_is_not_what_was_applied() -> None:
     assert 3 == len(shard.applied)
 
 
+def test_repair_does_not_claim_what_its_sender_knows_but_never_applied() -> None:
+    mesh = Mesh("abc")
+    mesh.connect("a", "b")
+    mesh.drain()
+    for price in (1, 2, 3):
+        mesh.update("a", PRICE, Operation("set", (price,)))
+        mesh["a"].sync()
+    first, _second, third = mesh.take_sent("a")
+    for message in (first, third):
+        mesh.deliver("a", message)
+    mesh.disconnect("a", "b")
+    mesh.connect("b", "c")
+    mesh.drain()
+    shard = mesh["c"].replica._shards["shop"]
+    assert (3, 2) == (len(shard.known), len(shard.applied))
+    mesh.connect("a", "c")
+    mesh.settle()
+    assert 3 == len(shard.applied)
+
+
 def test_rule_c_repaired_entry_drops_what_was_superseded_long_ago() -> None:
     """The superseded dot is one that both have applied; only `base` speaks for it."""
     mesh = connected("ab")
