@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crdtmesh.crdts.errors import CodecError, InvalidOperation, InvalidValue
@@ -51,6 +51,7 @@ def test_readable_states_come_back(type_name: str, value: PlainValue) -> None:
     assert (type_name, canonical(value)) == (name, canonical(back))
 
 
+@settings(max_examples=50)
 @given(st.lists(OPERATIONS, max_size=4))
 def test_mutations_come_back(operations: list[Operation]) -> None:
     back = values.mutations_from_bytes(values.mutations_to_bytes(operations))

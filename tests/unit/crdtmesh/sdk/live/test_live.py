@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crdtmesh.crdts import registry
@@ -22,6 +22,10 @@ from crdtmesh.sdk.live.registry import LIVE_TYPES, live_type
 ELEMENTS: st.SearchStrategy[Any] = st.sampled_from(
     [True, 1, 1.0, "1", b"1", None, "milk", ("a", 1), ("a", True), {"k": 1}, {"k": 1.0}, 0.0, False, 0]
 )
+
+
+# Three types each: a sequence of a dozen steps finds what there is to find early, and the unit tests stay quick.
+few = settings(max_examples=40)
 
 
 def keys(elements: Any) -> set[bytes]:
@@ -42,6 +46,7 @@ def reading(state: Any) -> Any:
 
 
 @pytest.mark.parametrize("name", sorted(LIVE_TYPES))
+@few
 @given(data=st.data())
 def test_roll_back_restores_what_commit_left(name: str, data: st.DataObject) -> None:
     state: Any = live_type(name)()
@@ -58,6 +63,7 @@ def test_roll_back_restores_what_commit_left(name: str, data: st.DataObject) -> 
 
 
 @pytest.mark.parametrize("name", sorted(LIVE_TYPES))
+@few
 @given(data=st.data())
 def test_recorded_operations_are_those_of_the_type(name: str, data: st.DataObject) -> None:
     state: Any = live_type(name)()
