@@ -98,14 +98,14 @@ class FaultInjector:
             delay_ns = self._rng.randint(0, CRASH_AFTER_WRITE_NS_MAX)
             self._scheduler.after(delay_ns, partial(self._crash_now, name, wipe=wipe))
 
-    def heal(self) -> None:
-        """Ends every fault: cuts are mended and what is down starts. Pauses end by themselves."""
+    def heal(self, names: Sequence[str]) -> None:
+        """Ends every fault: cuts are mended and the named nodes start if they are down. Pauses end by themselves."""
         self._is_healed = True
         self.armed.clear()
         for paths in self._cuts:
             self._network.mend(paths)
         self._cuts.clear()
-        for name in self._patient.names:
+        for name in names:
             self._restart(name)
 
     # --- the kinds
@@ -149,11 +149,15 @@ class FaultInjector:
             return
         self._happened("crash_disk_lost" if wipe else "crash", name)
         delay_ns = self._rng.randint(100 * MILLISECOND_NS, self._plan.down_ns_max)
-        self._scheduler.after(delay_ns, partial(self._restart, name))
+        self._scheduler.after(delay_ns, partial(self._restart_later, name))
 
     def _restart(self, name: str) -> None:
         if self._patient.restart(name):
             self._happened("restart", name)
+
+    def _restart_later(self, name: str) -> None:
+        if not self._is_healed:
+            self._restart(name)
 
     def _pause(self) -> None:
         name = self._rng.choice(self._patient.names)

@@ -131,6 +131,7 @@ class RunPlan:
         link_loss: None, or links deliver messages one by one along such a path: what replication promises to survive
             although today's links are ordered streams.
         checkpoint_log_rows: so many rows of log start a checkpoint; few, so that there are many.
+        stays_down: one node stays down after the heal, until all others have noticed.
     """
 
     seed: int
@@ -140,6 +141,7 @@ class RunPlan:
     datagrams: PathShape = PathShape()
     link_loss: PathShape | None = None
     checkpoint_log_rows: int = 20_000
+    stays_down: bool = False
     disk: DiskShape = DiskShape()
     faults: FaultPlan = FaultPlan()
     workload: WorkloadPlan = WorkloadPlan()
@@ -178,6 +180,7 @@ def draw_plan(seed: int, rng: random.Random, *, seconds: float, nodes: int | Non
         faults=_faults(rng, plan.faulty_ns),
         workload=plan.workload,
         checkpoint_log_rows=rng.choice((5, 50, 20_000)),
+        stays_down=rng.random() < 0.2,
     )
 
 

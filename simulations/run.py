@@ -115,15 +115,28 @@ class Run:
         self.scheduler.run_until(self.plan.faulty_ns)
 
     def heal(self) -> None:
-        """Ends all faults and lets the clients finish."""
+        """Ends all faults and lets the clients finish; one node may stay down a while longer."""
         self.trace.note("heal")
-        self.cluster.faults.heal()
+        cluster = self.cluster
+        if self.plan.stays_down:
+            cluster.crash(cluster.names[-1], wipe=False)
+        cluster.faults.heal(cluster.names[:-1] if self.plan.stays_down else cluster.names)
         self.cluster.calm()
         for client in self.clients:
             client.stop()
 
     def settle(self) -> int | None:
-        """Waits until all is well and stays so; the time that took, or None if it never was."""
+        """Waits until all is well and stays so; the time that took, or None if it never was.
+
+        A node that stayed down is waited for twice: until the others take it for gone, and until it is back.
+        """
+        if self.plan.stays_down:
+            if self._await_well() is None:
+                return None
+            self.cluster.restart(self.cluster.names[-1])
+        return self._await_well()
+
+    def _await_well(self) -> int | None:
         healed_ns = self.scheduler.now_ns
         well_ns: int | None = None
         while self.scheduler.now_ns < healed_ns + self.plan.settle_ns:
@@ -143,7 +156,7 @@ class Run:
         failures = ["a call is not answered"] if is_open else []
         if len(cluster.digests()) > 1:
             failures.append("nodes hold different bytes")
-        return failures or unexpected_members(cluster.member_tables(), running=cluster.names)
+        return failures or unexpected_members(cluster.member_tables(), running=cluster.nodes)
 
     def verdict(self, converged_ns: int | None) -> RunResult:
         """Judges the run."""
