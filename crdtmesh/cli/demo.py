@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from crdtmesh.demo.display import Kind
     from crdtmesh.demo.run import Verdict
 
+LOST_SHOWN_MAX: Final = 20
+
 
 @click.command()
 @click.option(
