@@ -49,34 +49,9 @@ def data_from_plain(value: PlainValue, *, depth: int = 0) -> pb.Data:
     Raises:
         InvalidValue: as `crdts.values.encode` does: no plain type, NaN, beyond 64 bits, no valid Unicode, too deep.
     """
-    if isinstance(value, str):
-        try:
-            return pb.Data(text=value)
-        except (UnicodeEncodeError, ValueError):
-            raise InvalidValue(f"text must be valid Unicode, got {shorten(value)}") from None
-    if value is None:
-        return pb.Data()
-    if isinstance(value, bool):
-        return pb.Data(boolean=value)
-    if isinstance(value, int):
-        if not INTEGER_MIN <= value <= INTEGER_MAX:
-            raise InvalidValue(
-                f"integers must fit 64 bits with sign, got {shorten(value)}; store text or bytes instead"
-            )
-        return pb.Data(integer=value)
-    if isinstance(value, float):
-        return pb.Data(number=_number(value))
-    if isinstance(value, bytes | bytearray | memoryview):
-        return pb.Data(binary=bytes(value))
-    if depth >= VALUE_DEPTH_MAX:
-        raise InvalidValue(f"value is nested deeper than {VALUE_DEPTH_MAX}")
-    if isinstance(value, Mapping):
-        return pb.Data(map=_map_from_plain(value, depth + 1))
-    if isinstance(value, list | tuple):
-        return pb.Data(list=pb.DataList(items=[data_from_plain(item, depth=depth + 1) for item in value]))
-    raise InvalidValue(
-        f"expected None, bool, int, float, str, bytes, list, tuple or dict, got {type(value).__name__}; convert it"
-    )
+    data = pb.Data()
+    _fill(data, value, depth)
+    return data
 
 
 def plain_from_data(data: pb.Data, *, depth: int = 0) -> PlainValue:
@@ -140,12 +115,13 @@ def mutations_from_operations(operations: Iterable[Operation]) -> pb.Mutations:
     Raises:
         InvalidValue: an argument has no wire form.
     """
-    return pb.Mutations(
-        operations=[
-            pb.Operation(name=operation.name, arguments=list(map(data_from_plain, operation.arguments)))
-            for operation in operations
-        ]
-    )
+    mutations = pb.Mutations()
+    for operation in operations:
+        message = mutations.operations.add()
+        message.name = operation.name
+        for argument in operation.arguments:
+            _fill(message.arguments.add(), argument, 0)
+    return mutations
 
 
 def operations_from_mutations(mutations: pb.Mutations) -> tuple[Operation, ...]:
@@ -230,13 +206,51 @@ def _number(value: float) -> float:
     return value + 0.0  # turns -0.0 into 0.0
 
 
-def _map_from_plain(value: Mapping[str, PlainValue], depth: int) -> pb.DataMap:
-    message = pb.DataMap()
-    for key, item in value.items():
-        if not isinstance(key, str):
-            raise InvalidValue(f"keys of a dict must be text, got {shorten(key)}")
+def _fill(data: pb.Data, value: PlainValue, depth: int) -> None:
+    """Sets the field for a value's type; in place, which costs a fraction of handing parts to constructors."""
+    if isinstance(value, str):
         try:
-            message.entries[key].CopyFrom(data_from_plain(item, depth=depth))
-        except UnicodeEncodeError:
-            raise InvalidValue(f"text must be valid Unicode, got {shorten(key)}") from None
-    return message
+            data.text = value
+        except (UnicodeEncodeError, ValueError):
+            raise InvalidValue(f"text must be valid Unicode, got {shorten(value)}") from None
+    elif value is None:
+        pass
+    elif isinstance(value, bool):
+        data.boolean = value
+    elif isinstance(value, int):
+        if not INTEGER_MIN <= value <= INTEGER_MAX:
+            raise InvalidValue(
+                f"integers must fit 64 bits with sign, got {shorten(value)}; store text or bytes instead"
+            )
+        data.integer = value
+    elif isinstance(value, float):
+        data.number = _number(value)
+    elif isinstance(value, bytes | bytearray | memoryview):
+        data.binary = bytes(value)
+    else:
+        _fill_container(data, value, depth)
+
+
+def _fill_container(data: pb.Data, value: Sequence[PlainValue] | Mapping[str, PlainValue], depth: int) -> None:
+    if depth >= VALUE_DEPTH_MAX:
+        raise InvalidValue(f"value is nested deeper than {VALUE_DEPTH_MAX}")
+    if isinstance(value, list | tuple):
+        data.list.SetInParent()  # an empty list is a list too
+        add = data.list.items.add
+        for item in value:
+            _fill(add(), item, depth + 1)
+    elif isinstance(value, Mapping):
+        data.map.SetInParent()
+        entries = data.map.entries
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise InvalidValue(f"keys of a dict must be text, got {shorten(key)}")
+            try:
+                entry = entries[key]
+            except (UnicodeEncodeError, ValueError):
+                raise InvalidValue(f"text must be valid Unicode, got {shorten(key)}") from None
+            _fill(entry, item, depth + 1)
+    else:
+        raise InvalidValue(
+            f"expected None, bool, int, float, str, bytes, list, tuple or dict, got {type(value).__name__}; convert it"
+        )
