@@ -5,10 +5,10 @@ import logging
 from crdtmesh.observability import logs
 
 
-def _written(*, as_json: bool, **fields: object) -> str:
+def _written(*, as_json: bool, member: str, state: str = "") -> str:
     stream = io.StringIO()
     stop = logs.configure("info", as_json=as_json, stream=stream)
-    logs.event(logging.getLogger("test"), logging.INFO, "member.joined", **fields)
+    logs.event(logging.getLogger("test"), logging.INFO, "member.joined", member=member, state=state)
     stop()
     return stream.getvalue()
 
