@@ -34,6 +34,9 @@ SESSION_MAX: Final = (1 << 32) - 1
 # msgpack's binary items: first byte, and how many bytes of length follow it.
 _BINARY_WIDTHS: Final = {b"\xc4": 1, b"\xc5": 2, b"\xc6": 4}
 
+# In place of an event's number of keys.
+_NEXT_DOT: Final = 0
+
 T = TypeVar("T")
 
 
@@ -183,13 +186,22 @@ def _read_all(body: bytes, table: ReplicaTable, read: Callable[[Reader], T]) -> 
 
 
 def write_push(writer: Writer, clock: int, events: Sequence[Event]) -> None:
-    """Writes the body of a `Push`."""
+    """Writes the body of a `Push`.
+
+    An event begins with its number of keys and its run; most are one dot of one key, right after the event before them,
+    and begin with a zero instead.
+    """
     names = _NameWriter(writer)
     writer.integer(clock)
     writer.integer(len(events))
+    following = -1
     for first, last, parts in events:
-        _write_run(writer, first, last)
-        writer.integer(len(parts) - 1)
+        if first == following and first == last and len(parts) == 1:
+            writer.integer(_NEXT_DOT)
+        else:
+            writer.integer(len(parts))
+            _write_run(writer, first, last)
+        following = last + 1
         for name, data_type, delta in parts:
             names.write(name.key)
             names.write(name.type_name)
@@ -205,13 +217,23 @@ def read_push(reader: Reader) -> Push:
     """
     names = _NameReader(reader)
     clock = reader.integer()
-    return Push(clock, tuple(_read_event(reader, names) for _ in range(reader.count())))
+    events: list[Event] = []
+    for _ in range(reader.count()):
+        events.append(_read_event(reader, names, events[-1].last + 1 if events else 0))
+    return Push(clock, tuple(events))
 
 
-def _read_event(reader: Reader, names: _NameReader) -> Event:
-    first, last = _read_run(reader)
+def _read_event(reader: Reader, names: _NameReader, following: Dot) -> Event:
+    keys = reader.integer(KEYS_PER_EVENT_MAX)
+    if keys == _NEXT_DOT:
+        if following & N_MAX == 0:
+            raise CodecError("expected the run of an event, got none and no event before it")
+        first = last = following
+        keys = 1
+    else:
+        first, last = _read_run(reader)
     parts = []
-    for _ in range(reader.integer(KEYS_PER_EVENT_MAX - 1) + 1):
+    for _ in range(keys):
         name, data_type = names.read_entry()
         context = reader.context()
         parts.append(KeyDelta(name, data_type, Delta(data_type.decode(reader), context)))
