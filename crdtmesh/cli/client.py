@@ -6,6 +6,7 @@ import asyncio
 import functools
 import json
 import os
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, NoReturn, TypeVar
 
@@ -18,6 +19,16 @@ from crdtmesh.errors import ConfigError
 F = TypeVar("F", bound=Callable[..., Any])
 
 TIMEOUT_DEFAULT_S: Final = 10.0
+
+_NEGATIVE: Final = re.compile(r"-[\d.].*")
+
+
+class JsonCommand(click.Command):
+    """A command with JSON among its arguments: `-5` is a number there, not an option."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Lets negative numbers pass: no option begins with a digit, and JSON may begin with a space."""
+        return super().parse_args(ctx, [f" {arg}" if _NEGATIVE.fullmatch(arg) else arg for arg in args])
 
 
 def client_command(function: Callable[..., Awaitable[None]]) -> Callable[..., None]:

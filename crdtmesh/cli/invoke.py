@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from crdtmesh.cli.client import client_command, parse_json, split_name
+from crdtmesh.cli.client import JsonCommand, client_command, parse_json, split_name
 
 if TYPE_CHECKING:
     from crdtmesh.sdk.client import Client
 
 
-@click.command()
+@click.command(cls=JsonCommand)
 @click.argument("actor", metavar="[SYSTEM/]ACTOR")
 @click.argument("action")
 @click.argument("argument", metavar="[JSON]", required=False)

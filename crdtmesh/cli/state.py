@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import difflib
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from crdtmesh.cli.client import client_command, fail, parse_json, split_name
+from crdtmesh.cli.client import JsonCommand, client_command, fail, parse_json, split_name
 from crdtmesh.cli.tables import echo_table
 
 if TYPE_CHECKING:
     from crdtmesh.sdk.client import Client
     from crdtmesh.sdk.state import StateEntry
+
+# Comparing a key costs about 5 µs, and a page of entries is one message.
+KEYS_COMPARED_MAX: Final = 100
 
 _type_option = click.option(
     "--type", "type_name", default="", help="Such as PNCounter; needed when the key has none or several."
@@ -36,7 +40,8 @@ async def get(client: Client, *, output: str, key: str, type_name: str) -> None:
     system, name = split_name(key)
     entry = await client.state.get(system, name, type_name)
     if entry is None:
-        fail(f"no state under {system}/{name}", output=output, outcome="not_applied")
+        hint = await _nearest_key(client, system, name)
+        fail(f"no state under {system}/{name}{hint}", output=output, outcome="not_applied")
     click.echo(json.dumps(_plain(entry)) if output == "json" else _shown(entry.value))
 
 
@@ -59,7 +64,7 @@ async def list_entries(client: Client, *, output: str, prefix: str, limit: int) 
     echo_table(("KEY", "TYPE", "VALUE"), rows)
 
 
-@command.command()
+@command.command(cls=JsonCommand)
 @click.argument("key", metavar="[SYSTEM/]KEY")
 @click.argument("operation")
 @click.argument("arguments", metavar="[JSON]...", nargs=-1)
@@ -81,6 +86,17 @@ async def update(
         click.echo(json.dumps({"changed": changed, "value": value}, default=_bytes))
     else:
         click.echo(_shown(value) if changed else f"{_shown(value)} (unchanged)")
+
+
+async def _nearest_key(client: Client, system: str, name: str) -> str:
+    """A clause that names the nearest key of the system, among the first ones; nothing when none is near."""
+    keys: list[str] = []
+    async for entry in client.state.list(system, page_size=KEYS_COMPARED_MAX):
+        keys.append(entry.key)
+        if len(keys) == KEYS_COMPARED_MAX:
+            break
+    close = difflib.get_close_matches(name, keys, n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def _plain(entry: StateEntry) -> dict[str, Any]:

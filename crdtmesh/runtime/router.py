@@ -191,8 +191,10 @@ class Router:
         elif action in READ_ACTIONS and not definition.answers_reads:
             turn.kind = TurnKind.READ
         else:
-            # Spawn's words, which its SDKs' users know.
+            # Spawn's words, which its SDKs' users know, and a hint.
             message = f"Action [{action[:256]}] not found for Actor [{definition.address.name}]"
+            nearest = nearest_name(action, sorted(definition.actions))
+            message += f"; did you mean {nearest!r}?" if nearest else ""
             self._replies.fail(turn, ErrorCode.UNKNOWN_ACTION, Outcome.NOT_APPLIED, message)
             return False
         return True

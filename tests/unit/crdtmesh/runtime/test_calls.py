@@ -36,6 +36,13 @@ def test_unknown_action_is_told_in_the_words_of_spawn() -> None:
     assert expected == node.failure(node.call(STOCK, "explode"))[1:]
 
 
+def test_unknown_action_names_the_nearest_known_one() -> None:
+    node = Node()
+    node.connect()
+    message = node.failure(node.call(STOCK, "incremnt")).message
+    assert "Action [incremnt] not found for Actor [stock]; did you mean 'increment'?" == message
+
+
 def test_action_that_the_host_turns_out_not_to_have_is_unknown() -> None:
     node = Node()
     host = node.connect()
