@@ -12,6 +12,7 @@ import logging
 import os
 import random
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +22,8 @@ _LOG = logging.getLogger(__name__)
 
 BACKOFF_FIRST_S: Final = 0.5
 BACKOFF_MAX_S: Final = 15.0
+# By this exit code `crdtmesh.sdk.host` says that the actors can't be loaded, or that the node refused them.
+REFUSED_CODE: Final = 2
 # A child that lived this long was healthy: the next failure starts the back-off anew.
 HEALTHY_AFTER_S: Final = 30.0
 
@@ -33,14 +36,18 @@ class HostProcess:
         socket: the node's Unix socket.
         log_level: passed on to the child.
         stop_timeout_s: how long a child may take to finish its turns before it is killed, in seconds.
+        on_refused: called when the actors can't be loaded or the node refuses them: starting again would not help.
     """
 
-    def __init__(self, actors: str, *, socket: Path, log_level: str, stop_timeout_s: float) -> None:
+    def __init__(
+        self, actors: str, *, socket: Path, log_level: str, stop_timeout_s: float, on_refused: Callable[[], None]
+    ) -> None:
         self._command = [
             *(sys.executable, "-m", "crdtmesh.sdk.host", actors),
             *("--endpoint", f"unix:{socket}", "--log-level", log_level, "--parent-pid", str(os.getpid())),
         ]
         self._stop_timeout_s = stop_timeout_s
+        self._on_refused = on_refused
         self._task: asyncio.Task[None] | None = None
         self._child: asyncio.subprocess.Process | None = None
 
@@ -78,6 +85,9 @@ class HostProcess:
             )
             logs.event(_LOG, logging.INFO, "host.started", pid=self._child.pid)
             code = await self._child.wait()
+            if code == REFUSED_CODE:
+                self._on_refused()
+                return
             if loop.time() - started > HEALTHY_AFTER_S:
                 backoff_s = BACKOFF_FIRST_S
             logs.event(

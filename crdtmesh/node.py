@@ -54,11 +54,16 @@ class Node:
 
     Args:
         config: settings, checked.
+
+    Attributes:
+        start_id: 16 random bytes, fresh for each run.
+        failure: why the node asked to be stopped, when that was not its operator's wish.
     """
 
     def __init__(self, config: NodeConfig) -> None:
         self.config = config
         self.start_id = secrets.token_bytes(16)
+        self.failure: str | None = None
         self._started_s = time.monotonic()
         self._warnings: list[str] = []
         self._is_read_only = False
@@ -274,7 +279,11 @@ class Node:
     def _start_host_process(self, system: str) -> None:
         config = self.config
         host = HostProcess(
-            system, socket=config.socket_path, log_level=config.log_level, stop_timeout_s=config.drain_timeout_s
+            system,
+            socket=config.socket_path,
+            log_level=config.log_level,
+            stop_timeout_s=config.drain_timeout_s,
+            on_refused=self._host_refused,
         )
         host.start()
         self._closing.push_async_callback(host.stop)
@@ -329,6 +338,10 @@ class Node:
     def _went_read_only(self, reason: str) -> None:
         self._is_read_only = True
         self._warnings.append(f"the disk refused a write ({reason}); nothing is acknowledged until a restart")
+
+    def _host_refused(self) -> None:
+        self.failure = f"--actors {self.config.actors}: the actors can't be hosted; the reason stands above"
+        self.request_stop()
 
     def _renew_identity(self) -> None:
         self._warnings.append("another process used this node's replica id; a fresh one was taken")

@@ -13,6 +13,7 @@ import click
 
 from crdtmesh.cli.options import config_options, format_option, load_config
 from crdtmesh.config import NodeConfig
+from crdtmesh.errors import StartError
 
 if TYPE_CHECKING:
     from crdtmesh.node import Node
@@ -62,6 +63,8 @@ async def _run(config: NodeConfig, *, as_json: bool) -> None:
         await node.stopped()
     finally:
         await node.stop()
+    if node.failure is not None:
+        raise StartError(node.failure)
 
 
 def _announce(node: Node, *, as_json: bool) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import grpc
 
-from crdtmesh.crdts.errors import InvalidOperation
+from crdtmesh.crdts.errors import CrdtError
 from crdtmesh.crdts.operations import Operation
 from crdtmesh.edge.columns import BoundNames, MalformedBatch, NameBinder, bound, column, cuts
 from crdtmesh.edge.context import Context
@@ -144,7 +144,7 @@ def _operations(mutations: Iterable[bytes]) -> tuple[list[tuple[Operation, ...]]
     for data in mutations:
         try:
             parsed.append(values.mutations_from_bytes(data))
-        except InvalidOperation as error:
+        except CrdtError as error:
             unreadable[len(parsed)] = str(error)
             parsed.append(())
     return parsed, unreadable

@@ -14,8 +14,8 @@ from crdtmesh.edge.errors import abort
 from crdtmesh.edge.pending import PendingCalls
 from crdtmesh.edge.server import Service
 from crdtmesh.engine import CommitLost, Engine
-from crdtmesh.replication.outputs import EntryKey
 from crdtmesh.replication.entry import EntryView
+from crdtmesh.replication.outputs import EntryKey
 from crdtmesh.runtime.errors import ErrorCode, Outcome
 from crdtmesh.runtime.messages import STATE_CHANGED, CallFailure
 from crdtmesh.wire import values

@@ -144,7 +144,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             runner.run(_run(system, options))
     except (DefinitionError, RegistrationRefused) as error:
         print(f"error: {error}", file=sys.stderr)
-        return 2 if isinstance(error, DefinitionError) else 1
+        return 2
     return 0
 
 

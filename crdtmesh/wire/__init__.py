@@ -1,4 +1,4 @@
 """Generated protobuf classes (`gen`) and the adapters between them and our own dataclasses.
 
-Generated classes stop here: `edge` and `sdk` use them through this package, everything further in uses plain dataclasses.
+Generated classes stop here: `edge` and `sdk` use them through this package; further in there are plain dataclasses.
 """

@@ -55,16 +55,21 @@ def refused(message: str) -> protocol_pb2.RegistrationResponse:
 
 def _definition(system: str, name: str, actor: actor_pb2.Actor) -> ActorDefinition:
     settings = actor.settings
-    if settings.kind not in iter(Kind):
-        raise RegistrationRefused(f"actor {name!r:.64}: kind {settings.kind} doesn't exist")
     declared = settings.state_type or actor.metadata.tags.get(TYPE_TAG) or actor.state.tags.get(TYPE_TAG) or None
     timeout_ms = settings.deactivation_strategy.timeout.timeout
     actions = frozenset(action.name for action in actor.actions)
     return ActorDefinition(
         address=ActorAddress(actor.id.system or system, actor.id.name or name),
-        kind=Kind(settings.kind),
+        kind=_kind(name, settings.kind),
         is_stateful=settings.stateful,
         state_type=declared,
         actions=actions,
         deactivation_timeout_ms=timeout_ms if timeout_ms > 0 else DEACTIVATION_TIMEOUT_MS,
     )
+
+
+def _kind(name: str, number: int) -> Kind:
+    try:
+        return Kind(number)
+    except ValueError:
+        raise RegistrationRefused(f"actor {name!r:.64}: kind {number} doesn't exist") from None

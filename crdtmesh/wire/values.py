@@ -9,6 +9,7 @@ Driven by the SDK's host and client on one side, by the node's edge on the other
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
@@ -35,6 +36,9 @@ _MEMO_SIZE_BYTES_MAX: Final = 96
 """Remembered conversions of small mutations. Most turns do one of few things (`increment(1)`); 2,048 of at most 96
 bytes, with their objects, stay under 1 MiB in each direction. A full memo starts again: what is frequent is soon back.
 """
+
+_BIG_INTEGER: Final = re.compile(r"-?[1-9][0-9]{18,40}")
+"""A sum over at most 2**20 replicas of amounts below 2**63 has 26 digits."""
 
 _SCALARS: Final = frozenset({str, int, bool, float, bytes, type(None)})
 
@@ -77,6 +81,8 @@ def plain_from_data(data: pb.Data, *, depth: int = 0) -> PlainValue:
         return _number(data.number)
     if kind == "binary":
         return data.binary
+    if kind == "big_integer":
+        raise InvalidValue("a big_integer is what a counter reads as; operations take integers of 64 bits")
     if depth >= VALUE_DEPTH_MAX:
         raise InvalidValue(f"value is nested deeper than {VALUE_DEPTH_MAX}")
     if kind == "list":
@@ -88,7 +94,7 @@ def value_from_plain(type_name: str, value: PlainValue) -> pb.Value:
     """The readable state of a data type.
 
     The outermost list or dict is the type's own and does not count in the depth limit: the elements of a set may be as
-    deep as any value.
+    deep as any value. An integer may exceed 64 bits here: what the replicas of a counter added, each at most 2**63.
 
     Args:
         type_name: "ORSet", "PNCounter", ...
@@ -97,6 +103,8 @@ def value_from_plain(type_name: str, value: PlainValue) -> pb.Value:
     Raises:
         InvalidValue: as `data_from_plain` does.
     """
+    if type(value) is int and not INTEGER_MIN <= value <= INTEGER_MAX:
+        return pb.Value(type=type_name, data=pb.Data(big_integer=str(value)))
     return pb.Value(type=type_name, data=data_from_plain(value, depth=-1))
 
 
@@ -106,6 +114,8 @@ def plain_from_value(value: pb.Value) -> tuple[str, PlainValue]:
     Raises:
         InvalidValue: as `plain_from_data` does.
     """
+    if value.data.WhichOneof("kind") == "big_integer":
+        return value.type, _big_integer(value.data.big_integer)
     return value.type, plain_from_data(value.data, depth=-1)
 
 
@@ -254,3 +264,9 @@ def _fill_container(data: pb.Data, value: Sequence[PlainValue] | Mapping[str, Pl
         raise InvalidValue(
             f"expected None, bool, int, float, str, bytes, list, tuple or dict, got {type(value).__name__}; convert it"
         )
+
+
+def _big_integer(text: str) -> int:
+    if not _BIG_INTEGER.fullmatch(text):
+        raise InvalidValue(f"expected the digits of an integer beyond 64 bits, got {shorten(text)}")
+    return int(text)

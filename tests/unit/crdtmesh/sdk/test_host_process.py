@@ -79,13 +79,13 @@ async def test_host_ends_when_its_parent_is_another_process(node: Node, tmp_path
     assert b"host.parent_gone" in errors
 
 
-async def test_refused_actors_end_the_host_with_1(node: Node, tmp_path: Path) -> None:
+async def test_refused_actors_end_the_host_with_2(node: Node, tmp_path: Path) -> None:
     node.refusal = "no such type"
     process = await start(tmp_path, "--endpoint", node.address)
     stream, _ = await node.accept_host()
     _, errors = await process.communicate()
     stream.close()
-    assert 1 == process.returncode
+    assert 2 == process.returncode
     assert b"error: the node refused the actors of 's': no such type\n" == errors
 
 

@@ -145,3 +145,26 @@ def test_random_bytes_never_crash(data: bytes) -> None:
     except (CodecError, InvalidOperation):
         return
     assert all(operation.name for operation in operations)
+
+
+@pytest.mark.parametrize("value", [1 << 63, -(1 << 63) - 1, (1 << 80) - 1])
+def test_a_counter_may_read_beyond_64_bits(value: int) -> None:
+    message = values.value_from_plain("PNCounter", value)
+
+    assert ("PNCounter", value) == values.plain_from_value(type(message).FromString(message.SerializeToString()))
+
+
+@pytest.mark.parametrize("text", ["", "1", "x" * 20, "0" * 20, "9" * 60, "1_000_000_000_000_000_000_000"])
+def test_a_malformed_big_integer_is_refused(text: str) -> None:
+    message = values.value_from_plain("PNCounter", 0)
+    message.data.big_integer = text
+
+    with pytest.raises(InvalidValue):
+        values.plain_from_value(message)
+
+
+def test_a_big_integer_is_no_argument() -> None:
+    message = values.value_from_plain("PNCounter", 1 << 63)
+
+    with pytest.raises(InvalidValue):
+        values.plain_from_data(message.data)

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x63rdtmesh/v1/values.proto\x12\x0b\x63rdtmesh.v1\"\xb4\x01\n\x04\x44\x61ta\x12\x11\n\x07\x62oolean\x18\x01 \x01(\x08H\x00\x12\x11\n\x07integer\x18\x02 \x01(\x12H\x00\x12\x10\n\x06number\x18\x03 \x01(\x01H\x00\x12\x0e\n\x04text\x18\x04 \x01(\tH\x00\x12\x10\n\x06\x62inary\x18\x05 \x01(\x0cH\x00\x12%\n\x04list\x18\x06 \x01(\x0b\x32\x15.crdtmesh.v1.DataListH\x00\x12#\n\x03map\x18\x07 \x01(\x0b\x32\x14.crdtmesh.v1.DataMapH\x00\x42\x06\n\x04kind\",\n\x08\x44\x61taList\x12 \n\x05items\x18\x01 \x03(\x0b\x32\x11.crdtmesh.v1.Data\"\x80\x01\n\x07\x44\x61taMap\x12\x32\n\x07\x65ntries\x18\x01 \x03(\x0b\x32!.crdtmesh.v1.DataMap.EntriesEntry\x1a\x41\n\x0c\x45ntriesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12 \n\x05value\x18\x02 \x01(\x0b\x32\x11.crdtmesh.v1.Data:\x02\x38\x01\"6\n\x05Value\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x1f\n\x04\x64\x61ta\x18\x02 \x01(\x0b\x32\x11.crdtmesh.v1.Data\"?\n\tOperation\x12\x0c\n\x04name\x18\x01 \x01(\t\x12$\n\targuments\x18\x02 \x03(\x0b\x32\x11.crdtmesh.v1.Data\"7\n\tMutations\x12*\n\noperations\x18\x01 \x03(\x0b\x32\x16.crdtmesh.v1.Operation*N\n\x05Level\x12\x11\n\rLEVEL_DEFAULT\x10\x00\x12\x0f\n\x0bLEVEL_LOCAL\x10\x01\x12\x12\n\x0eLEVEL_MAJORITY\x10\x02\x12\r\n\tLEVEL_ALL\x10\x03*\xf9\x01\n\tErrorCode\x12\x1a\n\x16\x45RROR_CODE_UNSPECIFIED\x10\x00\x12\x11\n\rUNKNOWN_ACTOR\x10\x01\x12\x12\n\x0eUNKNOWN_ACTION\x10\x02\x12\x0b\n\x07NO_HOST\x10\x03\x12\x11\n\rHANDLER_ERROR\x10\x04\x12\x10\n\x0cMAILBOX_FULL\x10\x05\x12\x0b\n\x07TIMEOUT\x10\x06\x12\r\n\tHOST_LOST\x10\x07\x12\r\n\tPEER_LOST\x10\x08\x12\x12\n\x0eSTORAGE_FAILED\x10\t\x12\x15\n\x11INVALID_OPERATION\x10\n\x12\x0c\n\x08\x44RAINING\x10\x0b\x12\x13\n\x0fINVALID_REQUEST\x10\x0c*H\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x0f\n\x0bNOT_APPLIED\x10\x01\x12\x13\n\x0fOUTCOME_UNKNOWN\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x63rdtmesh/v1/values.proto\x12\x0b\x63rdtmesh.v1\"\xcb\x01\n\x04\x44\x61ta\x12\x11\n\x07\x62oolean\x18\x01 \x01(\x08H\x00\x12\x11\n\x07integer\x18\x02 \x01(\x12H\x00\x12\x10\n\x06number\x18\x03 \x01(\x01H\x00\x12\x0e\n\x04text\x18\x04 \x01(\tH\x00\x12\x10\n\x06\x62inary\x18\x05 \x01(\x0cH\x00\x12%\n\x04list\x18\x06 \x01(\x0b\x32\x15.crdtmesh.v1.DataListH\x00\x12#\n\x03map\x18\x07 \x01(\x0b\x32\x14.crdtmesh.v1.DataMapH\x00\x12\x15\n\x0b\x62ig_integer\x18\x08 \x01(\tH\x00\x42\x06\n\x04kind\",\n\x08\x44\x61taList\x12 \n\x05items\x18\x01 \x03(\x0b\x32\x11.crdtmesh.v1.Data\"\x80\x01\n\x07\x44\x61taMap\x12\x32\n\x07\x65ntries\x18\x01 \x03(\x0b\x32!.crdtmesh.v1.DataMap.EntriesEntry\x1a\x41\n\x0c\x45ntriesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12 \n\x05value\x18\x02 \x01(\x0b\x32\x11.crdtmesh.v1.Data:\x02\x38\x01\"6\n\x05Value\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x1f\n\x04\x64\x61ta\x18\x02 \x01(\x0b\x32\x11.crdtmesh.v1.Data\"?\n\tOperation\x12\x0c\n\x04name\x18\x01 \x01(\t\x12$\n\targuments\x18\x02 \x03(\x0b\x32\x11.crdtmesh.v1.Data\"7\n\tMutations\x12*\n\noperations\x18\x01 \x03(\x0b\x32\x16.crdtmesh.v1.Operation*N\n\x05Level\x12\x11\n\rLEVEL_DEFAULT\x10\x00\x12\x0f\n\x0bLEVEL_LOCAL\x10\x01\x12\x12\n\x0eLEVEL_MAJORITY\x10\x02\x12\r\n\tLEVEL_ALL\x10\x03*\xf9\x01\n\tErrorCode\x12\x1a\n\x16\x45RROR_CODE_UNSPECIFIED\x10\x00\x12\x11\n\rUNKNOWN_ACTOR\x10\x01\x12\x12\n\x0eUNKNOWN_ACTION\x10\x02\x12\x0b\n\x07NO_HOST\x10\x03\x12\x11\n\rHANDLER_ERROR\x10\x04\x12\x10\n\x0cMAILBOX_FULL\x10\x05\x12\x0b\n\x07TIMEOUT\x10\x06\x12\r\n\tHOST_LOST\x10\x07\x12\r\n\tPEER_LOST\x10\x08\x12\x12\n\x0eSTORAGE_FAILED\x10\t\x12\x15\n\x11INVALID_OPERATION\x10\n\x12\x0c\n\x08\x44RAINING\x10\x0b\x12\x13\n\x0fINVALID_REQUEST\x10\x0c*H\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x0f\n\x0bNOT_APPLIED\x10\x01\x12\x13\n\x0fOUTCOME_UNKNOWN\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,24 +33,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_DATAMAP_ENTRIESENTRY']._loaded_options = None
   _globals['_DATAMAP_ENTRIESENTRY']._serialized_options = b'8\001'
-  _globals['_LEVEL']._serialized_start=579
-  _globals['_LEVEL']._serialized_end=657
-  _globals['_ERRORCODE']._serialized_start=660
-  _globals['_ERRORCODE']._serialized_end=909
-  _globals['_OUTCOME']._serialized_start=911
-  _globals['_OUTCOME']._serialized_end=983
+  _globals['_LEVEL']._serialized_start=602
+  _globals['_LEVEL']._serialized_end=680
+  _globals['_ERRORCODE']._serialized_start=683
+  _globals['_ERRORCODE']._serialized_end=932
+  _globals['_OUTCOME']._serialized_start=934
+  _globals['_OUTCOME']._serialized_end=1006
   _globals['_DATA']._serialized_start=42
-  _globals['_DATA']._serialized_end=222
-  _globals['_DATALIST']._serialized_start=224
-  _globals['_DATALIST']._serialized_end=268
-  _globals['_DATAMAP']._serialized_start=271
-  _globals['_DATAMAP']._serialized_end=399
-  _globals['_DATAMAP_ENTRIESENTRY']._serialized_start=334
-  _globals['_DATAMAP_ENTRIESENTRY']._serialized_end=399
-  _globals['_VALUE']._serialized_start=401
-  _globals['_VALUE']._serialized_end=455
-  _globals['_OPERATION']._serialized_start=457
-  _globals['_OPERATION']._serialized_end=520
-  _globals['_MUTATIONS']._serialized_start=522
-  _globals['_MUTATIONS']._serialized_end=577
+  _globals['_DATA']._serialized_end=245
+  _globals['_DATALIST']._serialized_start=247
+  _globals['_DATALIST']._serialized_end=291
+  _globals['_DATAMAP']._serialized_start=294
+  _globals['_DATAMAP']._serialized_end=422
+  _globals['_DATAMAP_ENTRIESENTRY']._serialized_start=357
+  _globals['_DATAMAP_ENTRIESENTRY']._serialized_end=422
+  _globals['_VALUE']._serialized_start=424
+  _globals['_VALUE']._serialized_end=478
+  _globals['_OPERATION']._serialized_start=480
+  _globals['_OPERATION']._serialized_end=543
+  _globals['_MUTATIONS']._serialized_start=545
+  _globals['_MUTATIONS']._serialized_end=600
 # @@protoc_insertion_point(module_scope)

@@ -57,7 +57,7 @@ NOT_APPLIED: Outcome
 OUTCOME_UNKNOWN: Outcome
 
 class Data(_message.Message):
-    __slots__ = ("boolean", "integer", "number", "text", "binary", "list", "map")
+    __slots__ = ("boolean", "integer", "number", "text", "binary", "list", "map", "big_integer")
     BOOLEAN_FIELD_NUMBER: _ClassVar[int]
     INTEGER_FIELD_NUMBER: _ClassVar[int]
     NUMBER_FIELD_NUMBER: _ClassVar[int]
@@ -65,6 +65,7 @@ class Data(_message.Message):
     BINARY_FIELD_NUMBER: _ClassVar[int]
     LIST_FIELD_NUMBER: _ClassVar[int]
     MAP_FIELD_NUMBER: _ClassVar[int]
+    BIG_INTEGER_FIELD_NUMBER: _ClassVar[int]
     boolean: bool
     integer: int
     number: float
@@ -72,7 +73,8 @@ class Data(_message.Message):
     binary: bytes
     list: DataList
     map: DataMap
-    def __init__(self, boolean: _Optional[bool] = ..., integer: _Optional[int] = ..., number: _Optional[float] = ..., text: _Optional[str] = ..., binary: _Optional[bytes] = ..., list: _Optional[_Union[DataList, _Mapping]] = ..., map: _Optional[_Union[DataMap, _Mapping]] = ...) -> None: ...
+    big_integer: str
+    def __init__(self, boolean: _Optional[bool] = ..., integer: _Optional[int] = ..., number: _Optional[float] = ..., text: _Optional[str] = ..., binary: _Optional[bytes] = ..., list: _Optional[_Union[DataList, _Mapping]] = ..., map: _Optional[_Union[DataMap, _Mapping]] = ..., big_integer: _Optional[str] = ...) -> None: ...
 
 class DataList(_message.Message):
     __slots__ = ("items",)
