@@ -130,7 +130,7 @@ class Turns:
             mailbox.popleft()
 
     def _has_room(self, activation: Activation) -> bool:
-        """Whether one more turn may be in flight (rule 2)."""
+        """Whether one more turn may be in flight (rules 2 and 3)."""
         if activation.phase is not Phase.ACTIVE or len(activation.in_flight) >= self._window_max:
             return False
         host = activation.host
@@ -140,7 +140,7 @@ class Turns:
                 host.blocked.append(activation)
             return False
         view = activation.view
-        return view is None or not view.is_detached
+        return view is None or (not view.is_detached and activation.copy_version != STALE)
 
     def _prepare(self, activation: Activation, turn: Turn) -> bool:
         """Sees to an open view that equals the host's copy; False, and the turn has ended, when that can't be."""

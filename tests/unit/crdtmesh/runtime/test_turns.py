@@ -139,6 +139,18 @@ def test_refused_operations_undo_the_turns_behind_them_and_the_host_gets_the_who
     assert {"a", "c"} == host.copies[LIST]
 
 
+def test_call_that_waited_behind_a_refused_turn_sees_the_state_put_right() -> None:
+    node = Node(window_max=2)
+    host = node.connect()
+    refused, undone, waiting = (
+        node.call(LIST, action, payload) for action, payload in (("break", b""), ("add", b"a"), ("add", b"b"))
+    )
+    host.run_all()
+    assert [ErrorCode.INVALID_OPERATION] * 2 == [node.failure(call).code for call in (refused, undone)]
+    assert b"[]" == node.reply(waiting).payload
+    assert ("b",) == node.value(LIST_KEY)
+
+
 def test_unreadable_operations_are_refused_in_their_place() -> None:
     node = Node()
     host = node.connect()
