@@ -87,6 +87,11 @@ class Writer:
             self.integer((first & N_MAX) - 1)
             self.integer(stop - first - 1)
             return
+        if (
+            bounds and bounds[0] >> DOT_BITS == bounds[-1] >> DOT_BITS
+        ):  # an update of what the same replica wrote before
+            self._context_of_one_replica(bounds)
+            return
         replicas = sorted(context.replicas(), key=self._table.id_of)
         self.integer(len(replicas))
         shifts: dict[Dot, int] = {}
@@ -105,6 +110,22 @@ class Writer:
                 rank += last - first + 1
         self._starts, self._stops = bounds[::2], bounds[1::2]
         self._shifts = [shifts[start] for start in self._starts]
+
+    def _context_of_one_replica(self, bounds: list[int]) -> None:
+        """The same bytes as the general form writes, in half its time: nothing is to be put in order."""
+        self._starts, self._stops, self._shifts = bounds[::2], bounds[1::2], []
+        base = bounds[0] >> DOT_BITS << DOT_BITS
+        self.integer(1)
+        self.replica(base >> DOT_BITS)
+        self.integer(len(self._starts) - 1)
+        least = base + 1
+        rank = 0
+        for first, stop in zip(self._starts, self._stops, strict=True):
+            self.integer(first - least)
+            self.integer(stop - first - 1)
+            self._shifts.append(rank - first)
+            rank += stop - first
+            least = stop + 1
 
     def rank(self, dot: Dot) -> int:
         """The rank of a dot in the context written last: the canonical order of dots.
