@@ -79,12 +79,14 @@ class Counters:
         calls: calls taken.
         failures: calls that failed, by error code.
         rejected: peers' payloads that were not understood, by reason.
+        clients_rejected: messages of local clients and hosts that were not understood, by reason.
         alarms: by kind.
     """
 
     calls: int = 0
     failures: dict[str, int] = field(default_factory=dict)
     rejected: dict[str, int] = field(default_factory=dict)
+    clients_rejected: dict[str, int] = field(default_factory=dict)
     alarms: dict[str, int] = field(default_factory=dict)
 
 
@@ -191,6 +193,17 @@ class Engine:
         if self._hosts.pop(host, None) is not None:
             self.runtime.host_lost(host, now_ns=time.monotonic_ns())
             self.wake()
+
+    def client_rejected(self, reason: str, detail: str) -> None:
+        """Counts something from a client or host that broke the rules, and logs it at a bounded rate.
+
+        Args:
+            reason: from a closed set.
+            detail: for people.
+        """
+        self.counters.clients_rejected[reason] = self.counters.clients_rejected.get(reason, 0) + 1
+        if self._limit():
+            logs.event(_LOG, logging.WARNING, "client.rejected", reason=reason, detail=detail)
 
     @property
     def hosts(self) -> int:

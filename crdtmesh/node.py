@@ -158,6 +158,7 @@ class Node:
             counters={
                 **{f"call.failed.{code}": count for code, count in sorted(counters.failures.items())},
                 **{f"replication.rejected.{reason}": count for reason, count in sorted(counters.rejected.items())},
+                **{f"client.rejected.{reason}": count for reason, count in sorted(counters.clients_rejected.items())},
                 **{f"replication.alarm.{kind}": count for kind, count in sorted(counters.alarms.items())},
                 **self._membership.counters(),
                 **_link_counters(self._links.counters),
@@ -257,7 +258,8 @@ class Node:
                 *actors.services(self._engine, pending, self._directory, system=config.system),
                 state.service(self._engine, pending, system=config.system),
                 cluster.service(self),
-            ]
+            ],
+            on_rejected=self._engine.client_rejected,
         )
         await self._server.start(host=config.api_address, port=config.grpc_port, socket_path=config.socket_path)
         self._closing.push_async_callback(self._server.stop, grace_s=1.0)

@@ -43,6 +43,7 @@ class CallStream:
                         self._engine.cancel(caller, batch.cancelled)
                     await self._pump.room()
         except MalformedBatch as error:
+            self._engine.client_rejected("malformed_batch", str(error))
             await self._context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
         finally:
             self._engine.close_caller(caller)

@@ -36,11 +36,14 @@ class HostStream:
 
     async def run(self, requests: AsyncIterator[actors_pb2.HostBatch]) -> None:
         """Serves the host until its stream ends; turns in flight then end as `host_lost`."""
-        first = await anext(aiter(requests), None)
-        if first is None:
-            return
         try:
+            first = await anext(aiter(requests), None)
+            if first is None:
+                return
             host = await self._register(first)
+        except MalformedBatch as error:
+            await self._refuse(error)
+            return
         except RegistrationRefused as error:
             await self._context.write(actors_pb2.TurnBatch(registered=refused(str(error))))
             await self._context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
@@ -51,13 +54,17 @@ class HostStream:
                 async for batch in requests:
                     self._take(host, batch)
         except MalformedBatch as error:
-            await self._context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+            await self._refuse(error)
         finally:
             self._engine.close_host(host)
 
     def deliver_turns(self, columns: TurnColumns) -> None:
         """Queues turns for writing."""
         self._pump.put(columns, sum(map(len, columns.payloads)) + len(columns.turns) * TURN_OVERHEAD_BYTES)
+
+    async def _refuse(self, error: MalformedBatch) -> None:
+        self._engine.client_rejected("malformed_batch", str(error))
+        await self._context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
 
     async def _register(self, first: actors_pb2.HostBatch) -> HostId:
         if not first.HasField("register"):

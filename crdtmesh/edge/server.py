@@ -12,12 +12,13 @@ import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from crdtmesh.edge.intake import GuardedServer, OnRejected
 from crdtmesh.errors import StartError
 
 # A whole state travels as one message: the hard limit of an entry is 4 MiB, its protobuf form is at most twice that,
@@ -39,18 +40,24 @@ class Service:
     """One gRPC service: its full name, and the function that adds it to a server."""
 
     name: str
-    add: Callable[[grpc.aio.Server], None]
+    add: Callable[[Any], None]
 
 
 class GrpcServer:
-    """Serves the given services on one TCP port and one Unix socket."""
+    """Serves the given services on one TCP port and one Unix socket.
 
-    def __init__(self, services: Sequence[Service]) -> None:
+    Args:
+        services: to be served, beside health and reflection.
+        on_rejected: called with reason and detail for each message that could not be read.
+    """
+
+    def __init__(self, services: Sequence[Service], *, on_rejected: OnRejected) -> None:
         self._server = grpc.aio.server(options=_OPTIONS)
         self._health = health.aio.HealthServicer()
         self._names = [service.name for service in services]
+        guarded = GuardedServer(self._server, on_rejected)
         for service in services:
-            service.add(self._server)
+            service.add(guarded)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         reflection.enable_server_reflection([*self._names, health.SERVICE_NAME, reflection.SERVICE_NAME], self._server)
         self._socket: Path | None = None
