@@ -35,7 +35,7 @@ AMOUNT_MAX: Final = (1 << 63) - 1
 """Greatest amount of a counter entry."""
 
 _SMALL: Final = tuple(pack_scalar(n) for n in range(128))
-"""Packed small integers, which most counts and ranks are: a lookup takes a third of the time of packing."""
+"""Packed small integers, which most counts and ranks are: a look-up takes a fifth of the time of packing."""
 
 
 class Writer:

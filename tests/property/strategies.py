@@ -53,11 +53,16 @@ def _operation(name: str, *arguments: st.SearchStrategy[Any]) -> st.SearchStrate
 
 _amounts = st.integers(0, 5)
 
+_increment, _decrement = _operation("increment", _amounts), _operation("decrement", _amounts)
+_add, _remove = _operation("add", few_values), _operation("remove", few_values)
+_set = _operation("set", few_values)
+
 OPERATIONS: dict[str, st.SearchStrategy[Operation]] = {
-    "PNCounter": st.one_of(_operation("increment", _amounts), _operation("decrement", _amounts), _operation("reset")),
-    "ORSet": st.one_of(_operation("add", few_values), _operation("remove", few_values), _operation("clear")),
-    "LWWRegister": st.one_of(_operation("set", few_values), _operation("clear")),
+    "PNCounter": st.one_of(_increment, _increment, _decrement, _operation("reset")),
+    "ORSet": st.one_of(_add, _add, _add, _remove, _remove, _operation("clear")),
+    "LWWRegister": st.one_of(_set, _set, _operation("clear")),
 }
+"""What adds content comes more often than what removes it, or most worlds would be empty."""
 
 # --- contexts
 
@@ -131,10 +136,10 @@ def steps(type_name: str) -> st.SearchStrategy[Step]:
 
 
 @st.composite
-def worlds(draw: st.DrawFn, type_name: str, max_steps: int = 14) -> World:
+def worlds(draw: st.DrawFn, type_name: str, min_steps: int = 4, max_steps: int = 16) -> World:
     """A reachable world of a type."""
     world = World(registry.get(type_name))
-    for step in draw(st.lists(steps(type_name), max_size=max_steps)):
+    for step in draw(st.lists(steps(type_name), min_size=min_steps, max_size=max_steps)):
         world.take(step)
     return world
 

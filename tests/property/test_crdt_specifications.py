@@ -25,7 +25,7 @@ from tests.property.strategies import REPLICA_IDS, Step, World, steps
 
 EACH_TYPE = pytest.mark.parametrize("name", registry.names())
 EXAMPLES = settings.get_profile(settings.get_current_profile_name()).max_examples
-histories = settings(max_examples=EXAMPLES if EXAMPLES > 1_000 else 150)
+histories = settings(max_examples=EXAMPLES if EXAMPLES > 1_000 else 100)
 
 
 @dataclass(frozen=True, eq=False)

@@ -131,6 +131,16 @@ def test_register_with_a_stamp_from_the_future_stays_writable() -> None:
     assert "cure" == a.value
 
 
+def test_write_is_stamped_above_the_stored_stamp_even_beyond_the_drift_guard() -> None:
+    a, b = pair(LWW_REGISTER)
+    poison = a.apply(Operation("set", ("poison",)), now_ms=DRIFT_MS_MAX * 1_000)
+    b.join(a, now_ms=5)
+    cure = b.apply(Operation("set", ("cure",)), now_ms=6)
+    assert poison is not None
+    assert cure is not None
+    assert max(poison.store.values()) < max(cure.store.values())
+
+
 def test_stored_none_differs_from_nothing() -> None:
     a, b = pair(LWW_REGISTER)
     a.apply(Operation("set", (None,)))

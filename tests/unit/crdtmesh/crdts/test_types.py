@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -117,6 +118,41 @@ def test_state_travels_as_bytes_between_processes() -> None:
     here.join_encoded(there.encode())
     assert ("eggs", "milk") == here.value == there.value
     assert here.encode() == there.encode()
+
+
+@pytest.mark.parametrize("data_type", [PN_COUNTER, OR_SET, LWW_REGISTER])
+def test_bytes_do_not_depend_on_the_order_of_interning(data_type: DataType[Any]) -> None:
+    operation = {"PNCounter": "increment", "ORSet": "add", "LWWRegister": "set"}[data_type.name]
+    owners = (b"m", b"z", b"a")
+    encoded = set()
+    for order in itertools.permutations(owners):
+        table = ReplicaTable()
+        for owner in order:
+            table.intern(owner * 16)
+        parts = {owner: state(data_type, owner, table) for owner in owners}
+        for owner in owners:
+            for argument in (1, 2):
+                parts[owner].apply(Operation(operation, (argument,)))
+        for owner in order:
+            parts[b"a"].join(parts[owner])
+        encoded.add(parts[b"a"].encode())
+    assert 1 == len(encoded)
+
+
+def test_delta_group_removes_from_a_large_set_what_it_does_not_name() -> None:
+    """Two adds and a removal in one delta: the removed element shows in the context alone."""
+    table = ReplicaTable()
+    a, b = state(OR_SET, b"a", table), state(OR_SET, b"b", table)
+    for number in range(100):
+        a.apply(Operation("add", (number,)))
+    b.join(a)
+    before = b.delta()
+    a.apply(Operation("add", ("milk",)))
+    a.apply(Operation("add", ("eggs",)))
+    a.apply(Operation("remove", (7,)))
+    touched = b.join(a.delta_since(before))
+    assert a == b
+    assert {encode("milk"), encode("eggs"), encode(7)} == set(touched if touched is not WHOLE else ())
 
 
 def test_bytes_that_are_refused_change_nothing() -> None:
