@@ -62,7 +62,8 @@ class ReplicationOptions:
         repair_sessions_max: sessions that this replica answers at once; more are told "busy" by silence.
         outgoing_bytes_per_peer_max: pushes to one peer waiting to be taken; above it they are dropped and the peer is
             repaired instead.
-        checkpoint_log_bytes: so many bytes of log start a checkpoint. Larger: longer restart. Smaller: hot entries are
+        checkpoint_log_bytes: so many bytes of log start a checkpoint: 1 MiB is about 40,000 events, which a restart
+            replays in 1 to 2 s. Larger: longer restart. Smaller: hot entries are
             written more often.
         checkpoint_log_rows: likewise for rows.
         checkpoint_slice_entries: entries encoded in one flush while a checkpoint runs; bounds the pause (about 5 µs
@@ -77,8 +78,8 @@ class ReplicationOptions:
     repair_timeout_ns: int = 10 * SECOND_NS
     repair_sessions_max: int = 3
     outgoing_bytes_per_peer_max: int = OUTGOING_BYTES_PER_PEER_MAX
-    checkpoint_log_bytes: int = 8 * 1024 * 1024
-    checkpoint_log_rows: int = 20_000
+    checkpoint_log_bytes: int = 1024 * 1024
+    checkpoint_log_rows: int = 5_000
     checkpoint_slice_entries: int = 256
     checkpoint_slice_bytes: int = 256 * 1024
     drift_max_ms: int = 60_000

@@ -112,9 +112,9 @@ class Session:
             message = self._encode(numbers, spans, clock)
             if len(message) < PAYLOAD_BYTES_MAX or len(numbers) == 1 or spans:
                 break
-            half = (len(numbers) + 1) // 2
-            self._queue.extendleft(reversed(numbers[half:]))
-            numbers = numbers[:half]
+            kept = max(1, int(0.9 * len(numbers) * PAYLOAD_BYTES_MAX / len(message)))
+            self._queue.extendleft(reversed(numbers[kept:]))
+            numbers = numbers[:kept]
         if len(message) > MESSAGE_BYTES_MAX:
             # No link would take it. The entries stay behind, and the alarm says which.
             self.oversized += [self.shard.numbered(number) for number in numbers]

@@ -160,9 +160,9 @@ class Replica:
             kind, system, body = wire.open_message(message)
             shard = self._shard(system)
             if kind is wire.Kind.PUSH:
-                self._apply_events(shard, wire.decode(body, shard.table, wire.read_push).events)
+                self._apply_events(shard, wire.decode(body, shard.table, wire.read_push).events, len(message))
             elif kind is wire.Kind.REPAIR:
-                self._apply_repair(shard, wire.decode(body, shard.table, wire.read_repair))
+                self._apply_repair(shard, wire.decode(body, shard.table, wire.read_repair), len(message))
             else:
                 raise CodecError(f"{kind.name} is no message of the log")
         except (CrdtError, LimitExceeded) as error:
@@ -276,8 +276,7 @@ class Replica:
             return
         recent.remember(message, push.events)
         self._log(message)
-        for entry in (change[0] for change in self._apply_events(shard, fresh)):
-            entry.size_bytes += len(message) // len(push.events)
+        self._apply_events(shard, fresh, len(message) * len(fresh) // len(push.events))
 
     def _receive_vector(self, shard: Shard, theirs: CausalContext, source: str, now_ns: int, *, is_back: bool) -> None:
         self._check_own_dots(shard, theirs, source)
@@ -292,7 +291,7 @@ class Replica:
             return
         for state in repair.entries:
             self._check_own_dots(shard, state.context, source)
-        changes, has_grown = self._apply_repair(shard, repair)
+        changes, has_grown = self._apply_repair(shard, repair, len(message))
         if changes or has_grown:
             self._log(message)
         if not repair.is_last:
@@ -488,23 +487,25 @@ class Replica:
         else:
             self._outbox.send(peer, message)
 
-    def _apply_events(self, shard: Shard, events: Sequence[Event]) -> list[Change]:
+    def _apply_events(self, shard: Shard, events: Sequence[Event], size_bytes: int) -> None:
         changes: list[Change] = []
         for event in events:
             if not shard.has_applied(event.first, event.last):
                 changes += shard.apply_event(event)
-        self._announce(changes)
-        return changes
+        self._announce(changes, size_bytes)
 
-    def _apply_repair(self, shard: Shard, repair: wire.Repair) -> tuple[list[Change], bool]:
+    def _apply_repair(self, shard: Shard, repair: wire.Repair, size_bytes: int) -> tuple[list[Change], bool]:
         for first, last in repair.spans:
             if (first, last) not in shard.spans_within(first, last):
                 shard.add_span(first, last)
         changes, has_grown = shard.apply_states(repair.base, repair.entries)
-        self._announce(changes)
+        self._announce(changes, size_bytes)
         return changes, has_grown
 
-    def _announce(self, changes: Iterable[Change]) -> None:
+    def _announce(self, changes: Sequence[Change], size_bytes: int) -> None:
+        """Reports changes, and counts their share of a message of this size as growth of their entries."""
+        for entry, _ in changes:
+            entry.size_bytes += size_bytes // len(changes)
         self._events += [Changed(entry.key, touched, False, entry.version) for entry, touched in changes]
 
     def _witness(self, time: int, source: str) -> None:

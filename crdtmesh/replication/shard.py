@@ -32,7 +32,7 @@ from crdtmesh.replication.options import ENTRIES_PER_SHARD_MAX, ENTRY_BYTES_MAX,
 Change = tuple[Entry, Touched]
 
 
-class LocalMutation:
+class OwnDots:
     """What mutators may ask of the shard's own replica id. Dots are taken for good only by `apply_event`."""
 
     __slots__ = ("_clock", "next", "replica", "table", "wall_ms")
@@ -99,7 +99,7 @@ class Shard:
         self.index = DotIndex()
         self.spans = DotIndex()
         self._span_runs: list[tuple[Dot, Dot]] = []
-        self.mutation = LocalMutation(self.table, clock)
+        self.mutation = OwnDots(self.table, clock)
         self.revision = 0
         self.dirty: list[Entry] = []
         self._entries: dict[tuple[str, str], Entry] = {}
