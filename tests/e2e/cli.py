@@ -23,6 +23,11 @@ class Ran:
         assert self.code == 0, self.err
         return json.loads(self.out)
 
+    def error(self) -> Any:
+        """What it said of its failure with `--format json`: the last line of standard error."""
+        assert self.code != 0, self.out
+        return json.loads(self.err.splitlines()[-1])
+
 
 async def crdtmesh(*arguments: str, endpoint: str = "", timeout_s: float = 30.0) -> Ran:
     """Runs one command."""

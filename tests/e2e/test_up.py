@@ -1,5 +1,3 @@
-import asyncio
-import random
 import signal
 import socket
 import sqlite3
@@ -98,52 +96,10 @@ async def test_insecure_is_said_at_each_start(tmp_path: Path) -> None:
     assert "--insecure" in node.log_path.read_text()
 
 
-async def test_strangers_bytes_on_any_port_change_nothing(nodes: Nodes) -> None:
-    a = await nodes.start("a", actors=True)
-    b = await nodes.start("b", join=a)
-    assert (
-        0
-        == (await crdtmesh("state", "update", "test/x", "increment", "5", "--type", "PNCounter", endpoint=a.grpc)).code
-    )
-    rng = random.Random(7)
-
-    for node in (a, b):
-        for address in (node.gossip, node.links, node.grpc):
-            await _pour(address, rng)
-        _pour_datagrams(node.gossip, rng)
-
-    for node in (a, b):
-        members = (await crdtmesh("members", "--format", "json", endpoint=node.grpc)).json()
-        assert [("a", "alive"), ("b", "alive")] == [(member["name"], member["state"]) for member in members["members"]]
-    got = (await crdtmesh("state", "get", "test/x", "--format", "json", endpoint=b.grpc)).json()
-    assert 5 == got["value"]
-
-
 async def test_config_show_prints_what_up_would_use(tmp_path: Path) -> None:
     ran = await crdtmesh("config", "show", "--data-dir", str(tmp_path), "--format", "json")
 
     assert NodeConfig(data_dir=tmp_path).dump() == ran.json()
-
-
-async def _pour(address: str, rng: random.Random) -> None:
-    host, _, port = address.rpartition(":")
-    for size in (1, 10, 1_000, 100_000):
-        _, writer = await asyncio.open_connection(host, int(port))
-        writer.write(rng.randbytes(size))
-        try:
-            await writer.drain()
-            writer.close()
-            await writer.wait_closed()
-        except OSError:
-            pass  # the node closed first, which is its right
-
-
-def _pour_datagrams(address: str, rng: random.Random) -> None:
-    host, _, port = address.rpartition(":")
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-        for size in (0, 1, 10, 500, 1_400, 60_000):
-            for _ in range(50):
-                sender.sendto(rng.randbytes(size), (host, int(port)))
 
 
 def _contents(folder: Path) -> dict[str, bytes]:
