@@ -140,6 +140,7 @@ class Agent:
         self._streams: set[EventStream] = set()
         self._joins: dict[Endpoint, list[asyncio.Future[str | None]]] = {}
         self._left: asyncio.Future[bool] | None = None
+        self._is_closed = False
         self._log_after: dict[RejectReason, float] = {}
         self.counters = Counters()
 
@@ -149,7 +150,7 @@ class Agent:
 
     async def __aexit__(self, exc_type: object, exc: object, traceback: object) -> None:
         try:
-            if exc is None and self._swim is not None:
+            if exc is None and not self._is_closed:
                 await self.leave()
         finally:
             await self.close()
@@ -161,8 +162,10 @@ class Agent:
 
         Raises:
             PortTaken: another process has the port; nothing is left open.
-            GossipError: the address can't be bound, or discovery can't start; nothing is left open.
+            GossipError: started already, or the address can't be bound, or discovery can't start; nothing is left open.
         """
+        if self._swim is not None:
+            raise GossipError("the agent was started already; make a new one for another run")
         try:
             await self._transport.start(self)
             bound = self._transport.endpoint
@@ -194,7 +197,7 @@ class Agent:
         Returns:
             True if enough others were told; false if that took longer than `leave_timeout_s`.
         """
-        swim, driver = self._running()
+        swim, driver = self._active()
         if self._left is None:
             self._left = asyncio.get_running_loop().create_future()
             swim.leave(now_ns=driver.now_ns())
@@ -203,6 +206,7 @@ class Agent:
 
     async def close(self) -> None:
         """Closes sockets, discovery and event streams at once; repeating is harmless."""
+        self._is_closed = True
         if self._seeker is not None:
             self._seeker.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -263,7 +267,7 @@ class Agent:
         Raises:
             JoinError: none did.
         """
-        swim, driver = self._running()
+        swim, driver = self._active()
         addresses = [address for endpoint in endpoints for address in await resolve(endpoint)]
         answers = [self._expect_join(address) for address in addresses]
         swim.join(addresses, now_ns=driver.now_ns())
@@ -281,7 +285,7 @@ class Agent:
         Raises:
             ConfigError: they need more than 512 bytes; nothing was changed.
         """
-        swim, driver = self._running()
+        swim, driver = self._active()
         swim.set_meta(encode_tags(tags), now_ns=driver.now_ns())
         driver.flush()
 
@@ -291,7 +295,7 @@ class Agent:
         Raises:
             BroadcastTooLarge: it can never fit a packet; nothing was queued.
         """
-        swim, driver = self._running()
+        swim, driver = self._active()
         swim.broadcast(payload, key=key, now_ns=driver.now_ns())
         driver.flush()
 
@@ -416,6 +420,12 @@ class Agent:
         future: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
         self._joins.setdefault(endpoint, []).append(future)
         return future
+
+    def _active(self) -> tuple[Swim, CoreDriver[Outgoing, Event]]:
+        """For commands: what was closed can still be read, but does nothing any more."""
+        if self._is_closed:
+            raise GossipError("the agent is not running: it was closed")
+        return self._running()
 
     def _running(self) -> tuple[Swim, CoreDriver[Outgoing, Event]]:
         if self._swim is None or self._driver is None:
