@@ -6,8 +6,7 @@ would take their elements for removed. So this set never holds a dot that was no
 The representation is one sorted list, `[first, last + 1, first, last + 1, ...]`, of packed dots over all replicas.
 Dots of one replica are consecutive integers, and n = 0 is no dot, so intervals of two replicas never touch.
 Membership is then one C-level bisection and the parity of its answer, and the context of a one-dot delta is a list of
-two integers. A dict
-from replica to interval list takes 344 bytes for such a delta, this list with its integers 136.
+two integers: 136 bytes, where a dict from replica to interval list takes 344.
 """
 
 from bisect import bisect_left, bisect_right

@@ -17,8 +17,8 @@ Scalar: TypeAlias = bool | int | float | str | bytes | msgpack.ExtType | None
 """What the flat decoder yields; a Timestamp is refused by whoever expects something else."""
 
 pack_scalar: Final = cast("Callable[[object], bytes]", msgpack.Packer(use_bin_type=True).pack)
-"""Shortest msgpack form of one scalar. One packer is kept: making one takes twice as long as packing
-a small item."""
+"""Shortest msgpack form of one scalar. One packer is kept: making one takes twice as long as packing a small
+item."""
 
 
 def unpack_scalars(data: bytes) -> list[Scalar]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, cast
 
 import pytest
 
@@ -153,6 +154,28 @@ def test_delta_group_removes_from_a_large_set_what_it_does_not_name() -> None:
     touched = b.join(a.delta_since(before))
     assert a == b
     assert {encode("milk"), encode("eggs"), encode(7)} == set(touched if touched is not WHOLE else ())
+
+
+def test_large_set_forgets_superseded_siblings() -> None:
+    """Dots that were replaced under their own key leave the index, or they would touch their successor once more."""
+    table = ReplicaTable()
+    a, b, holder = (state(OR_SET, owner, table) for owner in (b"a", b"b", b"c"))
+    for number in range(40):
+        a.apply(Operation("add", (number,)))
+    a.apply(Operation("remove", (0,)))
+    for each in (b, holder):
+        each.join(a)
+    indexing = a.apply(Operation("remove", (1,)))
+    siblings = [each.apply(Operation("add", ("milk",))) for each in (a, b)]
+    a.join(b)
+    b.join(a)
+    late_removal, fresh_add = b.apply(Operation("remove", ("milk",))), a.apply(Operation("add", ("milk",)))
+    for delta in (indexing, *siblings, fresh_add):
+        assert delta is not None
+        assert 1 == len(list(cast("Sequence[bytes]", holder.join(delta))))
+    assert late_removal is not None
+    assert [] == holder.join(late_removal)
+    assert OR_SET.contains(holder.delta().store, "milk")
 
 
 def test_bytes_that_are_refused_change_nothing() -> None:
