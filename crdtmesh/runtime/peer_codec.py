@@ -18,7 +18,17 @@ from crdtmesh.runtime.errors import ErrorCode, Outcome
 from crdtmesh.runtime.messages import CallExtra, CallFailure, ReplyColumns
 from crdtmesh.runtime.turn import CallTuple
 
-__all__ = ["MESSAGE_ITEMS_MAX", "Calls", "Malformed", "PeerReplies", "decode", "encode_calls", "encode_replies"]
+__all__ = [
+    "MESSAGE_ITEMS_MAX",
+    "TEXT_CHARS_MAX",
+    "Calls",
+    "Malformed",
+    "PeerReplies",
+    "decode",
+    "encode_calls",
+    "encode_replies",
+    "fits",
+]
 
 VERSION: Final = 1
 CALLS: Final = 0
@@ -30,6 +40,8 @@ MESSAGE_ITEMS_MAX: Final = 8_192
 # A link's message has 8 MiB at most, and one call may fill it. Metadata keys, names and words are far shorter.
 PAYLOAD_BYTES_MAX: Final = 8 << 20
 TEXT_BYTES_MAX: Final = 64 << 10
+TEXT_CHARS_MAX: Final = TEXT_BYTES_MAX // 4
+"""What fits for sure: a character has 4 bytes at most."""
 
 # Metadata of one call: as many entries as an HTTP server takes headers.
 METADATA_MAX: Final = 128
@@ -95,6 +107,18 @@ def encode_replies(columns: ReplyColumns) -> bytes:
     return packed
 
 
+def fits(call: CallTuple) -> bool:
+    """Whether a peer would take this call; one that it wouldn't would cost the whole batch."""
+    extra = call[6]
+    if len(call[2]) > TEXT_CHARS_MAX or len(call[3]) > TEXT_CHARS_MAX or len(call[4]) > PAYLOAD_BYTES_MAX:
+        return False
+    if extra is None:
+        return True
+    metadata = extra.metadata
+    texts = (*metadata, *metadata.values(), *(extra.caller or ()))
+    return len(metadata) <= METADATA_MAX and all(len(text) <= TEXT_CHARS_MAX for text in texts)
+
+
 def decode(payload: bytes) -> Calls | PeerReplies:
     """The message in these bytes.
 
@@ -109,6 +133,7 @@ def decode(payload: bytes) -> Calls | PeerReplies:
             max_array_len=2 * MESSAGE_ITEMS_MAX,
             max_map_len=METADATA_MAX,
             max_ext_len=0,
+            unicode_errors="surrogatepass",
         )
     except (ValueError, TypeError, msgpack.exceptions.StackError, msgpack.exceptions.UnpackException) as error:
         raise Malformed(f"not msgpack within the limits: {error!s:.64}") from error

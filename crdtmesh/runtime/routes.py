@@ -8,9 +8,16 @@ from collections.abc import Iterable
 from typing import Final
 
 from crdtmesh.runtime.errors import ErrorCode, Outcome
-from crdtmesh.runtime.messages import ReplyColumns, ToPeer
+from crdtmesh.runtime.messages import CallFailure, ReplyColumns, ToPeer
 from crdtmesh.runtime.options import RuntimeOptions
-from crdtmesh.runtime.peer_codec import MESSAGE_ITEMS_MAX, PeerReplies, encode_calls, encode_replies
+from crdtmesh.runtime.peer_codec import (
+    MESSAGE_ITEMS_MAX,
+    TEXT_CHARS_MAX,
+    PeerReplies,
+    encode_calls,
+    encode_replies,
+    fits,
+)
 from crdtmesh.runtime.replies import Replies
 from crdtmesh.runtime.turn import Caller, CallTuple, Turn, TurnPhase
 
@@ -106,6 +113,10 @@ class Routes:
             message = f"{self._calls_max} calls wait for {peer.name} (peer_calls_max); call later"
             self._replies.fail(turn, ErrorCode.MAILBOX_FULL, Outcome.NOT_APPLIED, message)
             return
+        if not fits(turn.call):
+            message = f"a call to another node expects texts of {TEXT_CHARS_MAX} characters at most, and less metadata"
+            self._replies.fail(turn, ErrorCode.INVALID_REQUEST, Outcome.NOT_APPLIED, message)
+            return
         turn.peer = peer
         peer.unsent.append(turn)
         self._mark(peer)
@@ -185,35 +196,45 @@ def _outgoing(turn: Turn, now_ns: int) -> CallTuple:
 
 
 def _batches(turns: Iterable[Turn]) -> Iterable[list[Turn]]:
+    """Cuts calls into messages; one above the soft size travels alone, so that its refusal hits nobody else."""
     batch: list[Turn] = []
     size = 0
     for turn in turns:
-        batch.append(turn)
-        size += len(turn.call[4]) + ITEM_BYTES
-        if size >= MESSAGE_BYTES_SOFT or len(batch) >= MESSAGE_ITEMS_MAX:
+        cost = len(turn.call[4]) + ITEM_BYTES
+        if batch and (size + cost > MESSAGE_BYTES_SOFT or len(batch) >= MESSAGE_ITEMS_MAX):
             yield batch
             batch, size = [], 0
+        batch.append(turn)
+        size += cost
     if batch:
         yield batch
 
 
 def reply_messages(peer: str, columns: ReplyColumns) -> list[ToPeer]:
-    """Replies to a peer, cut into messages."""
-    messages = []
+    """Replies to a peer, cut into messages likewise."""
+    messages: list[ToPeer] = []
     part, size = ReplyColumns(), 0
-    for index, payload in enumerate(columns.payloads):
-        part.ids.append(columns.ids[index])
-        part.type_urls.append(columns.type_urls[index])
-        part.payloads.append(payload)
-        size += len(payload) + ITEM_BYTES
-        if size >= MESSAGE_BYTES_SOFT or len(part.ids) >= MESSAGE_ITEMS_MAX:
+
+    def close(cost: int) -> None:
+        nonlocal part, size
+        is_full = size + cost > MESSAGE_BYTES_SOFT or len(part.ids) + len(part.failures) >= MESSAGE_ITEMS_MAX
+        if size and is_full:
             messages.append(ToPeer(peer, encode_replies(part), ()))
             part, size = ReplyColumns(), 0
+        size += cost
+
+    for call_id, type_url, payload in zip(columns.ids, columns.type_urls, columns.payloads, strict=True):
+        if len(type_url) > TEXT_CHARS_MAX:
+            message = f"the handler answered with a type URL of {len(type_url)} characters"
+            columns.failures.append(CallFailure(call_id, ErrorCode.INVALID_REQUEST, Outcome.UNKNOWN, message))
+            continue
+        close(len(payload) + ITEM_BYTES)
+        part.ids.append(call_id)
+        part.type_urls.append(type_url)
+        part.payloads.append(payload)
     for failure in columns.failures:
+        close(len(failure.message) + ITEM_BYTES)
         part.failures.append(failure)
-        if len(part.failures) >= MESSAGE_ITEMS_MAX // 8:
-            messages.append(ToPeer(peer, encode_replies(part), ()))
-            part = ReplyColumns()
-    if part.ids or part.failures:
+    if size:
         messages.append(ToPeer(peer, encode_replies(part), ()))
     return messages

@@ -5,7 +5,7 @@ import json
 from crdtmesh.crdts.errors import InvalidOperation
 from crdtmesh.runtime.errors import ErrorCode, Outcome
 from crdtmesh.runtime.messages import NO_PAYLOAD, STATE_CHANGED, STATE_UNCHANGED, STATE_VALUE, StateUpdate
-from tests.unit.crdtmesh.runtime.mesh import ECHO, LIST, LIST_KEY, STOCK, STOCK_KEY, TYPE_URL, Node, deliver, link
+from tests.unit.crdtmesh.runtime.mesh import ECHO, LIST, LIST_KEY, STOCK, STOCK_KEY, TYPE_URL, Host, Node, deliver, link
 
 
 def test_first_turn_brings_the_whole_state_and_later_ones_bring_nothing() -> None:
@@ -65,13 +65,7 @@ def test_remote_change_does_not_reach_turns_in_flight_and_waits_for_no_more_than
 
 
 def test_remote_change_of_a_large_set_is_sent_as_touched_elements() -> None:
-    node, far = Node(), Node("b")
-    host = node.connect()
-    link(node, far)
-    for name in ("apple", "bread", "milk", "salt"):
-        node.call(LIST, "add", name.encode())
-    host.run_all()
-    deliver(node, far)
+    node, far, host = large_list_on_two_nodes()
     far.update(LIST_KEY, "remove", "milk")
     far.update(LIST_KEY, "add", "tea")
     deliver(node, far)
@@ -94,6 +88,43 @@ def test_remote_change_of_most_of_a_set_is_sent_whole() -> None:
     node.call(LIST, "echo")
     host.run_all()
     assert StateUpdate(LIST, "ORSet", True, ("tea",)) == host.updates[-1]
+
+
+def large_list_on_two_nodes() -> tuple[Node, Node, Host]:
+    node, far = Node(), Node("b")
+    host = node.connect()
+    link(node, far)
+    for name in ("apple", "bread", "milk", "salt"):
+        node.call(LIST, "add", name.encode())
+    host.run_all()
+    deliver(node, far)
+    return node, far, host
+
+
+def receive_without_telling_the_runtime(node: Node, far: Node) -> None:
+    """What happens when a push and a call come in the same loop turn."""
+    for push in far.pushes:
+        node.replica.receive(push.payload, far.name, now_ns=node.now_ns, wall_ms=node.wall_ms)
+    far.pushes.clear()
+
+
+def test_remote_change_that_the_runtime_was_not_told_of_yet_is_seen_by_the_next_turn() -> None:
+    node, far, host = large_list_on_two_nodes()
+    far.update(LIST_KEY, "remove", "milk")
+    receive_without_telling_the_runtime(node, far)
+    call = node.call(LIST, "echo")
+    host.run_all()
+    assert ["apple", "bread", "salt"] == json.loads(node.reply(call).payload)
+
+
+def test_update_from_outside_does_not_hide_a_remote_change_from_the_host() -> None:
+    node, far, host = large_list_on_two_nodes()
+    far.update(LIST_KEY, "remove", "milk")
+    receive_without_telling_the_runtime(node, far)
+    node.update(LIST_KEY, "add", "tea")
+    call = node.call(LIST, "echo")
+    host.run_all()
+    assert ["apple", "bread", "salt", "tea"] == json.loads(node.reply(call).payload)
 
 
 def test_removal_in_a_turn_does_not_remove_what_the_turn_could_not_see() -> None:
@@ -213,6 +244,15 @@ def test_read_actions_are_answered_by_the_node_in_the_order_of_the_calls() -> No
     assert node.outcome(second) is None
     host.run_all()
     assert b'["PNCounter", 2]' == node.reply(second).payload
+
+
+def test_several_reads_behind_one_turn_are_all_answered_after_it() -> None:
+    node = Node()
+    host = node.connect()
+    node.call(STOCK, "increment")
+    reads = [node.call(STOCK, "get") for _ in range(3)]
+    host.run_all()
+    assert [b'["PNCounter", 1]'] * 3 == [node.reply(read).payload for read in reads]
 
 
 def test_read_of_an_actor_that_has_no_state_yet_has_no_payload() -> None:
