@@ -100,6 +100,14 @@ class LocalNode:
         """
         return await self._end(signal.SIGTERM)
 
+    async def ended(self) -> int:
+        """Waits for a process that is about to end by itself, such as after `leave`; killed when it takes too long.
+
+        Returns:
+            The exit code.
+        """
+        return await self._end(0)
+
     def signal(self, number: int) -> None:
         """Sends a signal to the node's process alone, such as SIGSTOP."""
         os.kill(self.pid, number)

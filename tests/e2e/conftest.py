@@ -33,7 +33,9 @@ class Nodes:
 
     async def start(self, name: str, *arguments: str, join: LocalNode | None = None, actors: bool = False) -> LocalNode:
         """One node; static discovery unless the arguments say otherwise."""
-        found = ("--join", join.gossip, "--discovery", "static") if join else ("--discovery", "none")
+        found: tuple[str, ...] = ("--discovery", "none")
+        if join:
+            found = ("--join", join.gossip, "--discovery", "static")
         if "--discovery" in arguments:
             found = ()
         hosted = ("--actors", ACTORS) if actors else ()

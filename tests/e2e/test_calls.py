@@ -150,7 +150,7 @@ async def test_a_node_without_a_host_routes_calls_to_one_that_has_it(trio: Trio)
         after = await client.invoke("test", "count", "add", 3)
 
     async def arrived() -> bool:
-        return await value(trio.b, "count") == after
+        return bool(await value(trio.b, "count") == after)
 
     assert await eventually(arrived)
 
