@@ -18,13 +18,10 @@ from crdtmesh.replication.errors import ReplicationError
 from crdtmesh.replication.outputs import EntryKey
 from crdtmesh.replication.replica import Replica
 from simulations.history import Applied, Call, Outcome
-from simulations.scheduler import MILLISECOND_NS, Action, Scheduler
+from simulations.plan import WorkloadPlan
+from simulations.scheduler import Action, Scheduler
 from simulations.trace import Trace
 from simulations.workload import Done
-
-TURNS: Final = 0.3
-# How long a handler may hold its snapshot: long enough that remote deltas come in meanwhile.
-HANDLER_NS_MAX: Final = 300 * MILLISECOND_NS
 
 _REFUSALS: Final = (ReplicationError, CrdtError)
 
@@ -42,6 +39,7 @@ class CallServer:
         replica: where updates and reads go.
         scheduler: virtual time.
         rng: of this run.
+        plan: how often an update is a turn, and how long its handler takes.
         trace: gets every reply.
         node: name, for the trace.
         wall_ms: the node's wall clock.
@@ -54,6 +52,7 @@ class CallServer:
         *,
         scheduler: Scheduler,
         rng: random.Random,
+        plan: WorkloadPlan,
         trace: Trace,
         node: str,
         wall_ms: Callable[[], int],
@@ -62,6 +61,7 @@ class CallServer:
         self._replica = replica
         self._scheduler = scheduler
         self._rng = rng
+        self._plan = plan
         self._trace = trace
         self._node = node
         self._wall_ms = wall_ms
@@ -99,12 +99,12 @@ class CallServer:
             queue[0]()
 
     def _update(self, call: Call) -> None:
-        if self._rng.random() >= TURNS:
+        if self._rng.random() >= self._plan.turns:
             self._apply(call, None)
             return
         snapshot = self._replica.snapshot(call.key)
         call.visible = applied_of(self._replica, call.key.system)
-        delay_ns = self._rng.randint(0, HANDLER_NS_MAX)
+        delay_ns = self._rng.randint(0, self._plan.handler_ns_max)
         self._scheduler.after(delay_ns, partial(self._resume, partial(self._apply, call, snapshot)))
 
     def _apply(self, call: Call, snapshot: Snapshot | None) -> None:

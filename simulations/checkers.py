@@ -12,6 +12,7 @@ from typing import Final
 from crdtmesh.crdts.operations import Operation
 from crdtmesh.crdts.values import PlainValue, encode
 from crdtmesh.replication.outputs import EntryKey
+from gossip.messages import MemberState
 from simulations.history import Call, FinalState, History, Outcome, holds, touches
 from simulations.workload import COUNTER, REGISTER, SET, is_up_counter
 
@@ -78,9 +79,11 @@ def counter_exact(history: History, finals: Sequence[FinalState]) -> list[str]:
 
 
 def add_wins(history: History, finals: Sequence[FinalState]) -> list[str]:
-    """An element is in a set if and only if some applied add of it was seen by no applied removal.
+    """An element is in a set if and only if among the latest applied operations on it there is an add.
 
-    So there is no lost add, no resurrection, and no element that nobody added.
+    *Latest* are those that no other one on the same element has seen. So there is no lost add, no resurrection, and no
+    element that nobody added. An add counts as a successor of the adds that it saw, like a removal: events may arrive
+    out of order, so a removal that saw only the newest of several adds removes the older ones with it.
     """
     failures = []
     for key, calls in _updates(history, SET):
@@ -210,7 +213,7 @@ def _saw(later: Call, earlier: Call) -> bool:
 def _expected_elements(history: History, final: FinalState, calls: Iterable[Call]) -> dict[bytes, PlainValue]:
     """The elements of a set by its definition, from the events applied at one node."""
     adds: dict[bytes, list[Call]] = defaultdict(list)
-    removals: dict[bytes | None, list[Call]] = defaultdict(list)
+    others: dict[bytes | None, list[Call]] = defaultdict(list)
     elements: dict[bytes, PlainValue] = {}
     for call in calls:
         # A removal that found nothing takes no event. It still promises that what it saw is gone.
@@ -219,17 +222,15 @@ def _expected_elements(history: History, final: FinalState, calls: Iterable[Call
         for operation in call.operations:
             element = operation.arguments[0] if operation.arguments else None
             data = encode(element) if operation.arguments else None
-            if operation.name == "add":
-                assert data is not None
+            others[data].append(call)
+            if data is not None and operation.name == "add":
                 adds[data].append(call)
                 elements[data] = element
-            else:
-                removals[data].append(call)
-    clears = removals[None]
+    clears = others[None]
     return {
         data: elements[data]
         for data, added in adds.items()
-        if any(not any(_saw(removal, add) for removal in [*removals[data], *clears]) for add in added)
+        if any(not any(_saw(other, add) for other in (*others[data], *clears)) for add in added)
     }
 
 
@@ -245,19 +246,21 @@ def _shown(call: Call) -> str:
     return f"{call.key.key} {operations or 'read'}"[:120]
 
 
-def unexpected_members(tables: Mapping[str, Mapping[str, bool]], *, running: Iterable[str]) -> list[str]:
-    """Where membership is not complete: every running node is alive at every running node, and nobody else is.
+def unexpected_members(tables: Mapping[str, Mapping[str, MemberState]], *, running: Iterable[str]) -> list[str]:
+    """Where membership is not complete: every running node is alive at every running node, everybody else is gone.
+
+    A suspect is neither: doubt must end, one way or the other.
 
     Args:
-        tables: by running node, whether it takes each member for alive.
+        tables: by running node, what it believes of each member.
         running: names of the nodes that run.
     """
     expected = sorted(running)
     failures = []
     for node, table in sorted(tables.items()):
-        alive = sorted(name for name, is_alive in table.items() if is_alive)
-        if alive != expected:
-            missing = [name for name in expected if name not in alive]
-            extra = [name for name in alive if name not in expected]
-            failures.append(f"{node} takes {missing} for gone and {extra} for alive")
+        doubted = [name for name in expected if table.get(name) is not MemberState.ALIVE]
+        present = (MemberState.ALIVE, MemberState.SUSPECT)
+        ghosts = sorted(name for name, state in table.items() if name not in expected and state in present)
+        if doubted or ghosts:
+            failures.append(f"{node} doubts {doubted}, which run, and believes in {ghosts}, which do not")
     return failures

@@ -9,6 +9,7 @@ from typing import Final
 from crdtmesh.replication.options import ReplicationOptions
 from gossip.config import SwimConfig
 from gossip.identity import Endpoint
+from gossip.messages import MemberState
 from simulations.calls import applied_of
 from simulations.faults import FaultInjector
 from simulations.history import Call, FinalState, History, Outcome
@@ -57,8 +58,11 @@ class Cluster:
         self.history = history
         self.counts = counts
         self.reports: Counter[str] = Counter()
+        self.workload = plan.workload
         self.swim_config = SwimConfig()
-        self.replication_options = ReplicationOptions(checkpoint_log_rows=plan.checkpoint_log_rows)
+        self.replication_options = ReplicationOptions(
+            checkpoint_log_rows=plan.checkpoint_log_rows, checkpoint_slice_entries=plan.checkpoint_slice_entries
+        )
         self.network = Network(scheduler, streams.stream("network"), trace=trace, counts=counts, shape=plan.datagrams)
         self.links = LinkFabric(
             scheduler,
@@ -195,10 +199,10 @@ class Cluster:
 
     # --- what it looks like
 
-    def member_tables(self) -> dict[str, dict[str, bool]]:
-        """By running node, whether it takes each member for alive."""
+    def member_tables(self) -> dict[str, dict[str, MemberState]]:
+        """By running node, what it believes of each member."""
         return {
-            name: {str(member.name): member.is_alive for member in node.swim.members()}
+            name: {str(member.name): member.state for member in node.swim.members()}
             for name, node in self.nodes.items()
         }
 

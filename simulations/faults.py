@@ -17,7 +17,8 @@ from simulations.trace import Trace
 
 # What matters about a crash mostly happens within milliseconds of a write, so half of the crashes wait for one.
 CRASHES_AT_WRITE: Final = 0.5
-CRASH_AFTER_WRITE_NS_MAX: Final = 10 * MILLISECOND_NS
+# Within an ordinary sync, or long enough that others read what a slow one has not kept yet.
+CRASH_AFTER_WRITE_NS_MAX: Final = (10 * MILLISECOND_NS, SECOND_NS)
 CRASHES_OF_ALL: Final = 0.1
 DISKS_LOST: Final = 0.15
 CLOCK_JUMP_MS_MAX: Final = 3_600_000
@@ -95,7 +96,7 @@ class FaultInjector:
         """A node handed a group to its disk."""
         wipe = self.armed.pop(name, None)
         if wipe is not None:
-            delay_ns = self._rng.randint(0, CRASH_AFTER_WRITE_NS_MAX)
+            delay_ns = self._rng.randint(0, self._rng.choice(CRASH_AFTER_WRITE_NS_MAX))
             self._scheduler.after(delay_ns, partial(self._crash_now, name, wipe=wipe))
 
     def heal(self, names: Sequence[str]) -> None:

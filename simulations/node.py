@@ -22,6 +22,7 @@ from simulations.calls import CallServer
 from simulations.history import Call
 from simulations.links import LinkFabric
 from simulations.network import Network
+from simulations.plan import WorkloadPlan
 from simulations.scheduler import MILLISECOND_NS, SECOND_NS, Action, Scheduler
 from simulations.storage import SimulatedDisk, SimulatedStore
 from simulations.streams import StreamFabric
@@ -47,6 +48,7 @@ class World(Protocol):
     trace: Trace
     swim_config: SwimConfig
     replication_options: ReplicationOptions
+    workload: WorkloadPlan
 
     def endpoint_of(self, name: str) -> Endpoint:
         """Where a node's gossip port is."""
@@ -99,11 +101,11 @@ class SimulatedNode:
         self._turn_is_due = False
         self._wake_ns: int | None = None
         self._store = SimulatedStore(node=name, cluster=CLUSTER, completion=self._stored, disk=disk)
-        self._store.open()
+        meta = self._store.open()
         self.replica = Replica(
             world.replication_options,
             node=name,
-            replica_id=rng.randbytes(16),
+            replica_id=self._new_replica_id(is_fresh=meta.is_fresh),
             rng=random.Random(rng.getrandbits(64)),
             now_ns=self._scheduler.now_ns,
             wall_ms=world.wall_ms(name),
@@ -113,6 +115,7 @@ class SimulatedNode:
             self.replica,
             scheduler=self._scheduler,
             rng=rng,
+            plan=world.workload,
             trace=world.trace,
             node=name,
             wall_ms=partial(world.wall_ms, name),
@@ -127,6 +130,11 @@ class SimulatedNode:
             rng=random.Random(rng.getrandbits(64)),
             now_ns=self._scheduler.now_ns,
         )
+
+    def _new_replica_id(self, *, is_fresh: bool) -> bytes:
+        """A new one at every start, with old data (`is_fresh` is false) as without."""
+        del is_fresh
+        return self._rng.randbytes(16)
 
     # --- life
 

@@ -99,9 +99,11 @@ class WorkloadPlan:
         clients: how many, each with one call at a time.
         think_ns_mean: mean pause between two calls of a client.
         keys: names of each type; few means that most calls meet on the same entries.
-        elements: size of the domain of set elements.
+        elements: set elements beside the few that are always there.
         stickiness: probability that a client stays with the node of its last call.
         batch: probability that a call holds several operations, which take effect together.
+        turns: probability that an update holds a snapshot while a handler runs.
+        handler_ns_max: how long a handler may take.
         counter, up_counter, set, register, read: weights of the kinds of call.
     """
 
@@ -111,6 +113,8 @@ class WorkloadPlan:
     elements: int = 6
     stickiness: float = 0.7
     batch: float = 0.1
+    turns: float = 0.3
+    handler_ns_max: int = 300 * MILLISECOND_NS
     counter: float = 1.0
     up_counter: float = 1.0
     set: float = 2.0
@@ -131,6 +135,8 @@ class RunPlan:
         link_loss: None, or links deliver messages one by one along such a path: what replication promises to survive
             although today's links are ordered streams.
         checkpoint_log_rows: so many rows of log start a checkpoint; few, so that there are many.
+        checkpoint_slice_entries: entries that one flush writes while a checkpoint runs; few, so that much happens
+            meanwhile.
         stays_down: one node stays down after the heal, until all others have noticed.
     """
 
@@ -141,6 +147,7 @@ class RunPlan:
     datagrams: PathShape = PathShape()
     link_loss: PathShape | None = None
     checkpoint_log_rows: int = 20_000
+    checkpoint_slice_entries: int = 256
     stays_down: bool = False
     disk: DiskShape = DiskShape()
     faults: FaultPlan = FaultPlan()
@@ -179,7 +186,8 @@ def draw_plan(seed: int, rng: random.Random, *, seconds: float, nodes: int | Non
         disk=_disk(rng),
         faults=_faults(rng, plan.faulty_ns),
         workload=plan.workload,
-        checkpoint_log_rows=rng.choice((5, 50, 20_000)),
+        checkpoint_log_rows=rng.choice((5, 5, 50, 20_000)),
+        checkpoint_slice_entries=rng.choice((1, 1, 256)),
         stays_down=rng.random() < 0.2,
     )
 
@@ -206,7 +214,7 @@ def _path(rng: random.Random) -> PathShape:
 def _disk(rng: random.Random) -> DiskShape:
     return DiskShape(
         sync_ns_max=rng.randint(1, 30) * MILLISECOND_NS,
-        slow=_maybe(rng, 0.4, rng.uniform(0.0, 0.05)),
+        slow=_maybe(rng, 0.5, rng.uniform(0.0, 0.2)),
         slow_ns_max=2 * SECOND_NS,
         error=_maybe(rng, 0.15, rng.uniform(0.0, 0.002)),
     )
@@ -222,8 +230,8 @@ def _faults(rng: random.Random, faulty_ns: int) -> FaultPlan:
     return FaultPlan(
         partitions=count(0.7, 6),
         partition_ns_max=rng.randint(1, 40) * SECOND_NS,
-        crashes=count(0.7, 8),
-        down_ns_max=rng.randint(1, 25) * SECOND_NS,
+        crashes=count(0.7, rng.choice((3, 10, 30))),
+        down_ns_max=rng.choice((1, 5, 25)) * SECOND_NS,
         pauses=count(0.4, 4),
         pause_ns_max=rng.randint(1, 20) * SECOND_NS,
         clock_jumps=count(0.4, 6),
@@ -233,15 +241,17 @@ def _faults(rng: random.Random, faulty_ns: int) -> FaultPlan:
 
 def _workload(rng: random.Random) -> WorkloadPlan:
     return WorkloadPlan(
-        clients=rng.randint(1, 6),
-        think_ns_mean=int(rng.choice((100, 300, 1000)) * MILLISECOND_NS),
-        keys=rng.randint(1, 4),
-        elements=rng.choice((2, 6, 30)),
+        clients=rng.randint(2, 6),
+        think_ns_mean=int(rng.choice((50, 100, 300, 1000)) * MILLISECOND_NS),
+        keys=rng.choice((1, 1, 2, 4)),
+        elements=rng.choice((0, 0, 6, 30)),
         stickiness=rng.choice((0.0, 0.7, 1.0)),
         batch=_maybe(rng, 0.5, rng.uniform(0.0, 0.5)),
+        turns=rng.choice((0.0, 0.3, 1.0)),
+        handler_ns_max=rng.choice((1, 100, 1000)) * MILLISECOND_NS,
         counter=_maybe(rng, 0.8, rng.uniform(0.5, 2.0)),
         up_counter=_maybe(rng, 0.8, rng.uniform(0.5, 2.0)),
         set=rng.uniform(0.5, 4.0),
         register=_maybe(rng, 0.8, rng.uniform(0.5, 2.0)),
-        read=_maybe(rng, 0.7, rng.uniform(0.2, 2.0)),
+        read=_maybe(rng, 0.8, rng.uniform(0.5, 4.0)),
     )

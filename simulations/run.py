@@ -160,9 +160,13 @@ class Run:
 
     def verdict(self, converged_ns: int | None) -> RunResult:
         """Judges the run."""
-        failures = check_all(self.history, self.cluster.final_states())
+        failures: list[str] = []
         if converged_ns is None:
-            failures += [f"liveness: after {self.plan.settle_ns / SECOND_NS:g} s {text}" for text in self.unwell()]
+            within = f"within {self.plan.settle_ns / SECOND_NS:g} s"
+            failures = [
+                f"liveness: not well {within} of the heal: {text}" for text in self.unwell() or ["not for long"]
+            ]
+        failures += check_all(self.history, self.cluster.final_states())
         return RunResult(
             seed=self.plan.seed,
             failures=failures,
@@ -186,6 +190,11 @@ def simulate(seed: int, options: RunOptions | None = None, *, sink: Sink | None 
     """
     options = options or RunOptions()
     plan = draw_plan(seed, SeedStreams(seed).stream("plan"), seconds=options.seconds, nodes=options.nodes)
+    return execute(plan, sink=sink)
+
+
+def execute(plan: RunPlan, *, sink: Sink | None = None) -> RunResult:
+    """Runs a plan, drawn or written by hand."""
     if sink is not None:
         sink(plan.describe())
     run = Run(plan, sink=sink)

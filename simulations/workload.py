@@ -69,8 +69,7 @@ class Client:
         self._history = history
         self._node = rng.choice(target.names)
         self._is_stopped = False
-        domain: list[PlainValue] = [*LOOKALIKES, *(f"e{index}" for index in range(plan.elements))]
-        self._elements = domain[-max(BATCH_MAX, plan.elements) :]
+        self._elements: tuple[PlainValue, ...] = (*LOOKALIKES, *(f"e{index}" for index in range(plan.elements)))
 
     def start(self) -> None:
         """Begins to call."""

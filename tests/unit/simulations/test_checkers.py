@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from crdtmesh.crdts.operations import Operation
 from crdtmesh.crdts.values import PlainValue
 from crdtmesh.replication.outputs import EntryKey, EventRun
+from gossip.messages import MemberState
 from simulations import checkers
 from simulations.history import Call, FinalState, History, Outcome
 
@@ -146,6 +147,19 @@ def test_removed_element_must_not_come_back() -> None:
         assert checkers.add_wins(history, [final({SET: ("x",)}, {A: 1, B: 1})])
 
 
+def test_removal_of_the_newest_add_removes_the_adds_which_that_one_saw() -> None:
+    history = History(
+        [
+            call(SET, add("x"), dot=(A, 1)),
+            call(SET, add("x"), dot=(A, 2), sees={A: 1}),
+            call(SET, remove("x"), dot=(B, 1)),
+        ]
+    )
+    history.calls[2].visible = {A: ((2, 2),)}
+    assert [] == checkers.add_wins(history, [final({}, {A: 2, B: 1})])
+    assert checkers.add_wins(history, [final({SET: ("x",)}, {A: 2, B: 1})])
+
+
 def test_removal_without_event_promises_that_what_it_saw_is_gone() -> None:
     history = History([call(SET, add("x"), dot=(A, 1)), call(SET, remove("x"), sees={A: 1})])
     assert checkers.add_wins(history, [final({SET: ("x",)}, {A: 1})])
@@ -212,8 +226,10 @@ def test_open_call_is_a_call_that_blocked() -> None:
 
 
 def test_membership_is_complete_when_everyone_sees_exactly_the_running() -> None:
-    whole = {"a": {"a": True, "b": True, "c": False}, "b": {"a": True, "b": True}}
+    a, d, s = MemberState.ALIVE, MemberState.DEAD, MemberState.SUSPECT
+    whole = {"a": {"a": a, "b": a, "c": d}, "b": {"a": a, "b": a}}
     assert [] == checkers.unexpected_members(whole, running=["a", "b"])
     assert checkers.unexpected_members(whole, running=["a", "b", "c"])
-    assert checkers.unexpected_members({"a": {"a": True}, "b": whole["b"]}, running=["a", "b"])
-    assert checkers.unexpected_members({"a": {**whole["a"], "c": True}}, running=["a", "b"])
+    assert checkers.unexpected_members({"a": {"a": a}, "b": whole["b"]}, running=["a", "b"])
+    for doubtful in ({**whole["a"], "c": a}, {**whole["a"], "c": s}, {**whole["a"], "b": s}):
+        assert checkers.unexpected_members({"a": doubtful}, running=["a", "b"])

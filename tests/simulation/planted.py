@@ -1,0 +1,228 @@
+"""Bugs to plant, one at a time: what the net of checkers must catch.
+
+Each is a patch of production code that exists only while a test runs. They are what a tired author might write: the
+rule that each one breaks is in its docstring.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+from crdtmesh.crdts.context import CausalContext
+from crdtmesh.replication.checkpoint import Checkpoints
+from crdtmesh.replication.entry import Entry
+from crdtmesh.replication.outputs import Committed
+from crdtmesh.replication.repair import Repairer, Session
+from crdtmesh.replication.replica import Replica
+from crdtmesh.replication.shard import Shard
+from gossip.refutation import Refuter
+from gossip.swim import Swim
+from simulations.node import SimulatedNode
+from simulations.plan import PathShape, RunPlan
+from simulations.scheduler import MILLISECOND_NS, SECOND_NS
+
+Plant = Callable[[pytest.MonkeyPatch], None]
+Focus = Callable[[RunPlan], RunPlan]
+
+
+def acknowledge_before_sync(patch: pytest.MonkeyPatch) -> None:
+    """A reply waits until the disk has what it is about."""
+
+    def update(self: Replica, *arguments: Any, ticket: Any, **rest: Any) -> Any:
+        result = original(self, *arguments, ticket=None, **rest)
+        self._events.append(Committed(ticket))
+        return result
+
+    original = Replica.update
+    patch.setattr(Replica, "update", update)
+
+
+def show_reads_before_sync(patch: pytest.MonkeyPatch) -> None:
+    """A reader sees nothing that a crash could take back."""
+
+    def barrier(self: Replica, ticket: Any) -> None:
+        self._events.append(Committed(ticket))
+
+    patch.setattr(Replica, "barrier", barrier)
+
+
+def compress_contexts_to_their_maximum(patch: pytest.MonkeyPatch) -> None:
+    """A context never holds a dot that was not added: gaps stay gaps."""
+
+    def count_applied(self: Shard, event: Any) -> None:
+        self.applied.add_run((event.first >> 44) << 44 | 1, event.last)
+        self.revision += 1
+
+    patch.setattr(Shard, "_count_applied", count_applied)
+
+
+def repair_by_what_is_known(patch: pytest.MonkeyPatch) -> None:
+    """Rule A: knowing a superseded dot is not having applied its event."""
+
+    def learn(self: Shard, entry: Entry, context: CausalContext) -> None:
+        original(self, entry, context)
+        self.applied.update(context)
+
+    original = Shard._learn
+    patch.setattr(Shard, "_learn", learn)
+
+
+def repair_without_base(patch: pytest.MonkeyPatch) -> None:
+    """Rule C: a repaired entry's context reaches below what both sides have."""
+
+    def encode(self: Session, numbers: Any, spans: Any, clock: int) -> bytes:
+        self._base = CausalContext(self.shard.table)
+        return original(self, numbers, spans, clock)
+
+    original = Session._encode
+    patch.setattr(Session, "_encode", encode)
+
+
+def mark_unapplied_events_as_applied(patch: pytest.MonkeyPatch) -> None:
+    """Rule A on the repair path: the sender says which of the dots it lists it never applied."""
+
+    def state(self: Session, number: int) -> Any:
+        return original(self, number)._replace(unapplied=CausalContext(self.shard.table))
+
+    original = Session._state
+    patch.setattr(Session, "_state", state)
+
+
+def never_repair(patch: pytest.MonkeyPatch) -> None:
+    """What a lost push carried comes by anti-entropy."""
+    patch.setattr(Repairer, "due", lambda self, peers, lagging, now_ns: self._arm(now_ns))
+    patch.setattr(Repairer, "asks_first", lambda self, peer: False)
+
+
+def drop_deltas_of_removals(patch: pytest.MonkeyPatch) -> None:
+    """A removal is an event like any other."""
+
+    def absorb(self: Shard, entry: Entry, delta: Any) -> Any:
+        if entry.data_type.is_bottom(delta.store):
+            return ()
+        return original(self, entry, delta)
+
+    original = Shard._absorb
+    patch.setattr(Shard, "_absorb", absorb)
+
+
+def reuse_replica_id_after_lost_state(patch: pytest.MonkeyPatch) -> None:
+    """A new replica id at every start, whatever the disk says."""
+
+    def new_replica_id(self: SimulatedNode, *, is_fresh: bool) -> bytes:
+        return self.name.encode().ljust(16, b".") if is_fresh else original(self, is_fresh=is_fresh)
+
+    original = SimulatedNode._new_replica_id
+    patch.setattr(SimulatedNode, "_new_replica_id", new_replica_id)
+    # Production has two guards of its own; a bug like this one would have got past both.
+    patch.setattr(Replica, "_check_own_dots", lambda self, shard, context, source: None)
+    patch.setattr(Shard, "is_above", lambda self, context: False)
+
+
+def compute_turn_on_current_state(patch: pytest.MonkeyPatch) -> None:
+    """A turn's mutations are computed on what its handler saw."""
+    patch.setattr(Entry, "detach", lambda self: None)
+
+
+def note_applied_at_the_end_of_a_checkpoint(patch: pytest.MonkeyPatch) -> None:
+    """E on disk is that of the beginning of a checkpoint, so never ahead of the entries beside it."""
+
+    def finish(self: Checkpoints) -> Any:
+        self._marks = [
+            mark._replace(applied=mark.shard.applied.copy(), known=mark.shard.known.copy()) for mark in self._marks
+        ]
+        return original(self)
+
+    original = Checkpoints._finish
+    patch.setattr(Checkpoints, "_finish", finish)
+
+
+def load_without_the_log(patch: pytest.MonkeyPatch) -> None:
+    """A start takes up the log behind the last checkpoint."""
+    patch.setattr(Replica, "_replay", lambda self, message: self._checkpoints.logged(len(message)))
+
+
+def forget_to_log_what_peers_send(patch: pytest.MonkeyPatch) -> None:
+    """What was received is logged before it is shown to anybody."""
+
+    def apply_events(self: Replica, *arguments: Any) -> Any:
+        self._log = lambda message: None  # type: ignore[method-assign]
+        try:
+            return original(self, *arguments)
+        finally:
+            del self._log
+
+    original = Replica._receive_push
+    patch.setattr(Replica, "_receive_push", apply_events)
+
+
+def never_refute(patch: pytest.MonkeyPatch) -> None:
+    """A live member contradicts claims of its death."""
+    patch.setattr(Refuter, "refute", lambda self, incarnation: None)
+
+
+def never_declare_dead(patch: pytest.MonkeyPatch) -> None:
+    """A suspicion that nobody refutes ends in death."""
+    patch.setattr(Swim, "_on_suspicion_over", lambda self, name: None)
+
+
+def as_drawn(plan: RunPlan) -> RunPlan:
+    """An ordinary run."""
+    return plan
+
+
+def many_turns(plan: RunPlan) -> RunPlan:
+    """Every update is a turn, and they meet."""
+    workload = replace(plan.workload, turns=1.0, handler_ns_max=SECOND_NS, keys=1, elements=0, set=4.0)
+    return replace(plan, workload=replace(workload, clients=6, think_ns_mean=50 * MILLISECOND_NS))
+
+
+def many_crashes(plan: RunPlan) -> RunPlan:
+    """Crashes, restarts and checkpoints all the time, on slow disks, with many readers."""
+    faults = replace(plan.faults, crashes=20, down_ns_max=SECOND_NS)
+    workload = replace(plan.workload, clients=6, think_ns_mean=100 * MILLISECOND_NS, keys=1, up_counter=2.0, read=4.0)
+    disk = replace(plan.disk, slow=0.2, slow_ns_max=2 * SECOND_NS)
+    return replace(plan, faults=faults, workload=workload, disk=disk, checkpoint_log_rows=5, checkpoint_slice_entries=1)
+
+
+def many_losses(plan: RunPlan) -> RunPlan:
+    """Links that lose, under sets that are added to and removed from."""
+    workload = replace(plan.workload, clients=6, think_ns_mean=100 * MILLISECOND_NS, keys=2, elements=0, set=8.0)
+    return replace(plan, workload=workload, link_loss=PathShape(delay_ns_max=500 * MILLISECOND_NS, loss=0.3))
+
+
+@dataclass(frozen=True)
+class Planted:
+    """A bug to plant.
+
+    Attributes:
+        plant: makes it.
+        focus: turns up what the rule is about, for a bug that an ordinary run seldom meets.
+    """
+
+    plant: Plant
+    focus: Focus = as_drawn
+
+
+PLANTED: Sequence[Planted] = (
+    Planted(acknowledge_before_sync),
+    Planted(compress_contexts_to_their_maximum),
+    Planted(compute_turn_on_current_state, many_turns),
+    Planted(drop_deltas_of_removals),
+    Planted(forget_to_log_what_peers_send),
+    Planted(load_without_the_log),
+    Planted(mark_unapplied_events_as_applied, many_losses),
+    Planted(never_declare_dead),
+    Planted(never_refute),
+    Planted(never_repair),
+    Planted(note_applied_at_the_end_of_a_checkpoint, many_crashes),
+    Planted(repair_by_what_is_known),
+    Planted(repair_without_base),
+    Planted(reuse_replica_id_after_lost_state),
+    Planted(show_reads_before_sync, many_crashes),
+)
+"""All of them; `test_planted.py` runs them one by one."""
+
+FOCUSES: Sequence[Focus] = (many_crashes, many_losses, many_turns)
