@@ -72,15 +72,20 @@ class BroadcastQueue:
             overhead_bytes: what each costs beside its own length.
             limit: after so many transmissions a message is finished; at least one is always made.
 
-        Complexity: O(queued).
+        Complexity: O(picked x log queued), plus a memory move for each.
         """
         picked: list[_Item] = []
-        for _, negative_size, negative_ticket in self._order:
+        order, index = self._order, 0
+        while index < len(order):
+            transmits, negative_size, negative_ticket = order[index]
             size = overhead_bytes - negative_size
             if size > room_bytes:
+                # On to the first one sent as often that fits, or else to those sent more often.
+                index = bisect_left(order, (transmits, overhead_bytes - room_bytes, -self._next), index + 1)
                 continue
             room_bytes -= size
             picked.append(self._by_ticket[Ticket(-negative_ticket)])
+            index += 1
         for item in picked:
             if item.transmits + 1 >= limit:
                 self._drop(item)

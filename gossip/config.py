@@ -106,8 +106,9 @@ class SwimConfig:
     """Budget of one datagram; below the path's MTU less headers."""
     stream_size_bytes_max: int = 4 * 1024 * 1024
     """What one stream may hold. A state takes up to 800 bytes: 10,000 typical members need 2.5 MB."""
-    streams_max: int = 32
-    """Inbound streams open at once; with the size above, it bounds memory at 128 MiB."""
+    streams_max: int = 128
+    """Inbound streams open at once, as many nodes may join in one second. All of them together hold 32 MiB at
+    most."""
     members_max: int = 10_000
     """Entries of the member table; about 1.5 kB each."""
     broadcasts_max: int = 4_096

@@ -20,6 +20,10 @@ from gossip.streams import StreamReader, encode_for_stream, seal_stream
 OUTBOUND_MAX = 128
 """Streams that we opened and that still run: joins of a long list, one probe, one exchange."""
 
+INBOUND_SIZE_BYTES_MAX = 32 * 1024 * 1024
+"""What all inbound streams together may have sent us before they are complete: a dozen tables of 10,000 members at
+once."""
+
 
 class Purpose(enum.Enum):
     """Why a stream exists."""
@@ -35,6 +39,7 @@ class _Stream:
     purpose: Purpose
     peer: Endpoint
     reader: StreamReader
+    size_bytes: int = 0
 
 
 class Exchanges:
@@ -58,6 +63,7 @@ class Exchanges:
         self._stream_acked = stream_acked
         self._streams: dict[StreamId, _Stream] = {}
         self._inbound = 0
+        self._inbound_size_bytes = 0
 
     # --- opening
 
@@ -107,6 +113,7 @@ class Exchanges:
         if entry is None:
             return
         try:
+            self._count(entry, len(data))
             message = entry.reader.feed(data)
         except DecodeError as error:
             self._kernel.reject_error(error, entry.peer)
@@ -120,6 +127,15 @@ class Exchanges:
             self._on_request(stream, entry, message)
         else:
             self._on_answer(stream, entry, message)
+
+    def _count(self, entry: _Stream, size_bytes: int) -> None:
+        if entry.purpose is Purpose.INBOUND:
+            entry.size_bytes += size_bytes
+            self._inbound_size_bytes += size_bytes
+            if self._inbound_size_bytes > INBOUND_SIZE_BYTES_MAX:
+                raise DecodeError(
+                    RejectReason.TOO_LARGE, f"inbound streams hold more than {INBOUND_SIZE_BYTES_MAX} bytes"
+                )
 
     def closed(self, stream: StreamId, error: str | None) -> None:
         """The connection ended or never came about."""
@@ -175,6 +191,7 @@ class Exchanges:
         entry = self._streams.pop(stream)
         self._kernel.timers.cancel((TimerKind.STREAM, stream))
         self._inbound -= entry.purpose is Purpose.INBOUND
+        self._inbound_size_bytes -= entry.size_bytes
         if tell_driver:
             self._kernel.outgoing.append(CloseStream(stream))
         if entry.purpose is Purpose.JOIN:

@@ -1,3 +1,5 @@
+from random import Random
+
 import pytest
 
 from gossip.broadcasts import BroadcastQueue, transmit_limit
@@ -24,6 +26,22 @@ def test_a_shorter_message_fills_the_room_that_a_longer_one_leaves() -> None:
         queue.put(message)
 
     assert [b"x" * 50, b"z" * 5] == pick(queue, 60)
+
+
+def test_picking_equals_trying_every_message_in_order() -> None:
+    rng = Random(1)
+    queue = BroadcastQueue(200)
+    for _ in range(200):
+        queue.put(bytes(rng.randrange(1, 60)))
+    for _ in range(100):
+        room = rng.randrange(0, 300)
+        expected, left = [], room
+        for _, negative_size, _ in list(queue._order):
+            if 2 - negative_size <= left:
+                left -= 2 - negative_size
+                expected.append(-negative_size)
+
+        assert expected == [len(message) for message in pick(queue, room, limit=1_000)]
 
 
 def test_a_message_is_finished_after_its_transmissions() -> None:

@@ -188,6 +188,23 @@ def test_inbound_streams_are_bounded_and_places_come_free() -> None:
     assert machine.accept_stream(PEER, now_ns=0) is not None
 
 
+def test_all_inbound_streams_share_one_budget_that_comes_free() -> None:
+    machine = swim()
+    unfinished = b"\x08\x81\xaaUserMsgLen\xce\x00\x31\x00\x00"
+    streams = [machine.accept_stream(PEER, now_ns=0) for _ in range(20)]
+    for stream in streams:
+        assert stream is not None
+        machine.receive_stream(stream, unfinished, now_ns=0)
+        machine.receive_stream(stream, bytes(3 << 20), now_ns=0)
+    closed = {out.stream for out in machine.take_outgoing() if isinstance(out, CloseStream)}
+    assert 10 == len(set(streams) - closed)
+
+    for stream in streams:
+        machine.close_stream(StreamId(stream or 0), now_ns=0)
+    answer, _ = request(machine, Ping(5, NodeName("self")))
+    assert isinstance(answer, SendStream)
+
+
 def test_an_inbound_stream_that_says_nothing_is_closed_in_time() -> None:
     machine = swim()
     stream = machine.accept_stream(PEER, now_ns=0)
