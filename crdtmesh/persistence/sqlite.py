@@ -266,13 +266,23 @@ def _create(path: Path, *, node: str, cluster: str) -> None:
 
 
 def _read_meta(path: Path) -> StoreMeta:
-    """Reads the meta table without making or changing any file."""
+    """Reads the meta table and leaves the directory as it is.
+
+    After a crash the file alone is not a whole database: a copying of the write-ahead log into it (a checkpoint) may
+    have been cut short, by a power cut or a full disk. Then it is read together with the log, for which SQLite wants an
+    index file beside it; one that was not there is removed again.
+    """
+    log, index = path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")
+    has_log = log.exists() and log.stat().st_size > 0
+    had_index = index.exists()
     try:
-        connection = sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True)
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?{'mode=ro' if has_log else 'immutable=1'}", uri=True)
         try:
             values = dict(connection.execute("SELECT name, value FROM meta"))
         finally:
             connection.close()
+            if not had_index:
+                index.unlink(missing_ok=True)
         return StoreMeta(node=values["node"], cluster=values["cluster"], format_version=int(values["format_version"]))
     except (sqlite3.Error, KeyError, ValueError) as error:
         raise CorruptRecord(

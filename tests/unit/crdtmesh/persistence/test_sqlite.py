@@ -1,6 +1,7 @@
 """What only the store on a real disk can get wrong."""
 
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -11,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from crdtmesh.persistence.base import LogRecord, StateRecord
-from crdtmesh.persistence.errors import CorruptRecord, StoreFailed, StoreInUse, StoreTooNew
-from crdtmesh.persistence.sqlite import DATABASE_NAME, LOCK_NAME, SqliteOptions, SqliteStore
+from crdtmesh.persistence.errors import CorruptRecord, StoreFailed, StoreForeign, StoreInUse, StoreTooNew
+from crdtmesh.persistence.sqlite import DATABASE_NAME, LOCK_NAME, PAGE_SIZE_BYTES, SqliteOptions, SqliteStore
 
 Seen = list[tuple[int, str | None]]
 
@@ -192,3 +193,37 @@ def test_every_completed_group_survives_a_kill(tmp_path: Path) -> None:
     assert int(latest.data) >= completed[-1]
     # Whole groups, in order, and the state row belongs to the last of them.
     assert [LogRecord(b"%d" % seq) for seq in range(1, int(latest.data) + 1)] == log
+
+
+def test_file_torn_while_the_log_was_copied_into_it_is_read_with_its_log(tmp_path: Path) -> None:
+    # A power cut or a full disk in a checkpoint leaves a file that is no database without its write-ahead log.
+    done = threading.Event()
+    store = SqliteStore(options(tmp_path / "running"), lambda seq, error: done.set())
+    store.open()
+    store.write(1, [StateRecord(b"key", b"x" * 100_000)])
+    assert done.wait(10)
+    shutil.copytree(tmp_path / "running", tmp_path / "crashed")
+    store.close()
+    with (tmp_path / "crashed" / DATABASE_NAME).open("r+b") as file:
+        file.write(bytes(PAGE_SIZE_BYTES))
+
+    found = SqliteStore(options(tmp_path / "crashed"), ignore)
+    assert not found.open().is_fresh
+    assert [StateRecord(b"key", b"x" * 100_000)] == list(found.load())
+    found.close()
+
+
+def test_crashed_directory_of_another_node_is_refused_and_nothing_is_touched(tmp_path: Path) -> None:
+    done = threading.Event()
+    store = SqliteStore(options(tmp_path / "running"), lambda seq, error: done.set())
+    store.open()
+    store.write(1, [LogRecord(b"log")])
+    assert done.wait(10)
+    shutil.copytree(tmp_path / "running", tmp_path / "crashed", ignore=shutil.ignore_patterns("*-shm"))
+    store.close()
+    before = contents(tmp_path / "crashed")
+
+    with pytest.raises(StoreForeign):
+        SqliteStore(SqliteOptions(directory=tmp_path / "crashed", node="shop-2", cluster="shops"), ignore).open()
+
+    assert before == contents(tmp_path / "crashed")
