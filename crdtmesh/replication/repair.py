@@ -77,7 +77,7 @@ class Session:
         self.oversized: list[Entry] = []
         self._theirs = theirs
         self._wants_back = wants_back
-        self._base = shard.known.intersection(theirs)
+        self._base = CausalContext(shard.table)
         self._seen = theirs
         self._dots: dict[int, Runs] = {}
         self._sent: set[int] = set()
@@ -125,7 +125,12 @@ class Session:
         return message
 
     def _refresh(self) -> None:
-        """Takes up dots that this replica learnt since the last chunk, so that contexts fit the entries as they are."""
+        """Takes up dots that this replica learnt since the last chunk, so that contexts fit the entries as they are.
+
+        The base too: of what the peer has applied, this replica may have learnt more, and superseded it in its entries
+        (scenario `removal_learnt_between_chunks`). The peer's E only grows, so what it had applied stays a base for it.
+        """
+        self._base = self.shard.known.intersection(self._theirs)
         for first, last in self.shard.known.difference(self._seen).intervals():
             for low, high, number in self.shard.owners_within(first, last):
                 self._dots.setdefault(number, []).append((low, high))

@@ -1,1 +1,14 @@
-"""Named regressions: histories that broke something once, step by step, and stay for ever."""
+"""Named regressions: histories that broke something once, step by step, and stay for ever.
+
+Each is a module with `run() -> list[str]`: what went wrong, and nothing if all is well.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from simulations.scenarios import removal_learnt_between_chunks
+
+SCENARIOS: Final[dict[str, Callable[[], list[str]]]] = {
+    "removal_learnt_between_chunks": removal_learnt_between_chunks.run,
+}
+"""All of them, by name."""

@@ -1,0 +1,104 @@
+"""Replicas wired by hand: a scenario says itself which payload goes where, and when."""
+
+import random
+
+from crdtmesh.crdts.operations import Operation
+from crdtmesh.crdts.values import PlainValue
+from crdtmesh.replication.options import ReplicationOptions
+from crdtmesh.replication.outputs import EntryKey, Persist, SendTo
+from crdtmesh.replication.replica import Replica
+from simulations.scheduler import SECOND_NS
+
+SYSTEM = "shop"
+WALL_MS = 1_750_000_000_000
+
+
+class Hand:
+    """Some replicas, all linked to each other; nothing travels unless `deliver` says so.
+
+    Every group is on disk at once. Time stands still but for `ask`.
+    """
+
+    def __init__(self, *names: str) -> None:
+        self.now_ns = 0
+        self.replicas = {
+            name: Replica(
+                ReplicationOptions(),
+                node=name,
+                replica_id=name.encode().ljust(16, b"."),
+                rng=random.Random(number),
+                now_ns=0,
+                wall_ms=WALL_MS,
+            )
+            for number, name in enumerate(names)
+        }
+        self._waiting: dict[tuple[str, str], list[bytes]] = {}
+        for name, replica in self.replicas.items():
+            for peer in names:
+                if peer != name:
+                    replica.peer_up(peer, now_ns=0)
+            self._flush(name)
+        self._waiting.clear()
+
+    def update(self, name: str, key: str, type_name: str, operation: str, *arguments: PlainValue) -> None:
+        """One update at one replica; its pushes wait for delivery."""
+        self.replicas[name].update(
+            EntryKey(SYSTEM, key, type_name), [Operation(operation, arguments)], ticket=None, wall_ms=WALL_MS
+        )
+        self._flush(name)
+
+    def waiting(self, source: str, destination: str) -> int:
+        """How many payloads are on their way."""
+        return len(self._waiting.get((source, destination), ()))
+
+    def deliver(self, source: str, destination: str, count: int | None = None) -> None:
+        """Delivers the oldest payloads on a path, all that are there now by default."""
+        payloads = self._waiting.get((source, destination), [])
+        taken = payloads[:count]
+        del payloads[: len(taken)]
+        for payload in taken:
+            self.replicas[destination].receive(payload, source, now_ns=self.now_ns, wall_ms=WALL_MS)
+            self._flush(destination)
+
+    def lose(self, source: str, destination: str) -> None:
+        """Loses what is on its way on a path."""
+        self._waiting.pop((source, destination), None)
+
+    def ask(self, name: str, peer: str) -> None:
+        """Has one replica ask one peer for a repair, and loses what it asks others meanwhile."""
+        replica = self.replicas[name]
+        while not self.waiting(name, peer):
+            for other in self.replicas:
+                self.lose(name, other)
+            self.now_ns += SECOND_NS
+            replica.tick(now_ns=self.now_ns)
+            self._flush(name)
+
+    def value(self, name: str, key: str, type_name: str) -> PlainValue:
+        """What an entry reads as; None without state."""
+        view = self.replicas[name].read(EntryKey(SYSTEM, key, type_name))
+        return None if view is None else view.value()
+
+    def settle(self) -> None:
+        """Repairs every pair, both ways, until nothing travels any more."""
+        for name in self.replicas:
+            for peer in self.replicas:
+                if name != peer:
+                    self.ask(name, peer)
+                    while self.waiting(name, peer) or self.waiting(peer, name):
+                        self.deliver(name, peer)
+                        self.deliver(peer, name)
+
+    def _flush(self, name: str) -> None:
+        replica = self.replicas[name]
+        persisted = True
+        while persisted:
+            persisted = False
+            for output in replica.take_outgoing():
+                if isinstance(output, Persist):
+                    replica.persisted(output.seq, now_ns=self.now_ns)
+                    persisted = True
+                else:
+                    assert isinstance(output, SendTo)
+                    self._waiting.setdefault((name, output.peer), []).append(output.payload)
+        replica.take_events()
