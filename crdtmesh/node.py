@@ -31,6 +31,7 @@ from crdtmesh.links import Channel, CloseReason, Identity, LinkCounters, LinkMan
 from crdtmesh.membership import Membership
 from crdtmesh.mesh_tag import MeshTag, cluster_hash
 from crdtmesh.observability import logs
+from crdtmesh.observability.stalls import StallWatch
 from crdtmesh.persistence.sqlite import SqliteOptions, SqliteStore
 from crdtmesh.replication.errors import ReplicationError
 from crdtmesh.replication.options import ReplicationOptions
@@ -69,6 +70,7 @@ class Node:
         self._is_read_only = False
         self._is_draining = False
         self._stop_requested = asyncio.Event()
+        self._stalls = StallWatch()
         self._closing = contextlib.AsyncExitStack()
 
     # --- life
@@ -160,6 +162,8 @@ class Node:
                 **{f"replication.rejected.{reason}": count for reason, count in sorted(counters.rejected.items())},
                 **{f"client.rejected.{reason}": count for reason, count in sorted(counters.clients_rejected.items())},
                 **{f"replication.alarm.{kind}": count for kind, count in sorted(counters.alarms.items())},
+                "loop.stalls": self._stalls.count,
+                "loop.stall_worst_ms": round(self._stalls.worst_s * 1000),
                 **self._membership.counters(),
                 **_link_counters(self._links.counters),
             },
@@ -178,6 +182,8 @@ class Node:
         if require_secure(config.bind, insecure=config.insecure):
             self._warnings.append(INSECURE_WARNING)
             logs.event(_LOG, logging.WARNING, "node.insecure", bind=config.bind, meaning=INSECURE_WARNING)
+        self._stalls.start()
+        self._closing.callback(self._stalls.stop)
         store = self._open_store()
         replica = Replica(
             ReplicationOptions(),
