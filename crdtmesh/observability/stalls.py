@@ -44,8 +44,7 @@ class StallWatch:
 
     def _probe(self) -> None:
         late_s = self._loop.time() - self._due_s
-        if late_s > self.worst_s:
-            self.worst_s = late_s
+        self.worst_s = max(self.worst_s, late_s)
         if late_s >= STALL_LOGGED_S:
             self.count += 1
             if self._limit():
