@@ -264,7 +264,7 @@ class Swim:
         local = self._kernel.local
         self._members.put(replace(local, state=MemberState.LEFT, changed_ns=now_ns))
         notice = Dead(local.incarnation, self._name, self._name)
-        if not any(m.is_present and m.name != self._name for m in self._members):
+        if not self._has_company():
             self._kernel.emit(LeaveFinished(is_complete=True))
             return
         self._leave_ticket = self._disseminator.spread(notice)
@@ -467,8 +467,12 @@ class Swim:
         }
 
     def _on_updates_sent(self, finished: list[Ticket]) -> None:
-        if self._leave_ticket is not None and self._leave_ticket in finished:
+        # Whoever is left alone while it leaves, because the others leave too, has nobody to tell any more.
+        if self._leave_ticket is not None and (self._leave_ticket in finished or not self._has_company()):
             self._end_leave(is_complete=True)
+
+    def _has_company(self) -> bool:
+        return any(m.is_present and m.name != self._name for m in self._members)
 
     def _end_leave(self, *, is_complete: bool) -> None:
         self._leave_ticket = None

@@ -7,6 +7,7 @@ import pytest
 from gossip.config import LAN
 from gossip.messages import MemberState
 from gossip.outputs import JoinFinished, LeaveFinished, MemberChange, NameConflict, ProbeFinished, ProbeOutcome
+from gossip.swim import Swim
 from tests.unit.gossip.harness import World, present, quick, state_of
 
 
@@ -170,6 +171,21 @@ def test_a_lone_node_leaves_at_once() -> None:
     world.act(swim, lambda now_ns: swim.leave(now_ns=now_ns))
 
     assert LeaveFinished(is_complete=True) in world.events["n1"]
+
+
+def test_nodes_that_leave_together_do_not_wait_for_each_other() -> None:
+    world = World(16)
+    swims = world.cluster(3)
+    world.run(5)
+
+    def leave(swim: Swim) -> None:
+        world.act(swim, lambda now_ns: swim.leave(now_ns=now_ns))
+
+    for swim in swims:
+        leave(swim)
+    world.run_until(
+        lambda: all(LeaveFinished(is_complete=True) in world.events[name] for name in ("n1", "n2", "n3")), within=3
+    )
 
 
 def test_a_leave_that_nobody_takes_ends_in_time() -> None:
