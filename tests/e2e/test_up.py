@@ -1,4 +1,3 @@
-import signal
 import socket
 import sqlite3
 from pathlib import Path
@@ -10,16 +9,6 @@ from crdtmesh.errors import StartError
 from crdtmesh.local_node import LocalNode
 from tests.e2e.cli import crdtmesh
 from tests.e2e.conftest import Nodes
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-async def test_a_signal_drains_and_ends_with_code_0(nodes: Nodes, number: int) -> None:
-    node = await nodes.start("a", actors=True)
-
-    node.signal(number)
-
-    assert 0 == await node.stop()
-    assert not Path(node.socket).exists()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,131 @@
+"""What the README's first screen shows runs as it stands there; only addresses, ports and names are this machine's."""
+
+import asyncio
+import os
+import re
+import shlex
+import socket
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.cli import eventually
+
+README = Path(__file__).parents[2] / "README.md"
+BLOCK = re.compile(r"^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+SCRIPT = Path(sys.executable).with_name("crdtmesh")
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A folder and variables that make this machine look like one of its own."""
+
+    folder: Path
+    environment: dict[str, str]
+
+    async def run(self, line: str) -> str:
+        """One command line of the README; its output."""
+        process = await self.start(line)
+        out, _ = await asyncio.wait_for(process.communicate(), 20)
+        assert 0 == process.returncode, line
+        return out.decode()
+
+    async def start(self, line: str) -> asyncio.subprocess.Process:
+        program, *arguments = shlex.split(line)
+        assert "crdtmesh" == program
+        with (self.folder / "log").open("ab") as log:
+            return await asyncio.create_subprocess_exec(
+                *(str(SCRIPT), *arguments),
+                cwd=self.folder,
+                env=self.environment,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=log,
+            )
+
+
+@pytest.fixture
+async def machines(tmp_path: Path) -> AsyncIterator[list[Machine]]:
+    """Two machines with `home.py` and a running node each."""
+    print(f"logs in {tmp_path}")
+    (python,) = _blocks("python")
+    up = _commands("up")[0].replace("192.168.1.10", "127.0.0.1")
+    made = [_machine(tmp_path / name, cluster=tmp_path.name) for name in ("kitchen", "hall")]
+    running = []
+    try:
+        for machine in made:
+            (machine.folder / "home.py").write_text(python)
+            running.append(await machine.start(up))
+        for process in running:
+            assert process.stdout is not None
+            assert b"is ready" in await asyncio.wait_for(process.stdout.readline(), 30)
+        yield made
+    finally:
+        for process in running:
+            process.terminate()
+        await asyncio.gather(*(asyncio.wait_for(process.communicate(), 20) for process in running))
+    assert [0, 0] == [process.returncode for process in running]
+
+
+async def test_the_first_screen_runs_as_it_stands_there(machines: list[Machine]) -> None:
+    here, there = machines
+    (invoke,) = _commands("invoke")
+    (get,) = _commands("state")
+    (members,) = _commands("members")
+
+    async def both() -> bool:
+        return 2 == (await here.run(members)).count(" alive ")
+
+    async def hosted() -> bool:
+        return (await here.run("crdtmesh actors list")).count("home/shopping") == 1
+
+    assert await eventually(both)
+    assert await eventually(hosted)
+    assert '["milk"]\n' == await here.run(invoke)
+
+    async def arrived() -> bool:
+        return "home/shopping" in await there.run("crdtmesh state list home/")
+
+    assert await eventually(arrived)
+    assert '["milk"]\n' == await there.run(get)
+
+
+def test_the_users_code_is_at_most_fifteen_lines() -> None:
+    (python,) = _blocks("python")
+
+    assert 15 >= len([line for line in python.splitlines() if line.strip()])
+
+
+def _blocks(language: str) -> list[str]:
+    return [match["text"] for match in BLOCK.finditer(README.read_text()) if match["language"] == language]
+
+
+def _commands(name: str) -> list[str]:
+    lines = [line for block in _blocks("") for line in block.splitlines()]
+    return [line for line in lines if line.startswith(f"crdtmesh {name}")]
+
+
+def _machine(folder: Path, *, cluster: str) -> Machine:
+    folder.mkdir()
+    ports = dict(zip(("GOSSIP", "LINK", "GRPC"), _free_ports(3), strict=True))
+    return Machine(
+        folder,
+        {
+            **{key: value for key, value in os.environ.items() if not key.startswith("CRDTMESH_")},
+            **{f"CRDTMESH_{name}_PORT": str(port) for name, port in ports.items()},
+            "CRDTMESH_NAME": folder.name,
+            "CRDTMESH_CLUSTER": re.sub(r"[^A-Za-z0-9]", "-", cluster),
+            "XDG_DATA_HOME": str(folder),
+        },
+    )
+
+
+def _free_ports(count: int) -> list[int]:
+    holders = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports: list[int] = [holder.getsockname()[1] for holder in holders]
+    for holder in holders:
+        holder.close()
+    return ports
