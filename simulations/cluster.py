@@ -61,7 +61,10 @@ class Cluster:
         self.workload = plan.workload
         self.swim_config = SwimConfig()
         self.replication_options = ReplicationOptions(
-            checkpoint_log_rows=plan.checkpoint_log_rows, checkpoint_slice_entries=plan.checkpoint_slice_entries
+            repair_chunk_bytes=plan.repair_chunk_bytes,
+            repair_chunks_in_flight=plan.repair_chunks_in_flight,
+            checkpoint_log_rows=plan.checkpoint_log_rows,
+            checkpoint_slice_entries=plan.checkpoint_slice_entries,
         )
         self.network = Network(scheduler, streams.stream("network"), trace=trace, counts=counts, shape=plan.datagrams)
         self.links = LinkFabric(

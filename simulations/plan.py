@@ -134,6 +134,8 @@ class RunPlan:
         datagrams: paths of the membership protocol.
         link_loss: None, or links deliver messages one by one along such a path: what replication promises to survive
             although today's links are ordered streams.
+        repair_chunk_bytes: size of the messages of a repair; few, so that one takes several.
+        repair_chunks_in_flight: how many of them are sent ahead.
         checkpoint_log_rows: so many rows of log start a checkpoint; few, so that there are many.
         checkpoint_slice_entries: entries that one flush writes while a checkpoint runs; few, so that much happens
             meanwhile.
@@ -146,6 +148,8 @@ class RunPlan:
     settle_ns: int = 90 * SECOND_NS
     datagrams: PathShape = PathShape()
     link_loss: PathShape | None = None
+    repair_chunk_bytes: int = 192 * 1024
+    repair_chunks_in_flight: int = 4
     checkpoint_log_rows: int = 20_000
     checkpoint_slice_entries: int = 256
     stays_down: bool = False
@@ -186,6 +190,8 @@ def draw_plan(seed: int, rng: random.Random, *, seconds: float, nodes: int | Non
         disk=_disk(rng),
         faults=_faults(rng, plan.faulty_ns),
         workload=plan.workload,
+        repair_chunk_bytes=rng.choice((1, 1, 192 * 1024)),
+        repair_chunks_in_flight=rng.choice((1, 4)),
         checkpoint_log_rows=rng.choice((5, 5, 50, 20_000)),
         checkpoint_slice_entries=rng.choice((1, 1, 256)),
         stays_down=rng.random() < 0.2,

@@ -60,6 +60,10 @@ class ReplicationOptions:
         repair_jitter_ns: added at random to each interval, so that nodes do not ask in step; less than the interval.
         repair_timeout_ns: a session without progress for so long is given up and counted as failed.
         repair_sessions_max: sessions that this replica answers at once; more are told "busy" by silence.
+        repair_chunk_bytes: entries are gathered into one message of a repair until they are so large together; the
+            rest of a payload is for names, contexts and the base.
+        repair_chunks_in_flight: chunks on their way before the first acknowledgement is due. With the default size 4
+            make 1 MiB, more than bandwidth times delay of 100 Mbit/s over 80 ms.
         outgoing_bytes_per_peer_max: pushes to one peer waiting to be taken; above it they are dropped and the peer is
             repaired instead.
         checkpoint_log_bytes: so many bytes of log start a checkpoint: 1 MiB is about 40,000 events, which a restart
@@ -77,6 +81,8 @@ class ReplicationOptions:
     repair_jitter_ns: int = SECOND_NS // 4
     repair_timeout_ns: int = 10 * SECOND_NS
     repair_sessions_max: int = 3
+    repair_chunk_bytes: int = 192 * 1024
+    repair_chunks_in_flight: int = 4
     outgoing_bytes_per_peer_max: int = OUTGOING_BYTES_PER_PEER_MAX
     checkpoint_log_bytes: int = 1024 * 1024
     checkpoint_log_rows: int = 5_000
@@ -91,6 +97,8 @@ class ReplicationOptions:
             "repair_interval_ns",
             "repair_timeout_ns",
             "repair_sessions_max",
+            "repair_chunk_bytes",
+            "repair_chunks_in_flight",
             "outgoing_bytes_per_peer_max",
             "checkpoint_log_bytes",
             "checkpoint_log_rows",

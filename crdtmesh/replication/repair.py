@@ -30,12 +30,6 @@ from crdtmesh.replication.events import EntryState, covers
 from crdtmesh.replication.options import MESSAGE_BYTES_MAX, PAYLOAD_BYTES_MAX, ReplicationOptions
 from crdtmesh.replication.shard import Shard
 
-# Chunks on their way before the first ACK is due: 1 MiB, more than bandwidth times delay of 100 Mbit/s over 80 ms.
-CHUNKS_IN_FLIGHT_MAX: Final = 4
-
-# Entries are gathered until they are so large together; the rest of a payload is for names, contexts and the base.
-_CHUNK_BYTES: Final = 192 * 1024
-
 # An estimate above this is checked by encoding the entry before it is used.
 _MEASURED_ABOVE_BYTES: Final = 4096
 
@@ -57,6 +51,7 @@ class Session:
         "_base",
         "_dots",
         "_next_chunk",
+        "_options",
         "_queue",
         "_seen",
         "_sent",
@@ -69,7 +64,17 @@ class Session:
         "shard",
     )
 
-    def __init__(self, shard: Shard, theirs: CausalContext, number: int, *, wants_back: bool, now_ns: int) -> None:
+    def __init__(
+        self,
+        shard: Shard,
+        theirs: CausalContext,
+        number: int,
+        *,
+        options: ReplicationOptions,
+        wants_back: bool,
+        now_ns: int,
+    ) -> None:
+        self._options = options
         self.shard = shard
         self.number = number
         self.progress_ns = now_ns
@@ -101,7 +106,7 @@ class Session:
     def chunks(self, clock: int) -> list[bytes]:
         """The messages that may be sent now."""
         messages: list[bytes] = []
-        while not self.is_done and self._next_chunk - self._acked < CHUNKS_IN_FLIGHT_MAX:
+        while not self.is_done and self._next_chunk - self._acked < self._options.repair_chunks_in_flight:
             messages.append(self._chunk(clock))
         return messages
 
@@ -141,13 +146,14 @@ class Session:
         numbers: dict[int, None] = {}
         spans: dict[tuple[Dot, Dot], None] = {}
         size = 0
-        while self._queue and size < _CHUNK_BYTES:
+        limit = self._options.repair_chunk_bytes
+        while self._queue and size < limit:
             number = self._queue.popleft()
             if number in self._sent or number in numbers:
                 continue
             together = self._closure(number, spans)
             cost = sum(self._cost(each) for each in together)
-            if numbers and size + cost > _CHUNK_BYTES:
+            if numbers and size + cost > limit:
                 self._queue.appendleft(number)
                 break
             numbers.update(dict.fromkeys(together))
@@ -280,7 +286,9 @@ class Repairer:
             return []
         self._session_number = self._session_number + 1 & wire.SESSION_MAX
         wants_back = not is_back and not theirs.issubset(shard.applied)
-        session = Session(shard, theirs, self._session_number, wants_back=wants_back, now_ns=now_ns)
+        session = Session(
+            shard, theirs, self._session_number, options=self._options, wants_back=wants_back, now_ns=now_ns
+        )
         if session.has_nothing:
             return []
         self._sessions[key] = session

@@ -90,6 +90,30 @@ def mark_unapplied_events_as_applied(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Session, "_state", state)
 
 
+def repair_on_the_base_of_the_first_chunk(patch: pytest.MonkeyPatch) -> None:
+    """The base is that of the entries as they are sent; see the scenario `removal_learnt_between_chunks`."""
+
+    def refresh(self: Session) -> None:
+        base = self._base
+        original(self)
+        if self._next_chunk:
+            self._base = base
+
+    original = Session._refresh
+    patch.setattr(Session, "_refresh", refresh)
+
+
+def send_the_whole_context_with_a_part(patch: pytest.MonkeyPatch) -> None:
+    """Rule B: a context is absorbed only together with everything that it speaks for."""
+
+    def state(self: Session, number: int) -> Any:
+        known = self.shard.known.copy()
+        return original(self, number)._replace(context=known, unapplied=known.difference(self.shard.applied))
+
+    original = Session._state
+    patch.setattr(Session, "_state", state)
+
+
 def never_repair(patch: pytest.MonkeyPatch) -> None:
     """What a lost push carried comes by anti-entropy."""
     patch.setattr(Repairer, "due", lambda self, peers, lagging, now_ns: self._arm(now_ns))
@@ -190,7 +214,15 @@ def many_crashes(plan: RunPlan) -> RunPlan:
 def many_losses(plan: RunPlan) -> RunPlan:
     """Links that lose, under sets that are added to and removed from."""
     workload = replace(plan.workload, clients=6, think_ns_mean=100 * MILLISECOND_NS, keys=2, elements=0, set=8.0)
-    return replace(plan, workload=workload, link_loss=PathShape(delay_ns_max=500 * MILLISECOND_NS, loss=0.3))
+    loss = PathShape(delay_ns_max=500 * MILLISECOND_NS, loss=0.3)
+    return replace(plan, workload=workload, link_loss=loss, repair_chunk_bytes=192 * 1024)
+
+
+def many_chunks(plan: RunPlan) -> RunPlan:
+    """Repairs of one entry a message, on links that lose."""
+    plan = many_losses(plan)
+    workload = replace(plan.workload, keys=8)
+    return replace(plan, workload=workload, repair_chunk_bytes=1, repair_chunks_in_flight=1)
 
 
 @dataclass(frozen=True)
@@ -219,10 +251,12 @@ PLANTED: Sequence[Planted] = (
     Planted(never_repair),
     Planted(note_applied_at_the_end_of_a_checkpoint, many_crashes),
     Planted(repair_by_what_is_known),
+    Planted(repair_on_the_base_of_the_first_chunk, many_chunks),
     Planted(repair_without_base),
     Planted(reuse_replica_id_after_lost_state),
+    Planted(send_the_whole_context_with_a_part, many_chunks),
     Planted(show_reads_before_sync, many_crashes),
 )
 """All of them; `test_planted.py` runs them one by one."""
 
-FOCUSES: Sequence[Focus] = (many_crashes, many_losses, many_turns)
+FOCUSES: Sequence[Focus] = (many_chunks, many_crashes, many_losses, many_turns)
