@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import signal
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -17,6 +18,9 @@ from crdtmesh.errors import StartError
 
 if TYPE_CHECKING:
     from crdtmesh.node import Node
+
+# New objects between two looks at the youngest ones: some 20 MB of small objects.
+GC_THRESHOLD: Final = 100_000
 
 
 @click.command()
@@ -48,6 +52,17 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return factory
 
 
+def tune_gc() -> None:
+    """Takes what is loaded out of the collector's sight, and lets it look at the rest less often.
+
+    A call makes a few tuples and no cycles: with the default threshold a busy node spends a quarter of its time
+    looking for them.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GC_THRESHOLD, 20, 50)
+
+
 async def _run(config: NodeConfig, *, as_json: bool) -> None:
     # The actor host is started by exec, never by a bare fork: gRPC need not prepare for one, nor warn that it can't.
     os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
@@ -58,6 +73,7 @@ async def _run(config: NodeConfig, *, as_json: bool) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, node.request_stop)
     await node.start()
+    tune_gc()
     try:
         _announce(node, as_json=as_json)
         await node.stopped()

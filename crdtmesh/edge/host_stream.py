@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any, Final
 
 import grpc
 
-from crdtmesh.crdts.errors import CrdtError
+from crdtmesh.crdts.errors import CrdtError, InvalidOperation
 from crdtmesh.crdts.operations import Operation
 from crdtmesh.edge.columns import BoundNames, MalformedBatch, NameBinder, bound, column, cuts
 from crdtmesh.edge.context import Context
@@ -79,25 +79,20 @@ class HostStream:
             self._names.bind(batch.bindings)
         turns = list(batch.turn)
         count = len(turns)
-        failures = [_failure(failed) for failed in batch.failures]
-        operations, unreadable = _operations(column(batch.mutations, count, b"", "mutations"))
-        answers: Iterable[tuple[Any, ...]] = zip(
+        answers = zip(
             turns,
             column(bound(self._names.type_urls, batch.type_url, "type_url"), count, "", "type_url"),
             column(batch.payload, count, b"", "payload"),
-            operations,
+            map(_operations, column(batch.mutations, count, b"", "mutations")),
             strict=False,
         )
-        if unreadable:
-            answers = [answer for index, answer in enumerate(answers) if index not in unreadable]
-            failures += [
-                TurnFailure(turns[index], reason, ErrorCode.INVALID_OPERATION) for index, reason in unreadable.items()
-            ]
-        self._engine.host_answered(host, answers, failures)
+        self._engine.host_answered(host, answers, [_failure(failed) for failed in batch.failures])
 
     def _batches(self, items: list[TurnColumns]) -> Iterator[actors_pb2.TurnBatch]:
         for columns in _merged(items):
+            released = [self._binder.actor(actor) for actor in columns.released]
             states = [_state_update(update, self._binder.actor(update.actor)) for update in columns.states]
+            extras, cancelled = dict(columns.extras), columns.cancelled
             for cut in cuts(columns.payloads):
                 binder = self._binder
                 actors = [binder.actor(actor) for actor in columns.actors[cut]]
@@ -105,6 +100,7 @@ class HostStream:
                 type_urls = [binder.type_url(url) for url in columns.type_urls[cut]]
                 yield actors_pb2.TurnBatch(
                     bindings=binder.take_new(),
+                    released=released,
                     states=states,
                     turn=columns.turns[cut],
                     actor=actors,
@@ -112,17 +108,19 @@ class HostStream:
                     type_url=type_urls,
                     payload=columns.payloads[cut],
                     timeout_ms=columns.timeouts_ms[cut],
-                    extras=[_extra(turn, extra) for turn, extra in columns.extras],
-                    cancelled=columns.cancelled,
+                    extras=[_extra(turn, extras[turn]) for turn in columns.turns[cut] if turn in extras]
+                    if extras
+                    else (),
+                    cancelled=cancelled,
                 )
-                states = []
+                states, released, cancelled = [], [], []
 
 
 def _merged(items: list[TurnColumns]) -> Iterator[TurnColumns]:
-    """Joins what gathered, as far as states may stand before all turns: a state closes what came before it."""
+    """Joins what gathered, as far as the order within a batch allows: releases, then states, then turns."""
     whole = items[0]
     for more in items[1:]:
-        if more.states and whole.turns:
+        if (more.states and whole.turns) or (more.released and (whole.turns or whole.states)):
             yield whole
             whole = more
             continue
@@ -144,17 +142,14 @@ def _failure(failed: actors_pb2.TurnFailure) -> TurnFailure:
     return TurnFailure(failed.turn, failed.message, code)
 
 
-def _operations(mutations: Iterable[bytes]) -> tuple[list[tuple[Operation, ...]], dict[int, str]]:
-    """The operations of each answer, and by index why those of an answer can't be read."""
-    parsed: list[tuple[Operation, ...]] = []
-    unreadable: dict[int, str] = {}
-    for data in mutations:
-        try:
-            parsed.append(values.mutations_from_bytes(data))
-        except CrdtError as error:
-            unreadable[len(parsed)] = str(error)
-            parsed.append(())
-    return parsed, unreadable
+def _operations(mutations: bytes) -> tuple[Operation, ...] | InvalidOperation:
+    """The operations of an answer, or why they can't be read: that turn ends, and the host is put right."""
+    try:
+        return values.mutations_from_bytes(mutations)
+    except InvalidOperation as error:
+        return error
+    except CrdtError as error:
+        return InvalidOperation(str(error))
 
 
 def _state_update(update: StateUpdate, actor: int) -> actors_pb2.StateUpdate:

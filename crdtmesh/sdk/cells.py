@@ -49,6 +49,11 @@ class Cell:
         else:
             self.state.apply_change(change.added, change.removed)
 
+    def forget(self) -> None:
+        """Drops the copy of the state, which comes whole before the next turn; of an idle actor only."""
+        if self.spec.state is not None and not self.is_busy:
+            self.state = self.spec.state()
+
 
 class Route:
     """One action of one actor, as a pair of handles names it."""

@@ -78,13 +78,17 @@ class Turns:
         return len(self._running) + len(self.answers)
 
     def accept(self, batch: pb.TurnBatch) -> None:
-        """Takes a batch over: bindings, then states, then cancellations. Its turns are started by `run`.
+        """Takes a batch over: bindings, releases, states, cancellations. Its turns are started by `run`.
 
         Raises:
             StreamError: the batch is malformed, or a state is none of its type.
         """
         if batch.bindings:
             self._bind(batch.bindings)
+        for handle in batch.released:
+            cell = self._actors.get(handle)
+            if isinstance(cell, Cell):
+                cell.forget()
         for update in batch.states:
             self._take_state(update)
         turns = list(batch.turn)

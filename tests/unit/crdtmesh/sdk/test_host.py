@@ -227,6 +227,13 @@ async def test_turn_sees_the_state_and_answers_with_its_operations(node: Node) -
         assert (8, [("decrement", 2)]) == await host.call("stock", "sell", 2)
 
 
+async def test_a_released_actor_starts_from_the_state_that_comes_next(node: Node) -> None:
+    async with running(node) as host:
+        await host.call("list", "add", "milk")
+        result = await host.call("list", "members", released=[ACTORS["list"]], states=[change(["eggs"], [])])
+        assert (["eggs"], []) == result
+
+
 async def test_host_applies_its_own_operations_and_those_of_others(node: Node) -> None:
     async with running(node) as host:
         await host.call("list", "add", "milk")

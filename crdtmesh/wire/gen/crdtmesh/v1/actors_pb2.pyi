@@ -115,7 +115,7 @@ class TurnFailure(_message.Message):
     def __init__(self, turn: _Optional[int] = ..., message: _Optional[str] = ..., unknown_action: _Optional[bool] = ...) -> None: ...
 
 class TurnBatch(_message.Message):
-    __slots__ = ("registered", "bindings", "states", "turn", "actor", "action", "type_url", "payload", "timeout_ms", "extras", "cancelled")
+    __slots__ = ("registered", "bindings", "states", "turn", "actor", "action", "type_url", "payload", "timeout_ms", "extras", "cancelled", "released")
     REGISTERED_FIELD_NUMBER: _ClassVar[int]
     BINDINGS_FIELD_NUMBER: _ClassVar[int]
     STATES_FIELD_NUMBER: _ClassVar[int]
@@ -127,6 +127,7 @@ class TurnBatch(_message.Message):
     TIMEOUT_MS_FIELD_NUMBER: _ClassVar[int]
     EXTRAS_FIELD_NUMBER: _ClassVar[int]
     CANCELLED_FIELD_NUMBER: _ClassVar[int]
+    RELEASED_FIELD_NUMBER: _ClassVar[int]
     registered: _protocol_pb2.RegistrationResponse
     bindings: _containers.RepeatedCompositeFieldContainer[Binding]
     states: _containers.RepeatedCompositeFieldContainer[StateUpdate]
@@ -138,7 +139,8 @@ class TurnBatch(_message.Message):
     timeout_ms: _containers.RepeatedScalarFieldContainer[int]
     extras: _containers.RepeatedCompositeFieldContainer[TurnExtra]
     cancelled: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, registered: _Optional[_Union[_protocol_pb2.RegistrationResponse, _Mapping]] = ..., bindings: _Optional[_Iterable[_Union[Binding, _Mapping]]] = ..., states: _Optional[_Iterable[_Union[StateUpdate, _Mapping]]] = ..., turn: _Optional[_Iterable[int]] = ..., actor: _Optional[_Iterable[int]] = ..., action: _Optional[_Iterable[int]] = ..., type_url: _Optional[_Iterable[int]] = ..., payload: _Optional[_Iterable[bytes]] = ..., timeout_ms: _Optional[_Iterable[int]] = ..., extras: _Optional[_Iterable[_Union[TurnExtra, _Mapping]]] = ..., cancelled: _Optional[_Iterable[int]] = ...) -> None: ...
+    released: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, registered: _Optional[_Union[_protocol_pb2.RegistrationResponse, _Mapping]] = ..., bindings: _Optional[_Iterable[_Union[Binding, _Mapping]]] = ..., states: _Optional[_Iterable[_Union[StateUpdate, _Mapping]]] = ..., turn: _Optional[_Iterable[int]] = ..., actor: _Optional[_Iterable[int]] = ..., action: _Optional[_Iterable[int]] = ..., type_url: _Optional[_Iterable[int]] = ..., payload: _Optional[_Iterable[bytes]] = ..., timeout_ms: _Optional[_Iterable[int]] = ..., extras: _Optional[_Iterable[_Union[TurnExtra, _Mapping]]] = ..., cancelled: _Optional[_Iterable[int]] = ..., released: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class TurnExtra(_message.Message):
     __slots__ = ("turn", "metadata", "caller")
