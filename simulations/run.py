@@ -31,7 +31,7 @@ class RunOptions:
         nodes: size of the mesh; None draws it.
     """
 
-    seconds: float = 60.0
+    seconds: float = 115.0
     nodes: int | None = None
 
     def __post_init__(self) -> None:

@@ -1,6 +1,8 @@
-"""The contract of a store, over the real one and the one in memory."""
+"""The contract of a store, over the real one, the one in memory and the one of the simulator."""
 
+import random
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +12,9 @@ from crdtmesh.persistence.base import LogRecord, Record, StateRecord, Store, Tri
 from crdtmesh.persistence.errors import StoreForeign, StoreInUse
 from crdtmesh.persistence.memory import MemoryDisk, MemoryStore
 from crdtmesh.persistence.sqlite import SqliteOptions, SqliteStore
+from simulations.plan import DiskShape
+from simulations.scheduler import SECOND_NS, Scheduler
+from simulations.storage import SimulatedDisk, SimulatedStore
 
 
 class Completions:
@@ -18,6 +23,7 @@ class Completions:
     def __init__(self) -> None:
         self.seen: list[tuple[int, str | None]] = []
         self._changed = threading.Condition()
+        self.let_time_pass: Callable[[], None] = lambda: None
 
     def __call__(self, seq: int, error: str | None) -> None:
         with self._changed:
@@ -25,6 +31,7 @@ class Completions:
             self._changed.notify_all()
 
     def wait_for(self, seq: int) -> None:
+        self.let_time_pass()
         with self._changed:
             assert self._changed.wait_for(lambda: bool(self.seen) and self.seen[-1][0] >= seq, timeout=10)
 
@@ -47,16 +54,22 @@ class Bench:
             store.close()
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "simulated"])
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     disk = MemoryDisk()
+    scheduler = Scheduler()
+    platter = SimulatedDisk(scheduler=scheduler, rng=random.Random(1), counts=Counter(), shape=DiskShape())
 
     def make(node: str, cluster: str, completions: Completions) -> Store:
         if request.param == "memory":
             return MemoryStore(node=node, cluster=cluster, completion=completions, disk=disk)
+        if request.param == "simulated":
+            return SimulatedStore(node=node, cluster=cluster, completion=completions, disk=platter)
         return SqliteStore(SqliteOptions(directory=tmp_path / "data", node=node, cluster=cluster), completions)
 
     bench = Bench(make)
+    if request.param == "simulated":
+        bench.completions.let_time_pass = lambda: scheduler.run_until(scheduler.now_ns + SECOND_NS)
     yield bench
     bench.close()
 
