@@ -16,7 +16,12 @@ Kind = Literal["table", "lines", "silent"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One node at one moment; `lag` is how many events it is behind the furthest node."""
+    """One node at one moment.
+
+    Attributes:
+        lag: how many events it is behind the furthest node.
+        lost: promises that its state breaks; None until the end, when all nodes have had time to agree.
+    """
 
     node: str
     state: str
@@ -26,6 +31,7 @@ class Row:
     unknown: int
     refused: int
     lag: int
+    lost: int | None = None
 
 
 class Display(Protocol):
@@ -73,7 +79,7 @@ class LineDisplay:
         """One line."""
         parts = [
             f"{row.node}: {row.state}, {row.members} members, {row.calls_per_s:.0f} calls/s, lag {row.lag}, "
-            f"unknown {row.unknown}"
+            f"unknown {row.unknown}, lost {_lost(row)}"
             for row in rows
         ]
         print("  " + " | ".join(parts), flush=True)
@@ -121,13 +127,17 @@ class TableDisplay:
         from rich.text import Text
 
         table = Table(title="crdtmesh demo")
-        for head in ("node", "state", "members", "calls/s", "acknowledged", "unknown", "refused", "lag"):
+        for head in ("node", "state", "members", "calls/s", "acknowledged", "unknown", "refused", "lag", "lost"):
             table.add_column(head, justify="left" if head in ("node", "state") else "right")
         for row in self._rows:
             table.add_row(
                 row.node,
                 Text(row.state, style="green" if row.state == "ready" else "red"),
                 *(str(row.members), f"{row.calls_per_s:.0f}", str(row.acknowledged), str(row.unknown)),
-                *(str(row.refused), str(row.lag)),
+                *(str(row.refused), str(row.lag), _lost(row)),
             )
         return Group(table, *(Text(event) for event in self._events[-self.EVENTS_SHOWN :]))
+
+
+def _lost(row: Row) -> str:
+    return "-" if row.lost is None else str(row.lost)

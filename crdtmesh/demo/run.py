@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import random
 import secrets
 from collections.abc import AsyncIterator
@@ -89,6 +90,7 @@ class Demo:
         self._nodes = [LocalNode(name, folder, cluster=cluster, arguments=arguments) for name in NAMES]
         self._ledger = Ledger()
         self._restarted = 0
+        self._rows: list[Row] = []
 
     async def run(self) -> Verdict:
         """Starts, disturbs, compares, and stops all nodes whatever happens.
@@ -173,6 +175,7 @@ class Demo:
                     )
                 )
                 before[shop.name] = calls
+            self._rows = rows
             self._display.show(rows)
 
     async def _compare(self, clients: list[Client]) -> Verdict:
@@ -186,9 +189,9 @@ class Demo:
             if not converged:
                 await asyncio.sleep(POLL_S)
         convergence_s = loop.time() - started_s
-        lost: dict[str, None] = {}
-        for client in clients:
-            lost.update(dict.fromkeys(await self._lost_at(client)))
+        lost_at = [await self._lost_at(client) for client in clients]
+        await self._show_end(clients, lost_at)
+        lost = dict.fromkeys(line for lines in lost_at for line in lines)
         outcomes = self._ledger.outcomes
         return Verdict(
             nodes=len(clients),
@@ -200,6 +203,23 @@ class Demo:
             converged=converged,
             convergence_s=convergence_s,
             restarted=self._restarted,
+        )
+
+    async def _show_end(self, clients: list[Client], lost_at: list[list[str]]) -> None:
+        statuses = await self._statuses(clients)
+        events = [_events(status) for status in statuses]
+        self._display.show(
+            [
+                dataclasses.replace(
+                    row,
+                    state=status.state if status is not None else "down",
+                    members=1 + sum(peer.is_linked for peer in status.peers) if status is not None else 0,
+                    calls_per_s=0.0,
+                    lag=max(events) - seen,
+                    lost=len(lost),
+                )
+                for row, status, seen, lost in zip(self._rows, statuses, events, lost_at, strict=True)
+            ]
         )
 
     async def _lost_at(self, client: Client) -> list[str]:
