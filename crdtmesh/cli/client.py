@@ -12,8 +12,7 @@ from typing import Any, Final, NoReturn, TypeVar
 
 import click
 
-from crdtmesh.cli.options import format_option
-from crdtmesh.config import load
+from crdtmesh.cli.options import format_option, load_config
 from crdtmesh.errors import ConfigError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -68,7 +67,7 @@ def split_name(name: str) -> tuple[str, str]:
     """Splits `SYSTEM/NAME`; without a slash the configured default system is meant."""
     system, slash, rest = name.partition("/")
     if not slash:
-        return load(environment=os.environ).system, name
+        return load_config({}).system, name
     if not system or not rest:
         raise ConfigError(f"expected SYSTEM/NAME, got {name!r:.64}")
     return system, rest
@@ -105,5 +104,5 @@ async def _call(
 
 
 def _own_endpoint() -> str:
-    config = load(environment=os.environ)
+    config = load_config({})
     return f"{config.api_address}:{config.grpc_port}"

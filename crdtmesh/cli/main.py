@@ -17,7 +17,7 @@ COMMANDS: Final = {
     "members": ("members", "List the members of the mesh."),
     "status": ("status", "Show this node's health, peers and lags."),
     "leave": ("leave", "Leave the mesh gracefully and stop the node."),
-    "invoke": ("invoke", "Call an action of an actor."),
+    "invoke": ("invoke", "Call an action of an actor, and print its answer as JSON."),
     "actors": ("actors", "List the actors that live nodes offer."),
     "state": ("state", "Read and change replicated state directly."),
     "config": ("config", "Show the settings in force."),

@@ -18,24 +18,36 @@ _CONFIG_OPTIONS: Final = (
     click.option("--name", help="This node's name, unique in the cluster. Default: the host's name."),
     click.option("--cluster", help="The cluster to belong to; others are ignored. Default: crdtmesh."),
     click.option("--system", help="The actor system used when none is named. Default: default."),
-    click.option("--data-dir", type=click.Path(path_type=Path), help="Where state is kept."),
+    click.option(
+        "--data-dir",
+        type=click.Path(path_type=Path),
+        help="Where state is kept. Default: ~/.local/share/crdtmesh/NAME.",
+    ),
     click.option("--bind", metavar="IP", help="Address of gossip and peer links. Default: 127.0.0.1."),
-    click.option("--advertise", metavar="IP", help="Address for others, when --bind is 0.0.0.0 or ::."),
+    click.option(
+        "--advertise", metavar="IP", help="Address for others, when --bind is 0.0.0.0 or ::. Default: guessed."
+    ),
     click.option(
         "--api-bind", metavar="IP", help="Address of the gRPC endpoint. Default: --bind if loopback, else 127.0.0.1."
     ),
     click.option("--gossip-port", type=int, help="UDP and TCP; 0 takes a free one. Default: 7946."),
     click.option("--link-port", type=int, help="TCP; 0 takes a free one. Default: 7947."),
     click.option("--grpc-port", type=int, help="TCP; 0 takes a free one. Default: 9980."),
-    click.option("--socket", type=click.Path(path_type=Path), help="Unix socket of the gRPC endpoint."),
+    click.option(
+        "--socket",
+        type=click.Path(path_type=Path),
+        help="Unix socket of the gRPC endpoint. Default: DATA_DIR/run/node.sock.",
+    ),
     click.option("--join", multiple=True, metavar="HOST:PORT", help="Gossip address of a member; may be repeated."),
     click.option("--discovery", type=click.Choice(get_args(Discovery)), help="How to find others. Default: mdns."),
     click.option("--actors", metavar="MODULE:SYSTEM", help="A Python actor system to host in a child process."),
     click.option(
         "--insecure", is_flag=True, default=None, help="Accept unencrypted, unauthenticated peers beyond loopback."
     ),
-    click.option("--drain-timeout-s", type=float, help="How long a shutdown waits for calls in flight. Default: 5."),
-    click.option("--log-level", type=click.Choice(get_args(LogLevel)), help="Default: info."),
+    click.option(
+        "--drain-timeout-s", type=float, help="How long a shutdown waits for calls in flight, in seconds. Default: 5."
+    ),
+    click.option("--log-level", type=click.Choice(get_args(LogLevel)), help="How much is logged. Default: info."),
 )
 
 format_option = click.option(
@@ -57,7 +69,7 @@ def load_config(options: Mapping[str, Any]) -> NodeConfig:
         ConfigError: a setting can't be used.
     """
     flags = dict(options)
-    file = flags.pop("file", None)
-    if file is None and Path("crdtmesh.toml").is_file():
-        file = Path("crdtmesh.toml")
-    return load(file=file, environment=os.environ, flags=flags)
+    file = flags.pop("file", None) or os.environ.get("CRDTMESH_CONFIG")
+    if not file and Path("crdtmesh.toml").is_file():
+        file = "crdtmesh.toml"
+    return load(file=Path(file) if file else None, environment=os.environ, flags=flags)

@@ -1,0 +1,79 @@
+import pytest
+
+from crdtmesh.runtime.definition import DEACTIVATION_TIMEOUT_MS, ActorAddress, Kind
+from crdtmesh.runtime.errors import RegistrationRefused
+from crdtmesh.wire.gen.spawn.actors.actor_pb2 import NAMED, Actor
+from crdtmesh.wire.gen.spawn.actors.protocol_pb2 import ERROR, OK, RegistrationRequest
+from crdtmesh.wire.registration import ACCEPTED, DEFINITIONS_MAX, TYPE_TAG, accepted, definitions_from, refused
+
+
+def request(**actors: Actor) -> RegistrationRequest:
+    made = RegistrationRequest()
+    made.actor_system.name = "shops"
+    for name, actor in actors.items():
+        made.actor_system.registry.actors[name].CopyFrom(actor)
+    return made
+
+
+def test_an_actor_is_read_with_its_actions_and_state_type() -> None:
+    actor = Actor()
+    actor.settings.kind = NAMED
+    actor.settings.stateful = True
+    actor.settings.state_type = "crdtmesh.v1.PNCounter"
+    actor.settings.deactivation_strategy.timeout.timeout = 500
+    for name in ("add", "value"):
+        actor.actions.add(name=name)
+
+    (definition,) = definitions_from(request(milk=actor))
+
+    assert ActorAddress("shops", "milk") == definition.address
+    assert (Kind.NAMED, True, "PNCounter") == (definition.kind, definition.is_stateful, definition.type_name)
+    assert {"add", "value"} == definition.actions
+    assert 500 == definition.deactivation_timeout_ms
+
+
+@pytest.mark.parametrize("where", ["metadata", "state"])
+def test_a_released_sdk_names_the_type_by_a_tag(where: str) -> None:
+    actor = Actor()
+    actor.settings.stateful = True
+    getattr(actor, where).tags[TYPE_TAG] = "crdtmesh.v1.ORSet"
+
+    (definition,) = definitions_from(request(cart=actor))
+
+    assert "ORSet" == definition.type_name
+
+
+def test_the_id_wins_over_the_key_and_the_system_of_the_registry() -> None:
+    actor = Actor()
+    actor.id.name, actor.id.system = "milk", "dairy"
+
+    (definition,) = definitions_from(request(anything=actor))
+
+    assert ActorAddress("dairy", "milk") == definition.address
+
+
+def test_no_timeout_means_the_default() -> None:
+    (definition,) = definitions_from(request(milk=Actor()))
+
+    assert DEACTIVATION_TIMEOUT_MS == definition.deactivation_timeout_ms
+
+
+def test_a_kind_that_does_not_exist_is_refused() -> None:
+    actor = Actor()
+    number = actor.settings.DESCRIPTOR.fields_by_name["kind"].number
+    actor.settings.MergeFromString(bytes([number << 3, 99]))
+
+    with pytest.raises(RegistrationRefused, match="kind 99 doesn't exist"):
+        definitions_from(request(milk=actor))
+
+
+def test_too_many_actors_are_refused() -> None:
+    many = request(**{f"actor-{number}": Actor() for number in range(DEFINITIONS_MAX + 1)})
+
+    with pytest.raises(RegistrationRefused, match=f"got {DEFINITIONS_MAX + 1}"):
+        definitions_from(many)
+
+
+def test_answers_carry_what_sdks_look_for() -> None:
+    assert (OK, ACCEPTED) == (accepted().status.status, accepted().status.message)
+    assert (ERROR, "no") == (refused("no").status.status, refused("no").status.message)
