@@ -76,7 +76,8 @@ class AgentConfig:
     tags: Mapping[str, str] = field(default_factory=dict)
     """Metadata in the form that Serf shows; 512 bytes together."""
     join: tuple[Endpoint, ...] = ()
-    """Endpoints or DNS names of other nodes; tried until one answers, and again whenever this node is alone."""
+    """Endpoints or DNS names of other nodes; tried until one answers, again whenever this node is alone, and
+    now and then while they are no members."""
     discoveries: tuple[Discovery, ...] = ()
     """Ways to find nodes beside the list."""
     join_interval_s: float = 1.0
@@ -405,15 +406,24 @@ class Agent:
             driver.wake()
 
     async def _seek(self) -> None:
-        """Joins by the list while this node is alone, and contacts candidates."""
+        """Joins by the list while this node is alone, and contacts candidates.
+
+        Who is on the list becomes a candidate: when both sides of a split were restarted, nobody is alone and nobody
+        remembers the other side, so the list is all that leads there.
+        """
         while True:
             swim, driver = self._running()
+            seeds: list[Endpoint] = []
             if self._left is None:
                 if not any(m.is_present and m.name != swim.local.name for m in swim.members()):
-                    seeds = [address for endpoint in self._config.join for address in await resolve(endpoint)]
-                    swim.join([seed for seed in seeds if seed != swim.local.endpoint], now_ns=driver.now_ns())
+                    found = [address for endpoint in self._config.join for address in await resolve(endpoint)]
+                    seeds = [seed for seed in found if seed != swim.local.endpoint]
+                    swim.join(seeds, now_ns=driver.now_ns())
                     driver.flush()
                 self._contact_candidates()
+                for seed in seeds:
+                    # Behind the contacts of this round, which has just dialled them.
+                    self._candidates.offer(seed, now_ns=driver.now_ns())
             await asyncio.sleep(self._config.join_interval_s)
 
     def _expect_join(self, endpoint: Endpoint) -> asyncio.Future[str | None]:

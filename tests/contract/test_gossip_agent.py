@@ -120,6 +120,18 @@ async def test_the_list_is_tried_until_somebody_is_there_and_again_when_alone(st
     await until(lambda: {"a", "b"} == present(again) == present(second))
 
 
+async def test_the_list_leads_to_who_was_away_although_nobody_is_alone(start: Start) -> None:
+    away = await start("c")
+    endpoint = away.local.endpoint
+    await away.close()
+    first = await start("a")
+    second = await start("b", join=(first.local.endpoint, endpoint))
+    await until(lambda: {"a", "b"} == present(first) == present(second))
+
+    again = await start("c", bind=endpoint)
+    await until(lambda: {"a", "b", "c"} == present(first) == present(second) == present(again))
+
+
 async def test_new_tags_reach_the_others(start: Start) -> None:
     a, b, _ = await three(start)
     b.set_tags({"mesh": "new"})
