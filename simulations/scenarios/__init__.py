@@ -6,9 +6,10 @@ Each is a module with `run() -> list[str]`: what went wrong, and nothing if all 
 from collections.abc import Callable
 from typing import Final
 
-from simulations.scenarios import removal_learnt_between_chunks
+from simulations.scenarios import all_restarted_while_split, removal_learnt_between_chunks
 
 SCENARIOS: Final[dict[str, Callable[[], list[str]]]] = {
+    "all_restarted_while_split": all_restarted_while_split.run,
     "removal_learnt_between_chunks": removal_learnt_between_chunks.run,
 }
 """All of them, by name."""
