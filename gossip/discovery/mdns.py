@@ -60,6 +60,7 @@ class MdnsDiscovery:
             raise ConfigError(f"expected a service type like {SERVICE_TYPE}, got {service_type[:64]!r}")
         self._interfaces = tuple(interfaces)
         self._type = service_type
+        self._loop: asyncio.AbstractEventLoop
         self._zeroconf: AsyncZeroconf | None = None
         self._browser: AsyncServiceBrowser | None = None
         self._registration: asyncio.Task[None] | None = None
@@ -78,6 +79,7 @@ class MdnsDiscovery:
         from zeroconf import InterfaceChoice, IPVersion
         from zeroconf.asyncio import AsyncServiceBrowser, AsyncZeroconf
 
+        self._loop = asyncio.get_running_loop()
         self._announcement, self._on_candidate = announcement, on_candidate
         self._networks = _local_networks(self._interfaces)
         choice = list(self._interfaces) if self._interfaces else InterfaceChoice.All
@@ -89,7 +91,7 @@ class MdnsDiscovery:
                 "name an interface address, or use static discovery"
             ) from error
         self._browser = AsyncServiceBrowser(self._zeroconf.zeroconf, self._type, handlers=[self._on_change])
-        self._registration = asyncio.get_running_loop().create_task(self._register(self._zeroconf, announcement))
+        self._registration = self._loop.create_task(self._register(self._zeroconf, announcement))
 
     async def close(self) -> None:
         """Withdraws the registration and stops; repeating is harmless."""
@@ -140,7 +142,7 @@ class MdnsDiscovery:
         while self._waiting and len(self._lookups) < RESOLVING_MAX and self._zeroconf is not None:
             name = next(iter(self._waiting))
             del self._waiting[name]
-            task = asyncio.get_running_loop().create_task(self._resolve(zeroconf, self._type, name))
+            task = self._loop.create_task(self._resolve(zeroconf, self._type, name))
             self._lookups.add(task)
             task.add_done_callback(self._lookups.discard)
             task.add_done_callback(lambda _: self._look_up(zeroconf))
