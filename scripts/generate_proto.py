@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ROOT / "proto"
 TARGET = ROOT / "crdtmesh" / "wire" / "gen"
 
-_IMPORT = re.compile(r"^from (?P<package>(?:spawn|crdtmesh)(?:\.\w+)*)(?P<rest> import .*)$", re.M)
+_IMPORT = re.compile(r"^from (?P<package>(?:spawn|crdtmesh)(?:\.\w+)*)(?P<rest> import .*)$", re.MULTILINE)
 
 
 def generate(target: Path) -> None:
@@ -31,7 +31,7 @@ def generate(target: Path) -> None:
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     sources = sorted(str(path.relative_to(SOURCES)) for path in SOURCES.rglob("*.proto"))
-    services = [name for name in sources if re.search(r"^service ", (SOURCES / name).read_text(), re.M)]
+    services = [name for name in sources if re.search(r"^service ", (SOURCES / name).read_text(), re.MULTILINE)]
     well_known = str(resources.files("grpc_tools") / "_proto")
     common = ["protoc", f"-I{SOURCES}", f"-I{well_known}"]
     _run([*common, f"--python_out={target}", f"--pyi_out={target}", *sources])

@@ -11,8 +11,8 @@ import pytest
 from crdtmesh.crdts.operations import Operation
 from crdtmesh.sdk.client import Client
 from crdtmesh.sdk.errors import CallError, StorageFailed
-from tests.e2e.cli import crdtmesh
-from tests.e2e.conftest import Nodes
+from tests.e2e.cli import crdtmesh, eventually
+from tests.e2e.conftest import Nodes, hosted
 from tests.e2e.watch import status, value
 
 SIZE_BYTES = 4 << 20
@@ -41,7 +41,8 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 async def test_a_full_disk_makes_the_node_read_only_and_loses_nothing(nodes: Nodes, small_disk: Path) -> None:
-    node = await nodes.start("a", "--data-dir", str(small_disk / "a"), "--socket", str(nodes.folder / "s"))
+    node = await nodes.start("a", "--data-dir", str(small_disk / "a"), "--socket", str(nodes.folder / "s"), actors=True)
+    assert await eventually(lambda: hosted([node]))
     acknowledged: set[str] = set()
 
     async with Client(node.grpc) as client:
@@ -67,6 +68,10 @@ async def test_a_full_disk_makes_the_node_read_only_and_loses_nothing(nodes: Nod
         assert "not_applied" == refused.value.outcome
         assert {StorageFailed} == {type(error) for error in failed}
         found = await client.status()
+        assert "still here" == await client.invoke("test", "echo", "echo", "still here")
+        # What memory holds may be more than the disk does, so it is not shown either.
+        with pytest.raises(StorageFailed):
+            await client.state.get("test", min(acknowledged))
     assert acknowledged
     assert "read_only" == found.state
     assert any("disk" in warning for warning in found.warnings)

@@ -1,50 +1,17 @@
 """What the README's first screen shows runs as it stands there; only addresses, ports and names are this machine's."""
 
 import asyncio
-import os
 import re
-import shlex
-import socket
-import sys
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.cli import eventually
+from tests.e2e.machine import Machine
 
 README = Path(__file__).parents[2] / "README.md"
 BLOCK = re.compile(r"^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
-SCRIPT = Path(sys.executable).with_name("crdtmesh")
-
-
-@dataclass(frozen=True, slots=True)
-class Machine:
-    """A folder and variables that make this machine look like one of its own."""
-
-    folder: Path
-    environment: dict[str, str]
-
-    async def run(self, line: str) -> str:
-        """One command line of the README; its output."""
-        process = await self.start(line)
-        out, _ = await asyncio.wait_for(process.communicate(), 20)
-        assert 0 == process.returncode, line
-        return out.decode()
-
-    async def start(self, line: str) -> asyncio.subprocess.Process:
-        program, *arguments = shlex.split(line)
-        assert "crdtmesh" == program
-        with (self.folder / "log").open("ab") as log:
-            return await asyncio.create_subprocess_exec(
-                *(str(SCRIPT), *arguments),
-                cwd=self.folder,
-                env=self.environment,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=log,
-            )
 
 
 @pytest.fixture
@@ -53,7 +20,7 @@ async def machines(tmp_path: Path) -> AsyncIterator[list[Machine]]:
     print(f"logs in {tmp_path}")
     (python,) = _blocks("python")
     up = _commands("up")[0].replace("192.168.1.10", "127.0.0.1")
-    made = [_machine(tmp_path / name, cluster=tmp_path.name) for name in ("kitchen", "hall")]
+    made = [Machine.make(tmp_path / name, cluster=tmp_path.name) for name in ("kitchen", "hall")]
     running = []
     try:
         for machine in made:
@@ -106,26 +73,3 @@ def _blocks(language: str) -> list[str]:
 def _commands(name: str) -> list[str]:
     lines = [line for block in _blocks("") for line in block.splitlines()]
     return [line for line in lines if line.startswith(f"crdtmesh {name}")]
-
-
-def _machine(folder: Path, *, cluster: str) -> Machine:
-    folder.mkdir()
-    ports = dict(zip(("GOSSIP", "LINK", "GRPC"), _free_ports(3), strict=True))
-    return Machine(
-        folder,
-        {
-            **{key: value for key, value in os.environ.items() if not key.startswith("CRDTMESH_")},
-            **{f"CRDTMESH_{name}_PORT": str(port) for name, port in ports.items()},
-            "CRDTMESH_NAME": folder.name,
-            "CRDTMESH_CLUSTER": re.sub(r"[^A-Za-z0-9]", "-", cluster),
-            "XDG_DATA_HOME": str(folder),
-        },
-    )
-
-
-def _free_ports(count: int) -> list[int]:
-    holders = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports: list[int] = [holder.getsockname()[1] for holder in holders]
-    for holder in holders:
-        holder.close()
-    return ports

@@ -55,13 +55,15 @@ class ClusterServicer:
     """Missing associated documentation comment in .proto file."""
 
     def Members(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """The membership table as this node sees it, itself included.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Status(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """This node's health, links, lags and counters.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
