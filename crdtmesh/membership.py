@@ -11,6 +11,7 @@ import contextlib
 import ipaddress
 import logging
 import socket
+import time
 from collections.abc import Callable, Collection, Iterator
 from typing import Final
 
@@ -28,6 +29,13 @@ _LOG: Final = logging.getLogger(__name__)
 _PROBE_ADDRESSES: Final = {4: ("224.0.0.251", 5353), 6: ("ff02::fb", 5353)}
 
 
+# A conflict is reported with each probe while it lasts; one that was silent for so long is over.
+CONFLICT_SHOWN_S: Final = 60.0
+# Names in conflict that are shown at once. Who forges many of them is seen by the counter.
+CONFLICTS_MAX: Final = 16
+CONFLICTS_LOGGED_PER_S: Final = 0.1
+
+
 class Membership:
     """The gossip agent of one node.
 
@@ -43,6 +51,8 @@ class Membership:
         self._on_change = on_change
         self._agent = gossip.Agent(_agent_config(config, tag))
         self._reader: asyncio.Task[None] | None = None
+        self._conflicts: dict[str, tuple[str, float]] = {}
+        self._conflict_limit = logs.RateLimit(CONFLICTS_LOGGED_PER_S)
 
     async def start(self) -> None:
         """Binds, announces this node, and begins to look for others.
@@ -115,6 +125,15 @@ class Membership:
             )
         return views
 
+    def warnings(self) -> list[str]:
+        """What an operator should look at."""
+        since_s = time.monotonic() - CONFLICT_SHOWN_S
+        return [
+            f"the name {name!r} is used by {claimant} too; start one of the two with another --name"
+            for name, (claimant, seen_s) in sorted(self._conflicts.items())
+            if seen_s > since_s
+        ]
+
     def counters(self) -> dict[str, int]:
         """What happened since the start, under the names that status shows."""
         counters = self._agent.counters
@@ -142,7 +161,17 @@ class Membership:
                 logs.event(_LOG, level, f"member.{event.change.value}", member=event.member.name)
                 self._on_change()
             elif isinstance(event, gossip.NameConflict):
-                logs.event(_LOG, logging.ERROR, "member.name_conflict", name=event.name, claimant=str(event.claimant))
+                self._conflict(event.name, str(event.claimant))
+
+    def _conflict(self, name: str, claimant: str) -> None:
+        now_s = time.monotonic()
+        if len(self._conflicts) >= CONFLICTS_MAX:
+            over_s = now_s - CONFLICT_SHOWN_S
+            self._conflicts = {name: seen for name, seen in self._conflicts.items() if seen[1] > over_s}
+        if name in self._conflicts or len(self._conflicts) < CONFLICTS_MAX:
+            self._conflicts[name] = (claimant, now_s)
+        if self._conflict_limit():
+            logs.event(_LOG, logging.ERROR, "member.name_conflict", name=name, claimant=claimant)
 
 
 def _agent_config(config: NodeConfig, tag: MeshTag) -> gossip.AgentConfig:

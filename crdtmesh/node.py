@@ -156,7 +156,7 @@ class Node:
             ],
             peers=self._peer_views(),
             systems=self._system_views(digests=digests),
-            warnings=self._warnings,
+            warnings=[*self._warnings, *self._membership.warnings()],
             counters={
                 **{f"call.failed.{code}": count for code, count in sorted(counters.failures.items())},
                 **{f"replication.rejected.{reason}": count for reason, count in sorted(counters.rejected.items())},

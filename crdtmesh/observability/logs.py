@@ -102,23 +102,23 @@ class RateLimit:
     """Bounds how often something that a peer can trigger is logged.
 
     Args:
-        per_s: events let through in a second on average; also the burst.
+        per_s: events let through in a second on average; also the burst, which is at least one.
         clock: seconds that never go backwards.
     """
 
-    __slots__ = ("_allowance", "_clock", "_last", "_per_s", "suppressed")
+    __slots__ = ("_allowance", "_burst", "_clock", "_last", "_per_s", "suppressed")
 
     def __init__(self, per_s: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._per_s = per_s
         self._clock = clock
-        self._allowance = per_s
+        self._burst = self._allowance = max(1.0, per_s)
         self._last = clock()
         self.suppressed = 0
 
     def __call__(self) -> bool:
         """Whether this one may be logged; refused ones are counted in `suppressed`."""
         now = self._clock()
-        self._allowance = min(self._per_s, self._allowance + (now - self._last) * self._per_s)
+        self._allowance = min(self._burst, self._allowance + (now - self._last) * self._per_s)
         self._last = now
         if self._allowance < 1:
             self.suppressed += 1

@@ -38,3 +38,12 @@ def test_the_rate_limit_lets_a_burst_through_and_then_one_at_a_time() -> None:
     assert 2 == limit.suppressed
     now = 0.5
     assert [True, False] == [limit(), limit()]
+
+
+def test_a_rate_below_one_lets_one_through_now_and_then() -> None:
+    now = 0.0
+    limit = logs.RateLimit(0.1, clock=lambda: now)
+
+    assert [True, False] == [limit(), limit()]
+    now = 10.0
+    assert [True, False] == [limit(), limit()]
