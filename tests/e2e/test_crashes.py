@@ -1,6 +1,7 @@
 """Nodes and hosts that vanish, stall and come back: nothing acknowledged is lost, nothing is said that isn't known."""
 
 import asyncio
+import shutil
 import signal
 
 import pytest
@@ -131,3 +132,28 @@ async def _answers(client: Client) -> bool:
             raise
         return False
     return True
+
+
+async def test_a_node_that_lost_its_disk_gets_everything_back(nodes: Nodes) -> None:
+    first = await nodes.start("a", actors=True)
+    second = await nodes.start("b", join=first, actors=True)
+    assert await eventually(lambda: linked([first, second]))
+    assert await eventually(lambda: hosted([first, second]))
+    async with Client(second.grpc) as client:
+        await asyncio.gather(*(client.invoke("test", "count", "add", 1) for _ in range(50)))
+
+        async def arrived() -> bool:
+            return await value(first, "count") == 50
+
+        assert await eventually(arrived)
+    await second.kill()
+    shutil.rmtree(nodes.folder / "b")
+    await second.start()
+    assert await eventually(lambda: hosted([second]))
+
+    async def back() -> bool:
+        return await value(second, "count") == 50
+
+    assert await eventually(back)
+    async with Client(second.grpc) as client:
+        assert 51 == await client.invoke("test", "count", "add", 1)

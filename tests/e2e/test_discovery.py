@@ -4,9 +4,10 @@ import asyncio
 from pathlib import Path
 
 from crdtmesh.local_node import LocalNode
+from crdtmesh.sdk.client import Client
 from tests.e2e.cli import eventually
-from tests.e2e.conftest import Nodes
-from tests.e2e.watch import member_states
+from tests.e2e.conftest import Nodes, hosted, linked
+from tests.e2e.watch import member_states, status
 
 
 async def test_three_nodes_find_each_other_by_mdns_and_ignore_another_cluster(nodes: Nodes, tmp_path: Path) -> None:
@@ -22,3 +23,30 @@ async def test_three_nodes_find_each_other_by_mdns_and_ignore_another_cluster(no
 
     assert await eventually(met)
     assert {"stranger": "alive"} == await member_states(stranger)
+
+
+async def test_two_nodes_of_one_name_are_both_told(nodes: Nodes, tmp_path: Path) -> None:
+    first = await nodes.start("same")
+    (tmp_path / "other").mkdir()
+    arguments = ("--join", first.gossip, "--discovery", "static")
+    second = LocalNode("same", tmp_path / "other", cluster=nodes.cluster, arguments=arguments)
+    nodes.started.append(second)
+    await second.start()
+
+    async def told() -> bool:
+        return all([any("--name" in warning for warning in (await status(node)).warnings) for node in (first, second)])
+
+    assert await eventually(told)
+    assert {"same": "alive"} == await member_states(first)
+    await asyncio.sleep(1.0)
+    assert 2 > first.log_path.read_text().count("member.name_conflict")
+
+
+async def test_nodes_find_each_other_over_ipv6(nodes: Nodes) -> None:
+    first = await nodes.start("a", "--bind", "::1", actors=True)
+    second = await nodes.start("b", "--bind", "::1", join=first)
+
+    assert await eventually(lambda: linked([first, second]))
+    assert await eventually(lambda: hosted([first]))
+    async with Client(second.grpc) as client:
+        assert "x" == await client.invoke("test", "echo", "echo", "x")

@@ -74,3 +74,18 @@ async def test_a_node_that_left_is_welcome_again(nodes: Nodes) -> None:
         return await member_states(a) == {"a": "alive", "b": "alive"} and await linked([a, b])
 
     assert await eventually(back)
+
+
+async def test_a_call_that_outlasts_the_drain_is_cut_and_unknown(nodes: Nodes) -> None:
+    node = await nodes.start("a", "--drain-timeout-s", "0.3", actors=True)
+    assert await eventually(lambda: hosted([node]))
+
+    async with Client(node.grpc) as client:
+        call = asyncio.create_task(client.invoke("test", "echo", "wait", 30, timeout=40))
+        await asyncio.sleep(0.5)
+        node.signal(signal.SIGTERM)
+        with pytest.raises(CallError) as cut:
+            await call
+
+    assert "unknown" == cut.value.outcome
+    assert 0 == await node.stop()

@@ -93,3 +93,43 @@ async def test_config_show_prints_what_up_would_use(tmp_path: Path) -> None:
 
 def _contents(folder: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("actors", "reason"),
+    [("tests.e2e.actrs:system", "no module"), ("tests.e2e.actors:systm", "did you mean 'system'?")],
+)
+async def test_actors_that_can_not_be_loaded_end_the_node_with_the_reason(
+    tmp_path: Path, actors: str, reason: str
+) -> None:
+    ports = [argument for name in ("gossip", "link", "grpc") for argument in (f"--{name}-port", "0")]
+    ran = await crdtmesh("up", "--data-dir", str(tmp_path / "a"), "--discovery", "none", "--actors", actors, *ports)
+
+    assert 1 == ran.code
+    assert reason in ran.err
+    assert actors in ran.err.splitlines()[-1]
+
+
+async def test_a_socket_path_that_holds_something_else_is_refused_untouched(nodes: Nodes) -> None:
+    path = nodes.folder / "mine"
+    path.write_text("not a socket")
+
+    with pytest.raises(StartError, match="is not a socket"):
+        await nodes.start("a", "--socket", str(path))
+
+    assert "not a socket" == path.read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"), [("grpc_prot = 1\n", "did you mean 'grpc_port'"), ("grpc_port = 'x'\n", "expected a port number")]
+)
+async def test_a_settings_file_that_can_not_be_used_is_named_with_the_key(tmp_path: Path, text: str, hint: str) -> None:
+    file = tmp_path / "mesh.toml"
+    file.write_text(text)
+
+    ran = await crdtmesh("up", "--config", str(file), "--data-dir", str(tmp_path / "a"))
+
+    assert 2 == ran.code
+    assert str(file) in ran.err
+    assert hint in ran.err
+    assert not (tmp_path / "a").exists()
