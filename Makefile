@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup proto demo test test-deep bench lint clean
+.PHONY: setup proto reference demo test test-deep bench lint clean
 
 setup: $(STAMP)
 
@@ -16,6 +16,9 @@ $(STAMP): pyproject.toml
 
 proto: setup  ## regenerate crdtmesh/wire/gen from proto/
 	$(BIN)/python scripts/generate_proto.py
+
+reference: setup  ## regenerate docs/reference from the options and the .proto files
+	$(BIN)/python scripts/generate_reference.py
 
 demo: setup  ## three nodes on this machine, one killed and restarted
 	$(BIN)/crdtmesh demo

@@ -1,6 +1,6 @@
 """Writes `docs/reference/` from the code: settings, commands, gRPC services. A test compares.
 
-    python scripts/generate_reference.py
+    make reference
 
 The words are those of `--help` and of the `.proto` files; nothing is written down twice.
 """
