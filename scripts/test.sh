@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The whole suite, in the order of what is cheapest to find. Called by `make test`, which has set up the environment.
-# With CRDTMESH_REQUIRE_TOOLS=1 (as in CI) a skipped test is a failure.
+# With TESTS_REQUIRE_TOOLS=1 (as in CI) a skipped test is a failure.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 PYTHON=${PYTHON:-.venv/bin/python}

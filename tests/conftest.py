@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 # Two shared cores stall at random: a deadline per example would measure the machine.
 settings.register_profile("ci", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("deep", deadline=None, max_examples=100_000, suppress_health_check=list(HealthCheck))
-settings.load_profile(os.environ.get("CRDTMESH_HYPOTHESIS_PROFILE", "ci"))
+settings.load_profile(os.environ.get("TESTS_HYPOTHESIS_PROFILE", "ci"))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -21,7 +21,7 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Where every tool is required, a skip is a failure."""
     report = yield
-    if report.skipped and os.environ.get("CRDTMESH_REQUIRE_TOOLS") == "1":
+    if report.skipped and os.environ.get("TESTS_REQUIRE_TOOLS") == "1":
         report.outcome = "failed"
         report.longrepr = f"skipped although every tool is required: {_reason(call)}"
     return report
