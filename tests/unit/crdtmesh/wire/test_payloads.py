@@ -102,7 +102,7 @@ def test_unknown_message_comes_back_as_an_any() -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [math.nan, [math.inf], {"a", "b"}, object(), [b"x"], "\ud800", ["\ud800"]],
+    [math.nan, [math.inf], {"a"}, object(), [b"x"], "\ud800", ["\ud800"]],
     ids=lambda value: repr(value)[:12],
 )
 def test_values_without_json_form_are_refused(value: Any) -> None:
