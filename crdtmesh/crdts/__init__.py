@@ -12,12 +12,14 @@ if TYPE_CHECKING:
     from crdtmesh.crdts.clock import HybridClock, Stamp
     from crdtmesh.crdts.codec import Reader, Writer
     from crdtmesh.crdts.context import CausalContext
+    from crdtmesh.crdts.counter_bounded import BOUNDED_COUNTER
     from crdtmesh.crdts.counter_pn import PN_COUNTER
     from crdtmesh.crdts.deltas import decode_delta, encode_delta, encode_store
     from crdtmesh.crdts.dots import Dot, ReplicaTable
     from crdtmesh.crdts.errors import (
         CodecError,
         CrdtError,
+        InsufficientRights,
         InvalidOperation,
         InvalidValue,
         ReplicaTableFull,
@@ -26,15 +28,26 @@ if TYPE_CHECKING:
     )
     from crdtmesh.crdts.mutation import LocalMutation
     from crdtmesh.crdts.operations import Operation
+    from crdtmesh.crdts.register_fww import FWW_REGISTER
     from crdtmesh.crdts.register_lww import LWW_REGISTER
+    from crdtmesh.crdts.register_max import MAX_REGISTER
+    from crdtmesh.crdts.register_min import MIN_REGISTER
+    from crdtmesh.crdts.set_2p import TWO_PHASE_SET
     from crdtmesh.crdts.set_aw import OR_SET
     from crdtmesh.crdts.state import State
     from crdtmesh.crdts.values import PlainValue
+    from crdtmesh.crdts.vote import VOTE, Tally
 
 __all__ = [
+    "BOUNDED_COUNTER",
+    "FWW_REGISTER",
     "LWW_REGISTER",
+    "MAX_REGISTER",
+    "MIN_REGISTER",
     "OR_SET",
     "PN_COUNTER",
+    "TWO_PHASE_SET",
+    "VOTE",
     "WHOLE",
     "CausalContext",
     "CodecError",
@@ -43,6 +56,7 @@ __all__ = [
     "Delta",
     "Dot",
     "HybridClock",
+    "InsufficientRights",
     "InvalidOperation",
     "InvalidValue",
     "LocalMutation",
@@ -55,6 +69,7 @@ __all__ = [
     "ReplicaTableMismatch",
     "Stamp",
     "State",
+    "Tally",
     "Touched",
     "UnknownType",
     "Writer",
@@ -68,12 +83,14 @@ _MODULES: Final = {
     "clock": ("HybridClock", "Stamp"),
     "codec": ("Reader", "Writer"),
     "context": ("CausalContext",),
+    "counter_bounded": ("BOUNDED_COUNTER",),
     "counter_pn": ("PN_COUNTER",),
     "deltas": ("decode_delta", "encode_delta", "encode_store"),
     "dots": ("Dot", "ReplicaTable"),
     "errors": (
         "CodecError",
         "CrdtError",
+        "InsufficientRights",
         "InvalidOperation",
         "InvalidValue",
         "ReplicaTableFull",
@@ -82,10 +99,15 @@ _MODULES: Final = {
     ),
     "mutation": ("LocalMutation",),
     "operations": ("Operation",),
+    "register_fww": ("FWW_REGISTER",),
     "register_lww": ("LWW_REGISTER",),
+    "register_max": ("MAX_REGISTER",),
+    "register_min": ("MIN_REGISTER",),
+    "set_2p": ("TWO_PHASE_SET",),
     "set_aw": ("OR_SET",),
     "state": ("State",),
     "values": ("PlainValue",),
+    "vote": ("VOTE", "Tally"),
 }
 _MODULE_OF: Final = {name: module for module, names in _MODULES.items() for name in names}
 

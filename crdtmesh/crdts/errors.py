@@ -4,6 +4,7 @@
 CrdtError
 ├── UnknownType            no data type of this name; the message has the nearest known one
 ├── InvalidOperation       the type has no such operation, or its arguments don't fit
+│   ├── InsufficientRights a bounded counter's replica may not spend that much; the message says who could give
 │   └── InvalidValue       a value that the mesh can't hold: NaN, a set, an integer beyond 64 bits, too deep, too large
 ├── CodecError             bytes that are not an encoding of what was expected
 ├── ReplicaTableFull       more replica ids than the table's capacity
@@ -25,6 +26,10 @@ class UnknownType(CrdtError):
 
 class InvalidOperation(CrdtError):
     """The type has no such operation, or its arguments don't fit; no dot was taken."""
+
+
+class InsufficientRights(InvalidOperation):
+    """The own rights in a bounded counter don't cover the amount; another replica can transfer some."""
 
 
 class InvalidValue(InvalidOperation):

@@ -3,11 +3,17 @@
 from typing import Any, Final
 
 from crdtmesh.crdts.base import DataType
+from crdtmesh.crdts.counter_bounded import BOUNDED_COUNTER
 from crdtmesh.crdts.counter_pn import PN_COUNTER
 from crdtmesh.crdts.errors import UnknownType
 from crdtmesh.crdts.operations import nearest
+from crdtmesh.crdts.register_fww import FWW_REGISTER
 from crdtmesh.crdts.register_lww import LWW_REGISTER
+from crdtmesh.crdts.register_max import MAX_REGISTER
+from crdtmesh.crdts.register_min import MIN_REGISTER
+from crdtmesh.crdts.set_2p import TWO_PHASE_SET
 from crdtmesh.crdts.set_aw import OR_SET
+from crdtmesh.crdts.vote import VOTE
 
 AnyType = DataType[Any]
 """A data type whose shape of store is its own business."""
@@ -43,5 +49,15 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(_TYPES))
 
 
-for _data_type in (PN_COUNTER, LWW_REGISTER, OR_SET):
+for _data_type in (
+    BOUNDED_COUNTER,
+    FWW_REGISTER,
+    LWW_REGISTER,
+    MAX_REGISTER,
+    MIN_REGISTER,
+    OR_SET,
+    PN_COUNTER,
+    TWO_PHASE_SET,
+    VOTE,
+):
     register(_data_type)

@@ -16,7 +16,7 @@ Source: Almeida, Shoker, Baquero 2018, section 7; joins as in the sheet of formu
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Final, TypeAlias, TypeVar, cast
+from typing import Any, Final, Protocol, TypeAlias, TypeVar, cast
 
 from crdtmesh.crdts.codec import Reader, Writer, require_ascending
 from crdtmesh.crdts.context import CausalContext, require_same_table
@@ -29,7 +29,14 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
-P = TypeVar("P", bytes, tuple[int, int], tuple[int, bytes, bytes])
+class Ordered(Protocol):
+    """What payloads of a dot function are: immutable and totally ordered."""
+
+    def __lt__(self, other: Any, /) -> bool: ...
+    def __gt__(self, other: Any, /) -> bool: ...
+
+
+P = TypeVar("P", bound=Ordered)
 """Payloads are compared when one dot names two of them, which only a replica id used twice can bring about."""
 
 _SCANNED_UP_TO: Final = 16

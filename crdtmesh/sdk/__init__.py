@@ -14,33 +14,51 @@ if TYPE_CHECKING:
     from crdtmesh.sdk.context import Context
     from crdtmesh.sdk.errors import CallError, SdkError
     from crdtmesh.sdk.host import Host
+    from crdtmesh.sdk.live.counter_bounded import BoundedCounter
     from crdtmesh.sdk.live.counter_pn import PNCounter
+    from crdtmesh.sdk.live.register_fww import FWWRegister
     from crdtmesh.sdk.live.register_lww import LWWRegister
+    from crdtmesh.sdk.live.register_max import MaxRegister
+    from crdtmesh.sdk.live.register_min import MinRegister
+    from crdtmesh.sdk.live.set_2p import TwoPhaseSet
     from crdtmesh.sdk.live.set_aw import ORSet
+    from crdtmesh.sdk.live.vote import Vote
 
 __all__ = [
+    "BoundedCounter",
     "CallError",
     "Client",
     "Context",
+    "FWWRegister",
     "Host",
     "LWWRegister",
+    "MaxRegister",
+    "MinRegister",
     "ORSet",
     "PNCounter",
     "SdkError",
     "System",
+    "TwoPhaseSet",
+    "Vote",
     "action",
 ]
 
 _MODULES: Final = {
+    "BoundedCounter": "live.counter_bounded",
     "CallError": "errors",
     "Client": "client",
     "Context": "context",
+    "FWWRegister": "live.register_fww",
     "Host": "host",
     "LWWRegister": "live.register_lww",
+    "MaxRegister": "live.register_max",
+    "MinRegister": "live.register_min",
     "ORSet": "live.set_aw",
     "PNCounter": "live.counter_pn",
     "SdkError": "errors",
     "System": "actors",
+    "TwoPhaseSet": "live.set_2p",
+    "Vote": "live.vote",
     "action": "actors",
 }
 

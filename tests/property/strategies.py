@@ -15,6 +15,7 @@ from crdtmesh.crdts import deltas, registry
 from crdtmesh.crdts.base import Delta
 from crdtmesh.crdts.context import CausalContext
 from crdtmesh.crdts.dots import Dot, ReplicaTable, pack_dot
+from crdtmesh.crdts.errors import InvalidOperation
 from crdtmesh.crdts.operations import Operation
 from crdtmesh.crdts.registry import AnyType
 from crdtmesh.crdts.state import State
@@ -57,10 +58,22 @@ _increment, _decrement = _operation("increment", _amounts), _operation("decremen
 _add, _remove = _operation("add", few_values), _operation("remove", few_values)
 _set = _operation("set", few_values)
 
+_numbers = st.sampled_from([-1, 0, 0.5, 1, 1.0, 2, float("inf")])
+_receivers = st.sampled_from([replica_id.hex() for replica_id in REPLICA_IDS])
+_set_number = _operation("set", _numbers)
+_transfer = _operation("transfer", _receivers, _amounts)
+_vote = _operation("vote", st.booleans())
+
 OPERATIONS: dict[str, st.SearchStrategy[Operation]] = {
     "PNCounter": st.one_of(_increment, _increment, _decrement, _operation("reset")),
     "ORSet": st.one_of(_add, _add, _add, _remove, _remove, _operation("clear")),
     "LWWRegister": st.one_of(_set, _set, _operation("clear")),
+    "FWWRegister": st.one_of(_set, _set, _operation("clear")),
+    "MaxRegister": st.one_of(_set_number, _set_number, _set_number, _operation("clear")),
+    "MinRegister": st.one_of(_set_number, _set_number, _set_number, _operation("clear")),
+    "TwoPhaseSet": st.one_of(_add, _add, _add, _remove, _remove, _operation("reset")),
+    "Vote": st.one_of(_vote, _vote, _vote, _operation("withdraw"), _operation("reset")),
+    "BoundedCounter": st.one_of(_increment, _increment, _decrement, _transfer, _transfer),
 }
 """What adds content comes more often than what removes it, or most worlds would be empty."""
 
@@ -98,7 +111,7 @@ class World:
         """Carry out a step; a source below the number of deltas is a delta, others are a replica's whole state."""
         replica = self.replicas[step.at]
         if step.operation is not None:
-            delta = replica.apply(step.operation, now_ms=step.now_ms)
+            delta = self.apply(step)
             if delta is not None:
                 self.deltas.append(delta)
         elif step.source < 9 and self.deltas:
@@ -107,6 +120,14 @@ class World:
             replica.join(self.replicas[step.source % 3])
         if step.source % 4 == 0:
             self.snapshots.append(replica.delta())
+
+    def apply(self, step: Step) -> Delta[Any] | None:
+        """Carry out the operation of a step; None where it has no effect or is refused, as beyond one's rights."""
+        assert step.operation is not None
+        try:
+            return self.replicas[step.at].apply(step.operation, now_ms=step.now_ms)
+        except InvalidOperation:
+            return None
 
     def bottom(self) -> Delta[Any]:
         """The least state."""

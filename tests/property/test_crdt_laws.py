@@ -39,7 +39,10 @@ def _mutate(world: World, state: Delta[Any], operation: Operation) -> tuple[Delt
     last_n = world.everything().context.greatest(replica)
     clock = HybridClock(REPLICA_IDS[0])
     mutation = LocalMutation(world.table, replica, last_n=last_n, clock=clock, now_ms=1)
-    return world.data_type.mutate(state.store, operation, mutation), mutation
+    try:
+        return world.data_type.mutate(state.store, operation, mutation), mutation
+    except InvalidOperation:
+        return None, mutation  # the state does not allow it; that no dot was taken is what callers look at
 
 
 @EACH_TYPE

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from crdtmesh.crdts import registry, values
 from crdtmesh.crdts.operations import Operation
 from crdtmesh.crdts.values import PlainValue
+from tests.property import specifications_slots as slots
 from tests.property.strategies import REPLICA_IDS, Step, World, steps
 
 EACH_TYPE = pytest.mark.parametrize("name", registry.names())
@@ -110,6 +111,12 @@ SPECIFICATIONS: Mapping[str, Callable[[History], PlainValue]] = {
     "PNCounter": pn_counter,
     "ORSet": or_set,
     "LWWRegister": lww_register,
+    "BoundedCounter": slots.bounded_counter,
+    "FWWRegister": slots.fww_register,
+    "MaxRegister": slots.max_register,
+    "MinRegister": slots.min_register,
+    "TwoPhaseSet": slots.two_phase_set,
+    "Vote": slots.vote,
 }
 
 
@@ -142,7 +149,7 @@ class Recorder:
                 self.deliver(step.at, step.source % len(self.events))
             return
         self.close(step.at)
-        delta = self.world.replicas[step.at].apply(step.operation, now_ms=step.now_ms)
+        delta = self.world.apply(step)
         if delta is not None:
             event = Event(step.at, step.operation, step.now_ms, frozenset(self.applied[step.at]))
             self.events.append((event, delta))
@@ -167,10 +174,22 @@ def test_replicas_read_what_the_history_says(name: str, data: st.DataObject) -> 
         assert values.encode(expected) == values.encode(replica.value)
 
 
+FIRST_OPERATIONS: Mapping[str, tuple[str, PlainValue]] = {
+    "PNCounter": ("increment", 2),
+    "ORSet": ("add", "x"),
+    "LWWRegister": ("set", "x"),
+    "BoundedCounter": ("increment", 2),
+    "FWWRegister": ("set", "x"),
+    "MaxRegister": ("set", 2),
+    "MinRegister": ("set", 2),
+    "TwoPhaseSet": ("add", "x"),
+    "Vote": ("vote", True),
+}
+
+
 @EACH_TYPE
 def test_specification_tells_operations_apart(name: str) -> None:
     """A specification that ignores its history would agree with a type that ignores its operations."""
-    operations = {"PNCounter": ("increment", 2), "ORSet": ("add", "x"), "LWWRegister": ("set", "x")}
-    operation, argument = operations[name]
-    event = Event(0, Operation(operation, (cast("PlainValue", argument),)), 1, frozenset())
+    operation, argument = FIRST_OPERATIONS[name]
+    event = Event(0, Operation(operation, (argument,)), 1, frozenset())
     assert SPECIFICATIONS[name](frozenset()) != SPECIFICATIONS[name](frozenset({event}))

@@ -129,7 +129,7 @@ def test_every_proper_prefix_and_every_extension_is_refused(name: str, data: st.
             deltas.decode_delta(world.data_type, wrong, ReplicaTable())
 
 
-A, B = b"a" * 16, b"b" * 16
+A, B, C = b"a" * 16, b"b" * 16, b"c" * 16
 ONE = (FORMAT, A, 1, 0, 0, 0, 0)
 """Header and context of one dot: one replica, the first of the header, one interval, gap 0, length 1."""
 TWO = (FORMAT, A, 1, 0, 0, 0, 1)
@@ -175,6 +175,21 @@ TWO = (FORMAT, A, 1, 0, 0, 0, 1)
         pytest.param("PNCounter", (*ONE, 1, 0, 0, 0), id="counter entry of zeros"),
         pytest.param("PNCounter", (*TWO, 2, 1, 1, 0, 0, 1, 0), id="counter entries out of order"),
         pytest.param("LWWRegister", (*ONE, 1, 0, 1 << 63, "x"), id="time beyond 63 bits"),
+        pytest.param("FWWRegister", (*ONE, 1, 0, 1 << 63, "x"), id="time of a first write beyond 63 bits"),
+        pytest.param("MaxRegister", (*ONE, 1, 0, "5"), id="greatest of texts"),
+        pytest.param("MinRegister", (*ONE, 1, 0, True), id="least of bools"),
+        pytest.param("TwoPhaseSet", (*TWO, 2, "y", 0, "x", 1, 0), id="added elements out of order"),
+        pytest.param("TwoPhaseSet", (*TWO, 0, 2, "x", 0, "x", 1), id="removed element twice"),
+        pytest.param("TwoPhaseSet", (*ONE, 1, "x", 0, 1, "x", 0), id="add and removal under one dot"),
+        pytest.param("Vote", (*ONE, 1, 0, 2), id="ballot that is neither yes nor no"),
+        pytest.param("Vote", (*ONE, 1, 0, True), id="ballot as a bool"),
+        pytest.param("BoundedCounter", (*ONE, 1, 0, 0, 0, 0), id="bounded counter entry of zeros"),
+        pytest.param("BoundedCounter", (*ONE, 1, 0, 1 << 47, 0, 0), id="rights beyond 47 bits"),
+        pytest.param("BoundedCounter", (*ONE, 1, 0, 5, 0, 1, A, 1), id="transfer to oneself"),
+        pytest.param("BoundedCounter", (*ONE, 1, 0, 5, 0, 1, B[1:], 1), id="transfer to an id of 15 bytes"),
+        pytest.param("BoundedCounter", (*ONE, 1, 0, 5, 0, 2, C, 1, B, 1), id="receivers out of order"),
+        pytest.param("BoundedCounter", (*ONE, 1, 0, 5, 0, 1, B, 0), id="transfer of nothing"),
+        pytest.param("BoundedCounter", (*ONE, 1, 0, 5, 0, 2_000, B, 1), id="more receivers than there may be"),
     ],
 )
 def test_form_that_no_writer_makes_is_refused(name: str, items: tuple[Any, ...]) -> None:
@@ -183,7 +198,17 @@ def test_form_that_no_writer_makes_is_refused(name: str, items: tuple[Any, ...])
 
 
 def test_the_forms_above_are_one_step_from_a_good_one() -> None:
-    for name, rest in (("ORSet", (1, "x", 0)), ("PNCounter", (1, 0, 5, 0)), ("LWWRegister", (1, 0, 7, "x"))):
+    for name, rest in (
+        ("ORSet", (1, "x", 0)),
+        ("PNCounter", (1, 0, 5, 0)),
+        ("LWWRegister", (1, 0, 7, "x")),
+        ("FWWRegister", (1, 0, 7, "x")),
+        ("MaxRegister", (1, 0, 5)),
+        ("MinRegister", (1, 0, 5.5)),
+        ("TwoPhaseSet", (1, "x", 0, 0)),
+        ("Vote", (1, 0, 1)),
+        ("BoundedCounter", (1, 0, 5, 0, 2, B, 1, C, 1)),
+    ):
         delta = deltas.decode_delta(registry.get(name), _flat(*ONE, *rest), ReplicaTable())
         assert 1 == len(delta.context)
 

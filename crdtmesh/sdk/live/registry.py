@@ -12,9 +12,15 @@ from crdtmesh.sdk.names import nearest
 __all__ = ["LIVE_TYPES", "live_type"]
 
 LIVE_TYPES: Final[dict[str, str]] = {
+    "BoundedCounter": "crdtmesh.sdk.live.counter_bounded",
+    "FWWRegister": "crdtmesh.sdk.live.register_fww",
     "LWWRegister": "crdtmesh.sdk.live.register_lww",
+    "MaxRegister": "crdtmesh.sdk.live.register_max",
+    "MinRegister": "crdtmesh.sdk.live.register_min",
     "ORSet": "crdtmesh.sdk.live.set_aw",
     "PNCounter": "crdtmesh.sdk.live.counter_pn",
+    "TwoPhaseSet": "crdtmesh.sdk.live.set_2p",
+    "Vote": "crdtmesh.sdk.live.vote",
 }
 """Data type to the module that holds the live object of the same name."""
 

@@ -14,9 +14,10 @@ from crdtmesh.crdts.errors import InvalidOperation, InvalidValue
 from crdtmesh.crdts.operations import Operation, require_operation
 from crdtmesh.crdts.values import INTEGER_MAX
 from crdtmesh.crdts.values import encode as canonical
-from crdtmesh.sdk import LWWRegister, ORSet, PNCounter
+from crdtmesh.sdk import BoundedCounter, LWWRegister, ORSet, PNCounter, TwoPhaseSet, Vote
 from crdtmesh.sdk.errors import DefinitionError
 from crdtmesh.sdk.live.base import LiveState
+from crdtmesh.sdk.live.register_max import Extreme
 from crdtmesh.sdk.live.registry import LIVE_TYPES, live_type
 
 ELEMENTS: st.SearchStrategy[Any] = st.sampled_from(
@@ -38,6 +39,14 @@ def steps(state: Any) -> st.SearchStrategy[Any]:
         return st.tuples(st.sampled_from(["increment", "decrement"]), amounts) | st.tuples(st.just("reset"))
     if isinstance(state, ORSet):
         return st.tuples(st.sampled_from(["add", "discard"]), ELEMENTS) | st.tuples(st.just("clear"))
+    if isinstance(state, BoundedCounter):
+        return st.tuples(st.just("increment"), amounts) | st.tuples(st.just("decrement"), st.just(0))
+    if isinstance(state, Extreme):
+        return st.tuples(st.just("set"), st.sampled_from([1, 1.0, -2, 3.5])) | st.tuples(st.just("clear"))
+    if isinstance(state, TwoPhaseSet):
+        return st.tuples(st.sampled_from(["add", "remove"]), ELEMENTS) | st.tuples(st.just("reset"))
+    if isinstance(state, Vote):
+        return st.tuples(st.just("vote"), st.booleans()) | st.tuples(st.sampled_from(["withdraw", "reset"]))
     return st.tuples(st.just("set"), ELEMENTS) | st.tuples(st.just("clear"))
 
 
