@@ -63,12 +63,14 @@ class Hooks:
         offers_changed: this node offers other actors than before.
         read_only: a commit failed; nothing more is acknowledged.
         identity_needed: the replica needs a fresh id.
+        failed: the cores broke one of their own rules; the engine has stopped, and so must the node.
     """
 
     changed: Callable[[EntryKey], None] = lambda key: None
     offers_changed: Callable[[], None] = lambda: None
     read_only: Callable[[str], None] = lambda reason: None
     identity_needed: Callable[[], None] = lambda: None
+    failed: Callable[[], None] = lambda: None
 
 
 @dataclass(slots=True)
@@ -288,6 +290,15 @@ class Engine:
             self._timer.cancel()
 
     def _turn(self) -> None:
+        try:
+            self._work()
+        except Exception:
+            # Cores that are in the middle of something can't be driven on: what they would acknowledge is unknown.
+            self.close()
+            logs.event(_LOG, logging.CRITICAL, "engine.failed", exc_info=True)
+            self.hooks.failed()
+
+    def _work(self) -> None:
         self._is_awake = False
         now_ns = time.monotonic_ns()
         replica, runtime = self.replica, self.runtime

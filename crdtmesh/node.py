@@ -209,6 +209,7 @@ class Node:
         self._engine.hooks.offers_changed = self._announce_offers
         self._engine.hooks.read_only = self._went_read_only
         self._engine.hooks.identity_needed = self._renew_identity
+        self._engine.hooks.failed = self._engine_failed
         await self._start_links()
         await self._start_endpoint()
         await self._start_membership()
@@ -346,6 +347,12 @@ class Node:
     def _went_read_only(self, reason: str) -> None:
         self._is_read_only = True
         self._warnings.append(f"the disk refused a write ({reason}); nothing is acknowledged until a restart")
+
+    def _engine_failed(self) -> None:
+        self.failure = (
+            "the node met a fault of its own; its log has the details, its data directory is as of the last commit"
+        )
+        self.request_stop()
 
     def _host_refused(self) -> None:
         self.failure = f"--actors {self.config.actors}: the actors can't be hosted; the reason stands above"
