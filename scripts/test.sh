@@ -18,15 +18,14 @@ stage() {
 
 pytest() { "$PYTHON" -m pytest -q --durations=5 --durations-min=1 "$@"; }
 
-wheel() {
-    local work
+wheel() (
     work=$(mktemp -d)
-    trap 'rm -rf "$work"' RETURN
-    "$PYTHON" -m build --wheel --outdir "$work/dist" . >"$work/build.log" 2>&1 || { cat "$work/build.log"; return 1; }
+    trap 'rm -rf "$work"' EXIT
+    "$PYTHON" -m build --wheel --outdir "$work/dist" . >"$work/build.log" 2>&1 || { cat "$work/build.log"; exit 1; }
     "$PYTHON" -m venv "$work/venv"
     "$work/venv/bin/python" -m pip install --quiet "$work"/dist/*.whl
-    (cd "$work" && "$work/venv/bin/crdtmesh" demo --format json)
-}
+    cd "$work" && "$work/venv/bin/crdtmesh" demo --format json
+)
 
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     stage "system packages" scripts/system_packages.sh
