@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from crdtmesh.crdts import values
 from crdtmesh.crdts.values import PlainValue
-from tests.property.strategies import REPLICA_IDS
-
-if TYPE_CHECKING:
-    from tests.property.test_crdt_specifications import Event, History
+from crdtmesh.testing.histories import Event, History
+from crdtmesh.testing.worlds import REPLICA_IDS
 
 
 def _kept(history: History, name: str, removal: str) -> list[Event]:

@@ -9,15 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crdtmesh.crdts import deltas, registry
-from crdtmesh.crdts.base import WHOLE, Delta
+from crdtmesh.crdts.base import Delta
 from crdtmesh.crdts.clock import HybridClock
 from crdtmesh.crdts.context import CausalContext
-from crdtmesh.crdts.dots import ReplicaTable
 from crdtmesh.crdts.errors import InvalidOperation, ReplicaTableMismatch
 from crdtmesh.crdts.mutation import LocalMutation
 from crdtmesh.crdts.operations import Operation
 from crdtmesh.crdts.set_aw import OR_SET
 from crdtmesh.crdts.values import encode
+from crdtmesh.testing import laws as law
 from tests.property.strategies import OPERATIONS, REPLICA_IDS, World, states_of, worlds
 
 EACH_TYPE = pytest.mark.parametrize("name", registry.names())
@@ -29,37 +29,13 @@ def _bytes(world: World, state: Delta[Any]) -> bytes:
     return deltas.encode_delta(world.data_type, state)
 
 
-def _is_below(world: World, a: Delta[Any], b: Delta[Any]) -> bool:
-    return deltas.join(world.data_type, a, b) == b
-
-
-def _mutate(world: World, state: Delta[Any], operation: Operation) -> tuple[Delta[Any] | None, LocalMutation]:
-    """What the first replica would make of an operation on a state that holds all of its own dots."""
-    replica = world.table.intern(REPLICA_IDS[0])
-    last_n = world.everything().context.greatest(replica)
-    clock = HybridClock(REPLICA_IDS[0])
-    mutation = LocalMutation(world.table, replica, last_n=last_n, clock=clock, now_ms=1)
-    try:
-        return world.data_type.mutate(state.store, operation, mutation), mutation
-    except InvalidOperation:
-        return None, mutation  # the state does not allow it; that no dot was taken is what callers look at
-
-
 @EACH_TYPE
 @laws
 @given(data=st.data())
 def test_join_is_idempotent_commutative_associative_and_has_bottom(name: str, data: st.DataObject) -> None:
     world = data.draw(worlds(name))
     a, b, c = (data.draw(states_of(world)) for _ in range(3))
-
-    def join(x: Delta[Any], y: Delta[Any]) -> Delta[Any]:
-        return deltas.join(world.data_type, x, y)
-
-    assert a == join(a, a)
-    assert join(a, b) == join(b, a)
-    assert join(a, join(b, c)) == join(join(a, b), c)
-    assert a == join(a, world.bottom()) == join(world.bottom(), a)
-    assert set(world.data_type.dots(join(a, b).store)) <= set(join(a, b).context)
+    law.join_is_least_upper_bound(world, a, b, c)
 
 
 @EACH_TYPE
@@ -67,16 +43,7 @@ def test_join_is_idempotent_commutative_associative_and_has_bottom(name: str, da
 @given(data=st.data())
 def test_absorb_equals_join_and_names_exactly_what_became_different(name: str, data: st.DataObject) -> None:
     world = data.draw(worlds(name))
-    a, b = data.draw(states_of(world)), data.draw(states_of(world))
-    expected = deltas.join(world.data_type, a, b)
-    store, touched = world.data_type.absorb(world.data_type.copy(a.store), a.context, b)
-    assert expected.store == store
-    if touched is WHOLE or not touched:
-        assert bool(touched) == (a.store != store)
-    else:
-        before, after = a.store.keys, store.keys
-        assert {key for key in {*before, *after} if before.get(key) != after.get(key)} == set(touched)
-        assert len(set(touched)) == len(touched)
+    law.absorb_is_join(world, data.draw(states_of(world)), data.draw(states_of(world)))
 
 
 @EACH_TYPE
@@ -84,21 +51,7 @@ def test_absorb_equals_join_and_names_exactly_what_became_different(name: str, d
 @given(data=st.data())
 def test_mutation_inflates_by_a_minimal_delta_of_fresh_successive_dots(name: str, data: st.DataObject) -> None:
     world = data.draw(worlds(name))
-    state = world.replicas[0].delta()
-    before = _bytes(world, state)
-    delta, mutation = _mutate(world, state, data.draw(OPERATIONS[name]))
-    first_n = world.everything().context.greatest(mutation.replica) + 1
-    assert before == _bytes(world, state)
-    if delta is None:
-        assert first_n - 1 == mutation.last_n
-        return
-    after = deltas.join(world.data_type, state, delta)
-    fresh = delta.context.difference(state.context)
-    assert _is_below(world, state, after)
-    assert list(fresh.intervals_of(mutation.replica)) == [(first_n, mutation.last_n)]
-    assert mutation.last_n - first_n + 1 == len(fresh)
-    assert set(world.data_type.dots(delta.store)) <= set(fresh)
-    assert delta == deltas.difference(world.data_type, after, state)
+    law.mutation_inflates(world, data.draw(OPERATIONS[name]))
 
 
 @EACH_TYPE
@@ -126,12 +79,7 @@ def test_refused_operation_takes_no_dot(name: str, data: st.DataObject) -> None:
 @given(data=st.data())
 def test_decomposition_joins_to_the_state_and_no_part_is_redundant(name: str, data: st.DataObject) -> None:
     world = data.draw(worlds(name))
-    state = data.draw(states_of(world))
-    parts = list(deltas.decompose(world.data_type, state))
-    assert state == world.join(parts)
-    for i in range(len(parts)):
-        assert state != world.join(parts[:i] + parts[i + 1 :])
-        assert len(parts[i].context) == 1
+    law.decomposition_is_irredundant(world, data.draw(states_of(world)))
 
 
 @EACH_TYPE
@@ -140,16 +88,7 @@ def test_decomposition_joins_to_the_state_and_no_part_is_redundant(name: str, da
 def test_difference_is_the_least_that_brings_b_up_to_a(name: str, data: st.DataObject) -> None:
     world = data.draw(worlds(name))
     a, b, other = (data.draw(states_of(world)) for _ in range(3))
-    both = deltas.join(world.data_type, a, b)
-    least = deltas.difference(world.data_type, a, b)
-    assert both == deltas.join(world.data_type, least, b)
-    assert (least == world.bottom()) == _is_below(world, a, b)
-    enough = deltas.join(world.data_type, least, other)
-    if deltas.join(world.data_type, enough, b) == both:
-        assert _is_below(world, least, enough)
-    parts = list(deltas.decompose(world.data_type, least))
-    for i in range(len(parts)):
-        assert both != world.join([b, *parts[:i], *parts[i + 1 :]])
+    law.difference_is_least(world, a, b, other)
 
 
 @EACH_TYPE
@@ -172,17 +111,7 @@ def test_deltas_in_any_order_with_duplicates_equal_the_full_states(name: str, da
 @given(data=st.data(), order=st.permutations(REPLICA_IDS))
 def test_bytes_are_canonical_whatever_the_replica_table(name: str, data: st.DataObject, order: list[bytes]) -> None:
     world = data.draw(worlds(name))
-    state = data.draw(states_of(world))
-    elsewhere = ReplicaTable()
-    for replica_id in (bytes(16), *order):
-        elsewhere.intern(replica_id)
-    there = deltas.decode_delta(world.data_type, _bytes(world, state), elsewhere)
-    assert _bytes(world, state) == deltas.encode_delta(world.data_type, there)
-    assert world.data_type.value(state.store) == world.data_type.value(there.store)
-    here = deltas.decode_delta(world.data_type, deltas.encode_delta(world.data_type, there), world.table)
-    assert state == here
-    alone = deltas.encode_store(world.data_type, state.store, world.table)
-    assert alone == deltas.encode_store(world.data_type, there.store, elsewhere)
+    law.bytes_are_canonical(world, data.draw(states_of(world)), order)
 
 
 @EACH_TYPE
@@ -199,7 +128,7 @@ def test_joins_and_queries_leave_their_arguments_alone(name: str, data: st.DataO
     world.data_type.restrict(a.store, b.context.__contains__)
     for state in (joined, held):  # what was handed out may change without touching what it was made from
         for operation in data.draw(st.lists(OPERATIONS[name], max_size=3)):
-            delta, _ = _mutate(world, state, operation)
+            delta, _ = law.mutate(world, state, operation)
             if delta is not None:
                 world.data_type.absorb(state.store, state.context, delta)
                 break

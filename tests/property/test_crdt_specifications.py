@@ -1,18 +1,12 @@
 """The meaning of every data type, as a pure function of a history, against what its replicas read.
 
-A history is a set of events with what each had seen, closed under happened-before. The functions below know nothing of
-dots, contexts or stores. Deltas arrive in any order, lost and repeated; a replica is compared whenever what it has
-applied is causally closed, and operates only then, so that "seen" is well defined.
-
-Source of the idea: AntidoteDB's property tests; histories as in Burckhardt et al., POPL 2014.
+The functions below know nothing of dots, contexts or stores. How histories are made: `crdtmesh.testing.histories`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -21,29 +15,14 @@ from hypothesis import strategies as st
 from crdtmesh.crdts import registry, values
 from crdtmesh.crdts.operations import Operation
 from crdtmesh.crdts.values import PlainValue
+from crdtmesh.testing.checks import converge
+from crdtmesh.testing.histories import Event, History
 from tests.property import specifications_slots as slots
-from tests.property.strategies import REPLICA_IDS, Step, World, steps
+from tests.property.strategies import OPERATIONS, REPLICA_IDS
 
 EACH_TYPE = pytest.mark.parametrize("name", registry.names())
 EXAMPLES = settings.get_profile(settings.get_current_profile_name()).max_examples
 histories = settings(max_examples=EXAMPLES if EXAMPLES > 1_000 else 100)
-
-
-@dataclass(frozen=True, eq=False)
-class Event:
-    """One operation with effect: who did it, when by its clock, and which events it had seen, transitively."""
-
-    at: int
-    operation: Operation
-    now_ms: int
-    seen: frozenset[Event]
-
-    @property
-    def element(self) -> bytes:
-        return values.encode(self.operation.arguments[0])
-
-
-History = frozenset[Event]
 
 
 def pn_counter(history: History) -> PlainValue:
@@ -120,58 +99,11 @@ SPECIFICATIONS: Mapping[str, Callable[[History], PlainValue]] = {
 }
 
 
-class Recorder:
-    """A world that remembers which events each replica has applied."""
-
-    def __init__(self, name: str) -> None:
-        self.world = World(registry.get(name))
-        self.events: list[tuple[Event, Any]] = []
-        self.applied: list[set[Event]] = [set(), set(), set()]
-
-    def is_closed(self, at: int) -> bool:
-        return all(event.seen <= self.applied[at] for event in self.applied[at])
-
-    def deliver(self, at: int, index: int) -> None:
-        event, delta = self.events[index]
-        self.world.replicas[at].join(delta)
-        self.applied[at].add(event)
-
-    def close(self, at: int) -> None:
-        """Deliver what the replica lacks of the past of what it has, newest first."""
-        for index in reversed(range(len(self.events))):
-            event = self.events[index][0]
-            if event not in self.applied[at] and any(event in other.seen for other in self.applied[at]):
-                self.deliver(at, index)
-
-    def take(self, step: Step) -> None:
-        if step.operation is None:
-            if self.events:
-                self.deliver(step.at, step.source % len(self.events))
-            return
-        self.close(step.at)
-        delta = self.world.apply(step)
-        if delta is not None:
-            event = Event(step.at, step.operation, step.now_ms, frozenset(self.applied[step.at]))
-            self.events.append((event, delta))
-            self.applied[step.at].add(event)
-
-
 @EACH_TYPE
 @histories
 @given(data=st.data())
 def test_replicas_read_what_the_history_says(name: str, data: st.DataObject) -> None:
-    recorder = Recorder(name)
-    specification = SPECIFICATIONS[name]
-    for step in data.draw(st.lists(steps(name), max_size=20)):
-        recorder.take(step)
-        if recorder.is_closed(step.at):
-            value = recorder.world.replicas[step.at].value
-            assert values.encode(specification(frozenset(recorder.applied[step.at]))) == values.encode(value)
-    for at, replica in enumerate(recorder.world.replicas):
-        for index in data.draw(st.permutations(range(len(recorder.events)))):
-            recorder.deliver(at, index)
-        expected = specification(frozenset(event for event, _ in recorder.events))
-        assert values.encode(expected) == values.encode(replica.value)
+    converge(data, registry.get(name), OPERATIONS[name], SPECIFICATIONS[name])
 
 
 FIRST_OPERATIONS: Mapping[str, tuple[str, PlainValue]] = {
