@@ -1,4 +1,4 @@
-"""The command line: `python -m simulations run --seeds 1:200 --json`.
+"""The command line: `python -m simulations run --seeds 1:200 --json`; other commands are about membership alone.
 
 Seeds are independent, so they are spread over processes and the result does not depend on how many there are. Exit
 codes: 0 all promises kept, 1 some broken, 2 wrong usage, 130 interrupted.
@@ -12,6 +12,7 @@ from typing import Final
 
 import click
 
+from simulations.membership.commands import COMMANDS
 from simulations.report import Report
 from simulations.run import RunOptions, RunResult, simulate
 from simulations.workers import run_seeds
@@ -71,6 +72,10 @@ def run(seeds: range, seconds: float, nodes: int | None, jobs: int | None, *, as
         sys.exit(EXIT_INTERRUPTED)
     if report.failed:
         sys.exit(EXIT_FAILURES)
+
+
+for command in COMMANDS:
+    main.add_command(command)
 
 
 # --- inside
