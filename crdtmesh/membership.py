@@ -191,6 +191,7 @@ def _agent_config(config: NodeConfig, tag: MeshTag) -> gossip.AgentConfig:
             join=tuple(gossip.Endpoint(*split_address("join", address)) for address in config.join),
             discoveries=discoveries,
             is_insecure=config.insecure,
+            serf=gossip.SerfConfig(),
         )
     except gossip.ConfigError as error:
         raise ConfigError(str(error)) from None

@@ -12,13 +12,14 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gossip.agent import Agent, AgentConfig, Counters, EventStream
+    from gossip.agent import Agent, AgentConfig, Counters
     from gossip.config import LAN, LOCAL, WAN, SwimConfig, Versions
     from gossip.discovery.base import Announcement, Discovery
     from gossip.discovery.mdns import MdnsDiscovery
     from gossip.discovery.static import StaticDiscovery
     from gossip.driver import Core, CoreDriver
     from gossip.errors import BroadcastTooLarge, ConfigError, GossipError, JoinError, PortTaken, RejectReason
+    from gossip.event_stream import EventStream
     from gossip.identity import Endpoint, NodeName, parse_endpoint
     from gossip.members import Member
     from gossip.messages import MemberState
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
         CloseStream,
         Event,
         JoinFinished,
+        KeyringChanged,
         LeaveFinished,
         MemberChange,
         MemberEvent,
@@ -35,28 +37,36 @@ if TYPE_CHECKING:
         PacketRejected,
         ProbeFinished,
         ProbeOutcome,
+        Query,
+        QueryFinished,
+        QueryResponse,
         Refuted,
         SendDatagram,
         SendStream,
         StreamId,
+        UserEvent,
         UserMessage,
         UserState,
     )
     from gossip.security import Keyring
     from gossip.serf import decode_tags, encode_tags
+    from gossip.serf.config import SerfConfig
+    from gossip.serf.intents import Status
+    from gossip.serf.layer import Serf
     from gossip.swim import TRANSITIONS, Claim, Swim
     from gossip.transport.base import Receiver, Transport
     from gossip.transport.memory import MemoryNetwork
     from gossip.transport.sockets import SocketTransport
 
 _HOMES = {
-    "agent": ("Agent", "AgentConfig", "Counters", "EventStream"),
+    "agent": ("Agent", "AgentConfig", "Counters"),
     "config": ("LAN", "LOCAL", "WAN", "SwimConfig", "Versions"),
     "discovery.base": ("Announcement", "Discovery"),
     "discovery.mdns": ("MdnsDiscovery",),
     "discovery.static": ("StaticDiscovery",),
     "driver": ("Core", "CoreDriver"),
     "errors": ("BroadcastTooLarge", "ConfigError", "GossipError", "JoinError", "PortTaken", "RejectReason"),
+    "event_stream": ("EventStream",),
     "identity": ("Endpoint", "NodeName", "parse_endpoint"),
     "members": ("Member",),
     "messages": ("MemberState",),
@@ -64,6 +74,7 @@ _HOMES = {
         "CloseStream",
         "Event",
         "JoinFinished",
+        "KeyringChanged",
         "LeaveFinished",
         "MemberChange",
         "MemberEvent",
@@ -73,15 +84,22 @@ _HOMES = {
         "PacketRejected",
         "ProbeFinished",
         "ProbeOutcome",
+        "Query",
+        "QueryFinished",
+        "QueryResponse",
         "Refuted",
         "SendDatagram",
         "SendStream",
         "StreamId",
+        "UserEvent",
         "UserMessage",
         "UserState",
     ),
     "security": ("Keyring",),
     "serf": ("decode_tags", "encode_tags"),
+    "serf.config": ("SerfConfig",),
+    "serf.intents": ("Status",),
+    "serf.layer": ("Serf",),
     "swim": ("TRANSITIONS", "Claim", "Swim"),
     "transport.base": ("Receiver", "Transport"),
     "transport.memory": ("MemoryNetwork",),
@@ -113,6 +131,7 @@ __all__ = [
     "JoinError",
     "JoinFinished",
     "Keyring",
+    "KeyringChanged",
     "LeaveFinished",
     "MdnsDiscovery",
     "Member",
@@ -128,17 +147,24 @@ __all__ = [
     "PortTaken",
     "ProbeFinished",
     "ProbeOutcome",
+    "Query",
+    "QueryFinished",
+    "QueryResponse",
     "Receiver",
     "Refuted",
     "RejectReason",
     "SendDatagram",
     "SendStream",
+    "Serf",
+    "SerfConfig",
     "SocketTransport",
     "StaticDiscovery",
+    "Status",
     "StreamId",
     "Swim",
     "SwimConfig",
     "Transport",
+    "UserEvent",
     "UserMessage",
     "UserState",
     "Versions",

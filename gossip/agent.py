@@ -12,16 +12,17 @@ import logging
 import random
 import secrets
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Self
 
-from gossip.config import LAN, SwimConfig
+from gossip.config import LAN, SwimConfig, to_ns
 from gossip.discovery.base import Announcement, Discovery
 from gossip.discovery.candidates import Candidates
 from gossip.discovery.static import resolve
 from gossip.driver import CoreDriver
 from gossip.errors import ConfigError, GossipError, JoinError, RejectReason
+from gossip.event_stream import EventStream
 from gossip.identity import Endpoint
 from gossip.members import Member
 from gossip.outputs import (
@@ -37,20 +38,25 @@ from gossip.outputs import (
     PacketRejected,
     ProbeFinished,
     ProbeOutcome,
+    Query,
+    QueryFinished,
+    QueryId,
+    QueryResponse,
     Refuted,
     SendDatagram,
     SendStream,
     StreamId,
 )
 from gossip.serf import encode_tags
+from gossip.serf.config import SerfConfig
+from gossip.serf.filters import by_node
+from gossip.serf.intents import Status
+from gossip.serf.layer import Serf
 from gossip.swim import Swim
 from gossip.transport.base import Transport
 from gossip.transport.sockets import SocketTransport
 
 _LOG = logging.getLogger("gossip.agent")
-
-EVENTS_WAITING_MAX = 4_096
-"""Events kept for a reader that is busy; about 1 MB. Beyond that the oldest are dropped and counted."""
 
 DEFAULT_BIND = Endpoint("127.0.0.1", 7946)
 
@@ -86,6 +92,8 @@ class AgentConfig:
     """Written out to run beyond loopback without keys: then anyone who reaches the port controls the membership."""
     swim: SwimConfig = LAN
     """Options of the protocol."""
+    serf: SerfConfig | None = None
+    """Options of the Serf layer; None leaves it out, for clusters of plain memberlist applications."""
 
     def __post_init__(self) -> None:
         try:
@@ -120,6 +128,21 @@ class Counters:
     changes: collections.Counter[MemberChange] = field(default_factory=collections.Counter)
 
 
+class _Answers:
+    """What came back for one query."""
+
+    def __init__(self, asked: set[str]) -> None:
+        self.missing = asked
+        self.by_node: dict[str, bytes] = {}
+        self.is_over = asyncio.Event()
+
+    def add(self, node: str, payload: bytes) -> None:
+        self.by_node[node] = payload
+        self.missing.discard(node)
+        if not self.missing:
+            self.is_over.set()
+
+
 class Agent:
     """A member of the cluster while its `async with` block runs.
 
@@ -134,11 +157,12 @@ class Agent:
     def __init__(self, config: AgentConfig, *, transport: Transport | None = None) -> None:
         self._config = config
         self._transport: Transport = SocketTransport(config.bind) if transport is None else transport
-        self._swim: Swim | None = None
+        self._swim: Swim | Serf | None = None
         self._driver: CoreDriver[Outgoing, Event] | None = None
         self._seeker: asyncio.Task[None] | None = None
         self._candidates = Candidates()
         self._streams: set[EventStream] = set()
+        self._queries: dict[QueryId, _Answers] = {}
         self._joins: dict[Endpoint, list[asyncio.Future[str | None]]] = {}
         self._left: asyncio.Future[bool] | None = None
         self._is_closed = False
@@ -171,15 +195,7 @@ class Agent:
             await self._transport.start(self)
             bound = self._transport.endpoint
             advertise = self._config.advertise or bound
-            self._swim = Swim(
-                self._config.swim,
-                name=self._config.name,
-                endpoint=Endpoint(advertise.host, advertise.port or bound.port),
-                rng=random.Random(secrets.randbits(128)),  # noqa: S311 - picks whom to probe, no secrets
-                now_ns=time.monotonic_ns(),
-                meta=encode_tags(self._config.tags) if self._config.tags else b"",
-                entropy=secrets.token_bytes,
-            )
+            self._swim = self._make_core(Endpoint(advertise.host, advertise.port or bound.port))
             self._driver = CoreDriver(self._swim, carry_out=self._carry_out, on_event=self._on_event)
             self._driver.flush()
             local = self._swim.local
@@ -191,6 +207,21 @@ class Agent:
             await self.close()
             raise
         _LOG.info("agent.started name=%.64r endpoint=%s", local.name, local.endpoint)
+
+    def _make_core(self, endpoint: Endpoint) -> Swim | Serf:
+        config = self._config
+        rng = random.Random(secrets.randbits(128))  # noqa: S311 - picks whom to probe, no secrets
+        swim = Swim(
+            config.swim,
+            name=config.name,
+            endpoint=endpoint,
+            rng=rng,
+            now_ns=time.monotonic_ns(),
+            # Serf's agents show foreign metadata as a tag, so even no tags are written in their form.
+            meta=encode_tags(config.tags) if config.tags or config.serf is not None else b"",
+            entropy=secrets.token_bytes,
+        )
+        return swim if config.serf is None else Serf(swim, config.serf, swim_config=config.swim, rng=rng)
 
     async def leave(self) -> bool:
         """Departs in good order; the agent goes on answering until it is closed.
@@ -225,6 +256,8 @@ class Agent:
         for future in [f for waiting in self._joins.values() for f in waiting]:
             if not future.done():
                 future.set_result("the agent was closed")
+        for answers in self._queries.values():
+            answers.is_over.set()
         if self._left is not None and not self._left.done():
             self._left.set_result(False)
 
@@ -300,6 +333,87 @@ class Agent:
         swim.broadcast(payload, key=key, now_ns=driver.now_ns())
         driver.flush()
 
+    def set_state(self, state: Callable[[], bytes]) -> None:
+        """Gives what goes along with this node's table in each exchange; peers get it as a `UserState` event.
+
+        Args:
+            state: called for each exchange; must be quick. Its bytes come out as they are.
+        """
+        swim, _ = self._active()
+        swim.set_state(state)
+
+    # --- commands of the Serf layer
+
+    def status(self, name: str) -> Status | None:
+        """What Serf's own tools would show of a member; None if it is not known.
+
+        Raises:
+            GossipError: the layer is off.
+        """
+        return self._serf()[0].status(name)
+
+    def user_event(self, name: str, payload: bytes = b"", *, can_coalesce: bool = True) -> None:
+        """Sends an event to everybody, this node included: each one gets it once, as a `UserEvent`.
+
+        Args:
+            name: what it is about.
+            payload: its content.
+            can_coalesce: whether only the newest of that name matters to a reader that is late.
+
+        Raises:
+            BroadcastTooLarge: name and payload are above the limit; nothing was sent.
+            GossipError: the layer is off.
+        """
+        serf, driver = self._serf()
+        serf.user_event(name, payload, can_coalesce=can_coalesce, now_ns=driver.now_ns())
+        driver.flush()
+
+    async def query(
+        self, name: str, payload: bytes = b"", *, nodes: Sequence[str] = (), timeout_s: float | None = None
+    ) -> dict[str, bytes]:
+        """Asks the other members; each that is asked gets a `Query` event and may respond.
+
+        Args:
+            name: what is asked; names that begin with `_serf_` are the layer's own.
+            payload: the question's content.
+            nodes: members that are to answer; empty: all.
+            timeout_s: how long to wait; by default some seconds, longer in a larger cluster. It returns earlier when
+                everybody that was asked has answered.
+
+        Returns:
+            The answers, by member.
+
+        Raises:
+            BroadcastTooLarge: the question is above the limit; nothing was sent.
+            GossipError: the layer is off, or too many queries wait for answers.
+        """
+        serf, driver = self._serf()
+        items = (by_node(*nodes),) if nodes else ()
+        timeout_ns = None if timeout_s is None else to_ns(timeout_s)
+        query = serf.query(name, payload, filters=items, timeout_ns=timeout_ns, now_ns=driver.now_ns())
+        present = {m.name for m in serf.members() if m.is_present and m.name != serf.local.name}
+        answers = self._queries[query] = _Answers(set(nodes) or set(present))
+        if not answers.missing:
+            answers.is_over.set()
+        driver.flush()
+        try:
+            await answers.is_over.wait()
+        finally:
+            del self._queries[query]
+            serf.finish_query(query)
+        return answers.by_node
+
+    def _respond(self, query: Query, payload: bytes) -> None:
+        serf, driver = self._serf()
+        serf.respond(query, payload, now_ns=driver.now_ns())
+        driver.flush()
+
+    def _serf(self) -> tuple[Serf, CoreDriver[Outgoing, Event]]:
+        core, driver = self._active()
+        if not isinstance(core, Serf):
+            raise GossipError("the Serf layer is off; set serf=SerfConfig() in the options of the agent")
+        return core, driver
+
     # --- from the transport
 
     def on_datagram(self, data: bytes, source: Endpoint) -> None:
@@ -357,6 +471,12 @@ class Agent:
             case LeaveFinished(is_complete):
                 if self._left is not None and not self._left.done():
                     self._left.set_result(is_complete)
+            case QueryResponse(query, node, payload, False) if query in self._queries:
+                self._queries[query].add(node, payload)
+            case QueryFinished(query) if query in self._queries:
+                self._queries[query].is_over.set()
+            case Query():
+                event = replace(event, responder=self._respond)
             case _:
                 pass
         for stream in self._streams:
@@ -431,54 +551,13 @@ class Agent:
         self._joins.setdefault(endpoint, []).append(future)
         return future
 
-    def _active(self) -> tuple[Swim, CoreDriver[Outgoing, Event]]:
+    def _active(self) -> tuple[Swim | Serf, CoreDriver[Outgoing, Event]]:
         """For commands: what was closed can still be read, but does nothing any more."""
         if self._is_closed:
             raise GossipError("the agent is not running: it was closed")
         return self._running()
 
-    def _running(self) -> tuple[Swim, CoreDriver[Outgoing, Event]]:
+    def _running(self) -> tuple[Swim | Serf, CoreDriver[Outgoing, Event]]:
         if self._swim is None or self._driver is None:
             raise GossipError("the agent is not running; use it inside `async with Agent(config) as agent:`")
         return self._swim, self._driver
-
-
-class EventStream:
-    """An asynchronous iterator of events for one reader.
-
-    A reader that is too slow loses the oldest events; `missed` counts them, and `Agent.members` tells how things stand.
-    """
-
-    def __init__(self, registry: set["EventStream"]) -> None:
-        self._registry = registry
-        self._events: collections.deque[Event] = collections.deque()
-        self._ready = asyncio.Event()
-        self._is_closed = False
-        self.missed = 0
-
-    def __aiter__(self) -> AsyncIterator[Event]:
-        return self
-
-    async def __anext__(self) -> Event:
-        while not self._events:
-            if self._is_closed:
-                raise StopAsyncIteration
-            self._ready.clear()
-            await self._ready.wait()
-        return self._events.popleft()
-
-    def put(self, event: Event) -> bool:
-        """Adds an event; true if an older one had to go for it."""
-        is_full = len(self._events) >= EVENTS_WAITING_MAX
-        if is_full:
-            self._events.popleft()
-            self.missed += 1
-        self._events.append(event)
-        self._ready.set()
-        return is_full
-
-    def close(self) -> None:
-        """Ends the iteration after what is waiting."""
-        self._is_closed = True
-        self._registry.discard(self)
-        self._ready.set()

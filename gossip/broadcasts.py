@@ -43,9 +43,14 @@ class BroadcastQueue:
         self._order: list[tuple[int, int, int]] = []
         self._finished: list[Ticket] = []
         self._next = 1
+        self.size_bytes = 0
 
     def __len__(self) -> int:
         return len(self._by_ticket)
+
+    def __contains__(self, ticket: Ticket) -> bool:
+        """Whether a message is still to be sent again."""
+        return ticket in self._by_ticket
 
     def put(self, message: bytes, *, key: str | None = None) -> Ticket:
         """Queues a message.
@@ -59,6 +64,7 @@ class BroadcastQueue:
         item = _Item(Ticket(self._next), key, message)
         self._next += 1
         self._by_ticket[item.ticket] = item
+        self.size_bytes += len(message)
         if key is not None:
             self._by_key[key] = item
         insort(self._order, item.order)
@@ -103,6 +109,7 @@ class BroadcastQueue:
     def _drop(self, item: _Item) -> None:
         del self._order[bisect_left(self._order, item.order)]
         del self._by_ticket[item.ticket]
+        self.size_bytes -= len(item.message)
         if item.key is not None:
             del self._by_key[item.key]
         self._finished.append(item.ticket)

@@ -198,7 +198,8 @@ class Exchanges:
             self._kernel.emit(JoinFinished(entry.peer, error))
 
     def _own_table(self, *, is_join: bool) -> PushPull:
-        return PushPull(is_join, tuple(member.entry() for member in self._kernel.members))
+        kernel = self._kernel
+        return PushPull(is_join, tuple(member.entry() for member in kernel.members), kernel.user_state())
 
 
 def claims_in(table: PushPull, *, receiver: NodeName) -> Iterator[Alive | Suspect | Dead]:

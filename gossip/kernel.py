@@ -5,7 +5,7 @@ nothing of the others.
 """
 
 import enum
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from random import Random
 
 from gossip.awareness import Awareness
@@ -83,6 +83,8 @@ class Kernel:
         self.user_messages = BroadcastQueue(config.broadcasts_max)
         self.outgoing: list[Outgoing] = []
         self.events: list[Event] = []
+        self.user_state: Callable[[], bytes] = bytes
+        self._user_credit_bytes = 0
         self._packet_room = config.packet_room_bytes - self.layers.overhead_bytes
         self._sequence = rng.getrandbits(32)
         self._stream = 0
@@ -126,14 +128,26 @@ class Kernel:
         return bool(parts)
 
     def pick_updates(self, room_bytes: int) -> list[bytes]:
-        """Updates for one packet: those of members first, then user messages."""
+        """Updates for one packet: those of members first, then user messages, each with a fair share.
+
+        While both wait, user messages get a quarter of the room. A longer one saves up its quarters until it fits, so
+        that a storm of membership news delays it but does not stop it.
+        """
         if not self.updates and not self.user_messages:
             return []
         limit = transmit_limit(len(self.members), multiplier=self.config.retransmit_multiplier)
-        parts = self.updates.pick(room_bytes, overhead_bytes=_PART_OVERHEAD_BYTES, limit=limit)
-        if self.user_messages:
-            room_bytes -= sum(len(part) + _PART_OVERHEAD_BYTES for part in parts)
-            parts += self.user_messages.pick(room_bytes, overhead_bytes=_PART_OVERHEAD_BYTES, limit=limit)
+        if not self.user_messages:
+            self._user_credit_bytes = 0
+            parts = self.updates.pick(room_bytes, overhead_bytes=_PART_OVERHEAD_BYTES, limit=limit)
+        else:
+            wanted = self.updates.size_bytes + len(self.updates) * _PART_OVERHEAD_BYTES
+            self._user_credit_bytes = min(self._packet_room, self._user_credit_bytes + self._packet_room // 4)
+            share = min(room_bytes, max(self._user_credit_bytes, room_bytes - wanted))
+            user_parts = self.user_messages.pick(share, overhead_bytes=_PART_OVERHEAD_BYTES, limit=limit)
+            used = sum(len(part) + _PART_OVERHEAD_BYTES for part in user_parts)
+            self._user_credit_bytes = max(0, self._user_credit_bytes - used)
+            parts = self.updates.pick(room_bytes - used, overhead_bytes=_PART_OVERHEAD_BYTES, limit=limit)
+            parts += user_parts
         assert len(parts) < COMPOUND_PARTS_MAX  # a part takes 11 bytes at least, the packet room is far below 64 KiB
         return parts
 

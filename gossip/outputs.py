@@ -4,7 +4,8 @@ Directives are carried out in order. Stream ids are the machine's own and never 
 """
 
 import enum
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import NewType
 
 from gossip.errors import RejectReason
@@ -148,6 +149,71 @@ class Refuted:
     incarnation: int
 
 
+@dataclass(frozen=True, slots=True)
+class UserEvent:
+    """An event of the application that reached everybody in a Serf cluster; each one comes once.
+
+    `time` is the cluster's event clock. `can_coalesce` means that only the newest of this name matters.
+    """
+
+    name: str
+    payload: bytes
+    time: int
+    can_coalesce: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """A question of the application to this node. `deadline_ns` is by this node's clock: later answers are lost."""
+
+    name: str
+    payload: bytes
+    time: int
+    number: int
+    asker: Endpoint
+    asker_name: NodeName
+    relay_factor: int
+    deadline_ns: int
+    responder: "Callable[[Query, bytes], None] | None" = field(default=None, compare=False, repr=False)
+
+    def respond(self, payload: bytes) -> None:
+        """Answers; later than the deadline nothing is sent. Works on events that an agent gave out.
+
+        Raises:
+            BroadcastTooLarge: the answer does not fit; nothing was sent.
+        """
+        if self.responder is not None:
+            self.responder(self, payload)
+
+
+QueryId = tuple[int, int]
+"""Names one question of this node: its time and its number."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueryResponse:
+    """What a member answered; one without an answer but with an ack has `is_ack`."""
+
+    query: QueryId
+    node: NodeName
+    payload: bytes
+    is_ack: bool
+
+
+@dataclass(frozen=True, slots=True)
+class QueryFinished:
+    """The time for answers is over."""
+
+    query: QueryId
+
+
+@dataclass(frozen=True, slots=True)
+class KeyringChanged:
+    """A query of an operator changed the keys; whoever keeps them in a file should write it again."""
+
+    operation: str
+
+
 Event = (
     MemberEvent
     | PacketRejected
@@ -158,4 +224,9 @@ Event = (
     | LeaveFinished
     | ProbeFinished
     | Refuted
+    | UserEvent
+    | Query
+    | QueryResponse
+    | QueryFinished
+    | KeyringChanged
 )

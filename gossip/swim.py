@@ -196,6 +196,18 @@ class Swim:
         """The entry of that name."""
         return self._members.get(NodeName(name))
 
+    def member_at(self, endpoint: Endpoint) -> Member | None:
+        """The entry that announced that endpoint last."""
+        return self._members.at(endpoint)
+
+    def sample(self, count: int, wanted: Callable[[Member], bool]) -> list[Member]:
+        """Up to `count` random members that `wanted` accepts."""
+        return self._members.sample(count, wanted)
+
+    def is_queued(self, ticket: Ticket) -> bool:
+        """Whether the broadcast of that ticket is still to be sent again."""
+        return ticket in self._kernel.user_messages
+
     # --- the five verbs
 
     def receive(self, datagram: bytes, source: Endpoint, *, now_ns: int) -> None:
@@ -286,23 +298,43 @@ class Swim:
         self._refuter.announce()
         self._kernel.emit(MemberEvent(MemberChange.UPDATED, new, old))
 
-    def broadcast(self, payload: bytes, *, key: str | None = None, now_ns: int) -> None:
+    def set_state(self, state: Callable[[], bytes]) -> None:
+        """Gives what goes along with this node's table in each exchange; peers get it as a `UserState`."""
+        self._kernel.user_state = state
+
+    def send_user_message(self, destination: Endpoint, payload: bytes, *, now_ns: int) -> None:
+        """Sends a message of the application to one endpoint, in a packet of its own, best effort.
+
+        Raises:
+            BroadcastTooLarge: it does not fit a packet; nothing was sent.
+        """
+        self._kernel.now_ns = now_ns
+        self._kernel.send(destination, [self._user_message(payload)])
+
+    def broadcast(self, payload: bytes, *, key: str | None = None, now_ns: int) -> Ticket:
         """Spreads a message of the application, best effort; a later one with the same key replaces it in the queue.
 
         Receivers do not pass it on by themselves.
+
+        Returns:
+            The ticket to ask `is_queued` with.
 
         Raises:
             BroadcastTooLarge: it can never fit a packet; nothing was queued.
         """
         self._kernel.now_ns = now_ns
+        ticket = self._kernel.user_messages.put(self._user_message(payload), key=key)
+        self._disseminator.wake()
+        return ticket
+
+    def _user_message(self, payload: bytes) -> bytes:
         message = encode(User(payload))
         if len(message) > self._kernel.user_message_room_bytes:
             raise BroadcastTooLarge(
-                f"a broadcast of {len(payload)} bytes exceeds the {self._kernel.user_message_room_bytes - 1} that fit "
+                f"a message of {len(payload)} bytes exceeds the {self._kernel.user_message_room_bytes - 1} that fit "
                 f"a packet of packet_size_bytes_max={self._config.packet_size_bytes_max}; raise it or send less"
             )
-        self._kernel.user_messages.put(message, key=key)
-        self._disseminator.wake()
+        return message
 
     # --- messages
 

@@ -1,7 +1,4 @@
-"""What a node needs to live in a Serf cluster: so far, tags in the metadata.
-
-Intents, events and queries are a layer on top and will live here, too.
-"""
+"""Tags: how a Serf cluster reads the metadata of a member."""
 
 from collections.abc import Mapping
 
