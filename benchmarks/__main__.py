@@ -25,6 +25,9 @@ BENCHMARKS: Final = (
     "durable_writes",
     "links",
     "crdt_apply",
+    "crdt_core",
+    "gossip_receive",
+    "idle_cluster",
     "floors",
 )
 """In the order in which `all` runs them; each is the module `benchmarks.NAME`."""
