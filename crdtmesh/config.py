@@ -23,7 +23,7 @@ from typing import Any, Final, Literal, get_args
 
 from crdtmesh.errors import ConfigError
 
-Discovery = Literal["mdns", "static", "none"]
+Discovery = Literal["mdns", "dns", "static", "none"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 ENVIRONMENT_PREFIX: Final = "CRDTMESH_"
@@ -40,6 +40,9 @@ SPAWN_VARIABLES: Final[Mapping[str, str]] = {
 
 # A socket path is copied into a fixed field of 108 bytes, its closing zero included.
 SOCKET_PATH_SIZE_BYTES_MAX: Final = 107
+
+# Each name costs a lookup per round; the membership layer takes no more.
+DNS_NAMES_MAX: Final = 32
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,127}")
 
@@ -64,7 +67,8 @@ class NodeConfig:
         gossip_port: UDP and TCP; 0 takes a free one. Likewise `link_port` (TCP) and `grpc_port` (TCP).
         socket: path of the gRPC Unix socket; at most 107 bytes. Default: `DATA_DIR/run/node.sock`.
         join: `HOST:PORT` of gossip ports to contact at the start.
-        discovery: `mdns`, `static` (only `join`) or `none` (wait to be found).
+        discovery: `mdns`, `dns` (`join` holds names, looked up again and again), `static` (only `join`) or `none`
+            (wait to be found).
         actors: `MODULE:SYSTEM` of a Python actor system to host in a child process.
         insecure: accept unencrypted, unauthenticated peers beyond loopback.
         log_level: `debug`, `info`, `warning`, `error`.
@@ -108,6 +112,11 @@ class NodeConfig:
             raise ConfigError(f"actors: expected MODULE:SYSTEM, such as shops:system, got {self.actors!r:.64}")
         for address in self.join:
             split_address("join", address)
+        if self.discovery == "dns" and not 1 <= len(self.join) <= DNS_NAMES_MAX:
+            raise ConfigError(
+                f"discovery: dns needs 1 to {DNS_NAMES_MAX} names in join, got {len(self.join)}; "
+                f"set them by {how_to_set('join')}"
+            )
         size = len(os.fsencode(self.socket_path))
         if size > SOCKET_PATH_SIZE_BYTES_MAX:
             raise ConfigError(

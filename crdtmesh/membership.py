@@ -181,6 +181,9 @@ def _agent_config(config: NodeConfig, tag: MeshTag) -> gossip.AgentConfig:
     if config.discovery == "mdns":
         interfaces = () if bind.is_unspecified else ("127.0.0.1",) if bind.is_loopback else (config.bind,)
         discoveries = (gossip.MdnsDiscovery(interfaces),)
+    contacts = tuple(gossip.Endpoint(*split_address("join", address)) for address in config.join)
+    if config.discovery == "dns":
+        discoveries, contacts = (gossip.DnsDiscovery(contacts),), ()
     try:
         return gossip.AgentConfig(
             name=config.name,
@@ -188,7 +191,7 @@ def _agent_config(config: NodeConfig, tag: MeshTag) -> gossip.AgentConfig:
             advertise=gossip.Endpoint(advertise, 0) if advertise is not None else None,
             cluster=config.cluster,
             tags={TAG: tag.encode()},
-            join=tuple(gossip.Endpoint(*split_address("join", address)) for address in config.join),
+            join=contacts,
             discoveries=discoveries,
             is_insecure=config.insecure,
             serf=gossip.SerfConfig(),

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from gossip.agent import Agent, AgentConfig, Counters
     from gossip.config import LAN, LOCAL, WAN, SwimConfig, Versions
     from gossip.discovery.base import Announcement, Discovery
+    from gossip.discovery.dns import DnsDiscovery
     from gossip.discovery.mdns import MdnsDiscovery
     from gossip.discovery.static import StaticDiscovery
     from gossip.driver import Core, CoreDriver
@@ -62,6 +63,7 @@ _HOMES = {
     "agent": ("Agent", "AgentConfig", "Counters"),
     "config": ("LAN", "LOCAL", "WAN", "SwimConfig", "Versions"),
     "discovery.base": ("Announcement", "Discovery"),
+    "discovery.dns": ("DnsDiscovery",),
     "discovery.mdns": ("MdnsDiscovery",),
     "discovery.static": ("StaticDiscovery",),
     "driver": ("Core", "CoreDriver"),
@@ -124,6 +126,7 @@ __all__ = [
     "CoreDriver",
     "Counters",
     "Discovery",
+    "DnsDiscovery",
     "Endpoint",
     "Event",
     "EventStream",
