@@ -18,6 +18,7 @@ from crdtmesh.observability import logs
 from crdtmesh.persistence.base import Record
 from crdtmesh.replication.outputs import (
     Alarm,
+    CaughtUp,
     Changed,
     CommitFailed,
     Committed,
@@ -60,6 +61,7 @@ class Hooks:
 
     Attributes:
         changed: an entry changed.
+        caught_up: what a peer had of a system is applied here.
         offers_changed: this node offers other actors than before.
         read_only: a commit failed; nothing more is acknowledged.
         identity_needed: the replica needs a fresh id.
@@ -67,6 +69,7 @@ class Hooks:
     """
 
     changed: Callable[[EntryKey], None] = lambda key: None
+    caught_up: Callable[[str], None] = lambda system: None
     offers_changed: Callable[[], None] = lambda: None
     read_only: Callable[[str], None] = lambda reason: None
     identity_needed: Callable[[], None] = lambda: None
@@ -378,12 +381,15 @@ class Engine:
         else:
             self.runtime.commit_failed(event.ticket, event.reason)
 
-    def _rare_event(self, event: Alarm | Rejected | ReadOnly | IdentityNeeded) -> None:
+    def _rare_event(self, event: Alarm | Rejected | ReadOnly | IdentityNeeded | CaughtUp) -> None:
         if isinstance(event, ReadOnly):
             logs.event(_LOG, logging.ERROR, "storage.failed", reason=event.reason)
             self.hooks.read_only(event.reason)
         elif isinstance(event, IdentityNeeded):
             self.hooks.identity_needed()
+        elif isinstance(event, CaughtUp):
+            self.hooks.caught_up(event.system)
+            self.wake()
         elif isinstance(event, Rejected):
             self.counters.rejected[event.reason] = self.counters.rejected.get(event.reason, 0) + 1
             if self._limit():

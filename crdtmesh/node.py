@@ -24,7 +24,7 @@ from crdtmesh.edge import actors, cluster, state
 from crdtmesh.edge.cluster import MemberView, NodeStatus, PeerView, SystemView
 from crdtmesh.edge.pending import PendingCalls
 from crdtmesh.edge.server import GrpcServer
-from crdtmesh.engine import Engine
+from crdtmesh.engine import CommitLost, Engine
 from crdtmesh.errors import StartError
 from crdtmesh.host_process import HostProcess
 from crdtmesh.links import Channel, CloseReason, Identity, LinkCounters, LinkManager, LinkOptions, require_secure
@@ -40,6 +40,7 @@ from crdtmesh.replication.replica import Replica
 from crdtmesh.runtime.definition import MESH_SYSTEM
 from crdtmesh.runtime.options import RuntimeOptions
 from crdtmesh.runtime.runtime import Runtime
+from crdtmesh.voters import Voters
 from crdtmesh.wire import values
 
 _LOG: Final = logging.getLogger(__name__)
@@ -172,6 +173,9 @@ class Node:
     async def leave(self) -> None:
         """Announces the leave, then asks the owner to stop the node."""
         await self.drain()
+        self._voters.leave()
+        with contextlib.suppress(CommitLost):
+            await self._engine.committed()
         await self._membership.leave()
         self.request_stop()
 
@@ -204,8 +208,10 @@ class Node:
         self._engine = Engine(replica, runtime, write=store.write, send=self._send)
         self._closing.callback(self._engine.close)
         self._directory = Directory(config.name)
+        self._voters = Voters(config.name, replica, has_peers=lambda: bool(self._membership.peers()))
         self._load_directory()
         self._engine.hooks.changed = self._entry_changed
+        self._engine.hooks.caught_up = self._voters.caught_up
         self._engine.hooks.offers_changed = self._announce_offers
         self._engine.hooks.read_only = self._went_read_only
         self._engine.hooks.identity_needed = self._renew_identity
@@ -314,6 +320,7 @@ class Node:
         self._refresh_directory()
 
     def _entry_changed(self, key: EntryKey) -> None:
+        self._voters.changed(key.system)
         if key.system == MESH_SYSTEM and key.type_name == DIRECTORY_TYPE:
             self._read_entry(key)
             self._refresh_directory()
@@ -385,6 +392,7 @@ class Node:
                 system=shard.system,
                 entries=shard.entries,
                 events=shard.events,
+                voters=self._voters.of(shard.system),
                 digest=replica.digest(shard.system).hex() if digests else "",
             )
             for shard in replica.summary()

@@ -50,9 +50,15 @@ def _show(status: NodeStatus) -> None:
     if status.systems:
         click.echo()
         echo_table(
-            ("SYSTEM", "ENTRIES", "EVENTS", "DIGEST"),
+            ("SYSTEM", "ENTRIES", "EVENTS", "VOTERS", "DIGEST"),
             [
-                (system.system, str(system.entries), str(system.events), system.digest or "-")
+                (
+                    system.system,
+                    str(system.entries),
+                    str(system.events),
+                    ",".join(system.voters) or "-",
+                    system.digest or "-",
+                )
                 for system in status.systems
             ],
         )

@@ -41,6 +41,7 @@ class SystemView:
     system: str
     entries: int
     events: int
+    voters: Sequence[str]
     digest: str
 
 
@@ -128,7 +129,11 @@ class ClusterServicer(cluster_pb2_grpc.ClusterServicer):
             ],
             systems=[
                 cluster_pb2.SystemStatus(
-                    system=system.system, entries=system.entries, events=system.events, digest=system.digest
+                    system=system.system,
+                    entries=system.entries,
+                    events=system.events,
+                    digest=system.digest,
+                    voters=system.voters,
                 )
                 for system in status.systems
             ],

@@ -17,6 +17,9 @@ from crdtmesh.replication.outputs import EntryKey
 MESH_SYSTEM: Final = "_mesh"
 VOTERS_PREFIX: Final = "voters/"
 
+WRITE_LEVEL_METADATA: Final = "crdtmesh.write"
+"""The key of a call's metadata that names the level of its writes."""
+
 # A level counts nodes of one cluster; memberlist clusters are run up to a few thousand.
 LEVEL_COUNT_MAX: Final = 9999
 

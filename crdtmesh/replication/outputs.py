@@ -74,6 +74,12 @@ class Changed(NamedTuple):
     version: int
 
 
+class CaughtUp(NamedTuple):
+    """Everything that some peer had of a system, when it was first compared in this run, is applied here."""
+
+    system: str
+
+
 AlarmKind = Literal[
     "identity_doubled",  # an event of our own replica id that we did not issue
     "event_forged",  # one event's dots with two contents
@@ -108,7 +114,7 @@ class ReadOnly(NamedTuple):
     reason: str
 
 
-Event = Committed | CommitFailed | Changed | Alarm | IdentityNeeded | Rejected | ReadOnly
+Event = Committed | CommitFailed | Changed | CaughtUp | Alarm | IdentityNeeded | Rejected | ReadOnly
 
 
 class EventRun(NamedTuple):

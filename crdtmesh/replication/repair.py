@@ -273,6 +273,12 @@ class Repairer:
                 answers.append(wire.encode_vector(system, applied))
         return answers
 
+    def agreed(self, digests: Mapping[str, bytes], shards: Mapping[str, Shard]) -> list[str]:
+        """The systems of which sender and receiver have applied the same."""
+        return [
+            system for system, digest in digests.items() if system in shards and self._digest(shards[system]) == digest
+        ]
+
     def on_vector(
         self, peer: str, shard: Shard, theirs: CausalContext, *, clock: int, is_back: bool, now_ns: int
     ) -> list[bytes]:

@@ -37,6 +37,7 @@ from crdtmesh.replication.options import (
 from crdtmesh.replication.outputs import (
     Alarm,
     AlarmKind,
+    CaughtUp,
     Changed,
     CommitFailed,
     Committed,
@@ -124,6 +125,8 @@ class Replica:
         # Memory holds what the disk never will; then not even reads are acknowledged.
         self._is_tainted = False
         self._is_identity_lost = False
+        self._caught_up: set[str] = set()
+        self._marks: dict[str, CausalContext] = {}
 
     # --- storage
 
@@ -237,6 +240,8 @@ class Replica:
             digests = wire.decode(body, ReplicaTable(), wire.read_digests)
             for answer in self._repairer.on_digest(digests, self._shards):
                 self._send(source, answer)
+            for system in self._repairer.agreed(digests, self._shards):
+                self._has_caught_up(system)
             return
         # A system becomes ours only when a message about it was understood.
         shard = self._shards.get(system)
@@ -280,10 +285,18 @@ class Replica:
 
     def _receive_vector(self, shard: Shard, theirs: CausalContext, source: str, now_ns: int, *, is_back: bool) -> None:
         self._check_own_dots(shard, theirs, source)
+        # The first vector of a run is the mark to reach: under load the peer is always a few events ahead.
+        if self._marks.setdefault(shard.system, theirs).issubset(shard.applied):
+            self._has_caught_up(shard.system)
         answers = self._repairer.on_vector(
             source, shard, theirs, clock=self._clock.time, is_back=is_back, now_ns=now_ns
         )
         self._send_repairs(source, answers)
+
+    def _has_caught_up(self, system: str) -> None:
+        if system not in self._caught_up:
+            self._caught_up.add(system)
+            self._events.append(CaughtUp(system))
 
     def _receive_repair(self, shard: Shard, repair: wire.Repair, message: bytes, source: str, now_ns: int) -> None:
         if not repair.base.issubset(shard.applied):

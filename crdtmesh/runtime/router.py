@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from heapq import heapify, heappop, heappush
 from typing import Final
 
+from crdtmesh.replication.errors import ReplicationError
+from crdtmesh.replication.levels import WRITE_LEVEL_METADATA, parse_level, require_offered
 from crdtmesh.replication.outputs import EntryKey
 from crdtmesh.runtime.activation import Activation, Happening, Phase
 from crdtmesh.runtime.deadlines import Deadlines
@@ -22,6 +24,7 @@ from crdtmesh.runtime.definition import (
 from crdtmesh.runtime.directory import Directory, nearest_name
 from crdtmesh.runtime.errors import ErrorCode, Outcome
 from crdtmesh.runtime.hosts import Host, Hosts
+from crdtmesh.runtime.messages import CallExtra
 from crdtmesh.runtime.options import RuntimeOptions
 from crdtmesh.runtime.placement import Site, where
 from crdtmesh.runtime.replies import Replies
@@ -114,6 +117,9 @@ class Router:
         call_id = call[0]
         if call_id in caller.calls or self.is_draining or len(self._live) >= options.calls_max:
             self._refuse(caller, call_id)
+            return None
+        if call[6] is not None and (problem := _level_problem(call[6])) is not None:
+            self._replies.refuse(caller, call_id, ErrorCode.INVALID_REQUEST, problem)
             return None
         timeout_ms = call[5] or options.timeout_default_ms
         if timeout_ms > options.timeout_max_ms:  # noqa: PLR1730 - `min` costs as much as half of this function
@@ -382,3 +388,15 @@ class Router:
         if self._idle and (deadline_ns is None or self._idle[0][0] < deadline_ns):
             return self._idle[0][0]
         return deadline_ns
+
+
+def _level_problem(extra: CallExtra) -> str | None:
+    """Why the level that a call asks for can't be kept; silence would promise it."""
+    asked = extra.metadata.get(WRITE_LEVEL_METADATA)
+    if asked is None:
+        return None
+    try:
+        require_offered(parse_level(asked))
+    except ReplicationError as error:
+        return str(error)
+    return None

@@ -58,12 +58,21 @@ class PeerStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SystemStatus:
-    """What a node holds of one system; `digest` is equal where the bytes are, and empty unless asked for."""
+    """What a node holds of one system.
+
+    Attributes:
+        system: its name.
+        entries: states in it.
+        events: applied so far.
+        digest: equal where the bytes are; empty unless asked for.
+        voters: the nodes that count in majorities.
+    """
 
     system: str
     entries: int
     events: int
     digest: str
+    voters: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +157,13 @@ async def status_of(unary: Unary, digests: bool, timeout: float | None) -> NodeS
             for peer in response.peers
         ),
         systems=tuple(
-            SystemStatus(system=item.system, entries=item.entries, events=item.events, digest=item.digest)
+            SystemStatus(
+                system=item.system,
+                entries=item.entries,
+                events=item.events,
+                digest=item.digest,
+                voters=tuple(item.voters),
+            )
             for item in response.systems
         ),
         hosts=response.hosts,

@@ -14,7 +14,7 @@ from crdtmesh.replication import wire
 from crdtmesh.replication.errors import IdentityLost
 from crdtmesh.replication.events import EntryName, Event, KeyDelta
 from crdtmesh.replication.options import MESSAGE_BYTES_MAX, PAYLOAD_BYTES_MAX, PUSH_FRAME_BYTES, ReplicationOptions
-from crdtmesh.replication.outputs import Changed, EntryKey, IdentityNeeded, SendTo
+from crdtmesh.replication.outputs import CaughtUp, Changed, EntryKey, IdentityNeeded, SendTo
 from crdtmesh.replication.parts import WHOLE as WHOLE_MESSAGE
 from crdtmesh.replication.shard import Shard
 from tests.unit.crdtmesh.replication.mesh import LIST, PRICE, STOCK, Mesh, add, increment, remove
@@ -511,3 +511,33 @@ def test_clock_far_ahead_is_reported_once_and_does_not_drag_ours() -> None:
 
 def test_no_message_is_larger_than_what_is_accepted() -> None:
     assert PAYLOAD_BYTES_MAX < MESSAGE_BYTES_MAX
+
+
+# --- catching up
+
+
+def test_a_replica_that_comes_later_has_caught_up_only_behind_what_the_others_had() -> None:
+    mesh = Mesh("ab")
+    mesh.update("a", STOCK, increment(3))
+    mesh["a"].sync()
+    mesh.connect_all()
+    mesh["b"].flush()
+    assert [] == mesh["b"].of(CaughtUp)
+
+    mesh.settle()
+    mesh.advance()
+    mesh.drain()
+
+    assert ["shop"] == [event.system for event in mesh["b"].of(CaughtUp)]
+    assert 3 == mesh.value("b", STOCK)
+
+
+def test_catching_up_is_told_once() -> None:
+    mesh = connected("ab")
+    for _ in range(3):
+        mesh.update("a", STOCK, increment())
+        mesh.settle()
+        mesh.advance()
+        mesh.drain()
+
+    assert 1 == len(mesh["b"].of(CaughtUp))

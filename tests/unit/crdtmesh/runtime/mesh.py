@@ -16,7 +16,16 @@ from crdtmesh.replication.outputs import Changed, CommitFailed, Committed, Entry
 from crdtmesh.replication.replica import Replica
 from crdtmesh.runtime.definition import ActorAddress, ActorDefinition
 from crdtmesh.runtime.errors import ErrorCode
-from crdtmesh.runtime.messages import Call, CallerId, CallFailure, HostId, StateUpdate, ToPeer, TurnColumns
+from crdtmesh.runtime.messages import (
+    Call,
+    CallerId,
+    CallExtra,
+    CallFailure,
+    HostId,
+    StateUpdate,
+    ToPeer,
+    TurnColumns,
+)
 from crdtmesh.runtime.options import RuntimeOptions
 from crdtmesh.runtime.runtime import Event, Runtime
 
@@ -117,11 +126,18 @@ class Node:
         self.flush()
 
     def call(
-        self, actor: ActorAddress, action: str, payload: bytes = b"", *, timeout_ms: int = 0, caller: CallerId = CALLER
+        self,
+        actor: ActorAddress,
+        action: str,
+        payload: bytes = b"",
+        *,
+        timeout_ms: int = 0,
+        caller: CallerId = CALLER,
+        extra: CallExtra | None = None,
     ) -> int:
         """One call; gives its id."""
         self._calls += 1
-        call = Call(self._calls, actor, action, TYPE_URL, payload, timeout_ms)
+        call = Call(self._calls, actor, action, TYPE_URL, payload, timeout_ms, extra)
         self.runtime.invoke(caller, [call], now_ns=self.now_ns)
         self.flush()
         return self._calls

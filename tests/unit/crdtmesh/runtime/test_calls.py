@@ -303,3 +303,19 @@ def test_too_many_definitions_are_refused_and_those_without_a_host_give_way_firs
     with pytest.raises(RegistrationRefused, match="definitions_max=3"):
         node.connect(definition(ActorAddress("shop", "one-more")))
     assert [item.address for item in node.runtime.offers()] == sorted([STOCK, LIST, ECHO])
+
+
+@pytest.mark.parametrize("level", ["majority", "all", "to(2)", "most"])
+def test_a_level_that_can_not_be_kept_is_refused_before_the_turn(level: str) -> None:
+    node = Node()
+    host = node.connect()
+    failure = node.failure(node.call(STOCK, "increment", extra=CallExtra({"crdtmesh.write": level}, None)))
+    assert (ErrorCode.INVALID_REQUEST, NOT_APPLIED) == failure[1:3]
+    assert [] == host.take()
+
+
+def test_the_level_local_is_taken() -> None:
+    node = Node()
+    host = node.connect()
+    node.call(STOCK, "increment", extra=CallExtra({"crdtmesh.write": "local"}, None))
+    assert 1 == len(host.take())

@@ -99,16 +99,18 @@ class PeerStatus(_message.Message):
     def __init__(self, name: _Optional[str] = ..., linked: _Optional[bool] = ..., awaits_repair: _Optional[bool] = ..., queued_bytes: _Optional[int] = ...) -> None: ...
 
 class SystemStatus(_message.Message):
-    __slots__ = ("system", "entries", "events", "digest")
+    __slots__ = ("system", "entries", "events", "digest", "voters")
     SYSTEM_FIELD_NUMBER: _ClassVar[int]
     ENTRIES_FIELD_NUMBER: _ClassVar[int]
     EVENTS_FIELD_NUMBER: _ClassVar[int]
     DIGEST_FIELD_NUMBER: _ClassVar[int]
+    VOTERS_FIELD_NUMBER: _ClassVar[int]
     system: str
     entries: int
     events: int
     digest: str
-    def __init__(self, system: _Optional[str] = ..., entries: _Optional[int] = ..., events: _Optional[int] = ..., digest: _Optional[str] = ...) -> None: ...
+    voters: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, system: _Optional[str] = ..., entries: _Optional[int] = ..., events: _Optional[int] = ..., digest: _Optional[str] = ..., voters: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class LeaveRequest(_message.Message):
     __slots__ = ()
