@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from crdtmesh.crdts.codec import Reader, Writer
     from crdtmesh.crdts.context import CausalContext
     from crdtmesh.crdts.counter_bounded import BOUNDED_COUNTER
+    from crdtmesh.crdts.counter_exact import EXACT_COUNTER
+    from crdtmesh.crdts.counter_g import G_COUNTER
     from crdtmesh.crdts.counter_pn import PN_COUNTER
     from crdtmesh.crdts.deltas import decode_delta, encode_delta, encode_store
     from crdtmesh.crdts.dots import Dot, ReplicaTable
@@ -26,26 +28,38 @@ if TYPE_CHECKING:
         ReplicaTableMismatch,
         UnknownType,
     )
+    from crdtmesh.crdts.flag_dw import DW_FLAG
+    from crdtmesh.crdts.flag_ew import EW_FLAG
     from crdtmesh.crdts.mutation import LocalMutation
     from crdtmesh.crdts.operations import Operation
     from crdtmesh.crdts.register_fww import FWW_REGISTER
     from crdtmesh.crdts.register_lww import LWW_REGISTER
     from crdtmesh.crdts.register_max import MAX_REGISTER
     from crdtmesh.crdts.register_min import MIN_REGISTER
+    from crdtmesh.crdts.register_mv import MV_REGISTER
     from crdtmesh.crdts.set_2p import TWO_PHASE_SET
     from crdtmesh.crdts.set_aw import OR_SET
+    from crdtmesh.crdts.set_g import G_SET
+    from crdtmesh.crdts.set_rw import RW_SET
     from crdtmesh.crdts.state import State
     from crdtmesh.crdts.values import PlainValue
     from crdtmesh.crdts.vote import VOTE, Tally
 
 __all__ = [
     "BOUNDED_COUNTER",
+    "DW_FLAG",
+    "EW_FLAG",
+    "EXACT_COUNTER",
     "FWW_REGISTER",
+    "G_COUNTER",
+    "G_SET",
     "LWW_REGISTER",
     "MAX_REGISTER",
     "MIN_REGISTER",
+    "MV_REGISTER",
     "OR_SET",
     "PN_COUNTER",
+    "RW_SET",
     "TWO_PHASE_SET",
     "VOTE",
     "WHOLE",
@@ -97,6 +111,13 @@ _MODULES: Final = {
         "ReplicaTableMismatch",
         "UnknownType",
     ),
+    "set_g": ("G_SET",),
+    "counter_g": ("G_COUNTER",),
+    "counter_exact": ("EXACT_COUNTER",),
+    "register_mv": ("MV_REGISTER",),
+    "flag_ew": ("EW_FLAG",),
+    "flag_dw": ("DW_FLAG",),
+    "set_rw": ("RW_SET",),
     "mutation": ("LocalMutation",),
     "operations": ("Operation",),
     "register_fww": ("FWW_REGISTER",),

@@ -4,15 +4,22 @@ from typing import Any, Final
 
 from crdtmesh.crdts.base import DataType
 from crdtmesh.crdts.counter_bounded import BOUNDED_COUNTER
+from crdtmesh.crdts.counter_exact import EXACT_COUNTER
+from crdtmesh.crdts.counter_g import G_COUNTER
 from crdtmesh.crdts.counter_pn import PN_COUNTER
 from crdtmesh.crdts.errors import UnknownType
+from crdtmesh.crdts.flag_dw import DW_FLAG
+from crdtmesh.crdts.flag_ew import EW_FLAG
 from crdtmesh.crdts.operations import nearest
 from crdtmesh.crdts.register_fww import FWW_REGISTER
 from crdtmesh.crdts.register_lww import LWW_REGISTER
 from crdtmesh.crdts.register_max import MAX_REGISTER
 from crdtmesh.crdts.register_min import MIN_REGISTER
+from crdtmesh.crdts.register_mv import MV_REGISTER
 from crdtmesh.crdts.set_2p import TWO_PHASE_SET
 from crdtmesh.crdts.set_aw import OR_SET
+from crdtmesh.crdts.set_g import G_SET
+from crdtmesh.crdts.set_rw import RW_SET
 from crdtmesh.crdts.vote import VOTE
 
 AnyType = DataType[Any]
@@ -51,6 +58,13 @@ def names() -> tuple[str, ...]:
 
 for _data_type in (
     BOUNDED_COUNTER,
+    RW_SET,
+    DW_FLAG,
+    EW_FLAG,
+    MV_REGISTER,
+    EXACT_COUNTER,
+    G_COUNTER,
+    G_SET,
     FWW_REGISTER,
     LWW_REGISTER,
     MAX_REGISTER,

@@ -15,13 +15,20 @@ if TYPE_CHECKING:
     from crdtmesh.sdk.errors import CallError, SdkError
     from crdtmesh.sdk.host import Host
     from crdtmesh.sdk.live.counter_bounded import BoundedCounter
+    from crdtmesh.sdk.live.counter_exact import ExactCounter
+    from crdtmesh.sdk.live.counter_g import GCounter
     from crdtmesh.sdk.live.counter_pn import PNCounter
+    from crdtmesh.sdk.live.flag_dw import DWFlag
+    from crdtmesh.sdk.live.flag_ew import EWFlag
     from crdtmesh.sdk.live.register_fww import FWWRegister
     from crdtmesh.sdk.live.register_lww import LWWRegister
     from crdtmesh.sdk.live.register_max import MaxRegister
     from crdtmesh.sdk.live.register_min import MinRegister
+    from crdtmesh.sdk.live.register_mv import MVRegister
     from crdtmesh.sdk.live.set_2p import TwoPhaseSet
     from crdtmesh.sdk.live.set_aw import ORSet
+    from crdtmesh.sdk.live.set_g import GSet
+    from crdtmesh.sdk.live.set_rw import RWSet
     from crdtmesh.sdk.live.vote import Vote
 
 __all__ = [
@@ -29,13 +36,20 @@ __all__ = [
     "CallError",
     "Client",
     "Context",
+    "DWFlag",
+    "EWFlag",
+    "ExactCounter",
     "FWWRegister",
+    "GCounter",
+    "GSet",
     "Host",
     "LWWRegister",
+    "MVRegister",
     "MaxRegister",
     "MinRegister",
     "ORSet",
     "PNCounter",
+    "RWSet",
     "SdkError",
     "System",
     "TwoPhaseSet",
@@ -44,6 +58,13 @@ __all__ = [
 ]
 
 _MODULES: Final = {
+    "RWSet": "live.set_rw",
+    "DWFlag": "live.flag_dw",
+    "EWFlag": "live.flag_ew",
+    "MVRegister": "live.register_mv",
+    "ExactCounter": "live.counter_exact",
+    "GCounter": "live.counter_g",
+    "GSet": "live.set_g",
     "BoundedCounter": "live.counter_bounded",
     "CallError": "errors",
     "Client": "client",

@@ -22,7 +22,7 @@ from tests.property.strategies import OPERATIONS, REPLICA_IDS, World, states_of,
 
 EACH_TYPE = pytest.mark.parametrize("name", registry.names())
 EXAMPLES = settings.get_profile(settings.get_current_profile_name()).max_examples
-laws = settings(max_examples=EXAMPLES if EXAMPLES > 1_000 else 40)
+laws = settings(max_examples=EXAMPLES if EXAMPLES > 1_000 else 20)
 
 
 def _bytes(world: World, state: Delta[Any]) -> bytes:

@@ -17,12 +17,13 @@ from crdtmesh.crdts.operations import Operation
 from crdtmesh.crdts.values import PlainValue
 from crdtmesh.testing.checks import converge
 from crdtmesh.testing.histories import Event, History
+from tests.property import specifications_dots as dotted
 from tests.property import specifications_slots as slots
 from tests.property.strategies import OPERATIONS, REPLICA_IDS
 
 EACH_TYPE = pytest.mark.parametrize("name", registry.names())
 EXAMPLES = settings.get_profile(settings.get_current_profile_name()).max_examples
-histories = settings(max_examples=EXAMPLES if EXAMPLES > 1_000 else 100)
+histories = settings(max_examples=EXAMPLES if EXAMPLES > 1_000 else 50)
 
 
 def pn_counter(history: History) -> PlainValue:
@@ -88,6 +89,8 @@ def lww_register(history: History) -> PlainValue:
 
 SPECIFICATIONS: Mapping[str, Callable[[History], PlainValue]] = {
     "PNCounter": pn_counter,
+    "GCounter": pn_counter,
+    **dotted.SPECIFICATIONS,
     "ORSet": or_set,
     "LWWRegister": lww_register,
     "BoundedCounter": slots.bounded_counter,
@@ -107,6 +110,7 @@ def test_replicas_read_what_the_history_says(name: str, data: st.DataObject) -> 
 
 
 FIRST_OPERATIONS: Mapping[str, tuple[str, PlainValue]] = {
+    **dotted.FIRST_OPERATIONS,
     "PNCounter": ("increment", 2),
     "ORSet": ("add", "x"),
     "LWWRegister": ("set", "x"),

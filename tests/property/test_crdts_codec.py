@@ -19,7 +19,7 @@ from crdtmesh.crdts.values import PlainValue
 from tests.property.strategies import plain_values, states_of, worlds
 
 EACH_TYPE = pytest.mark.parametrize("name", registry.names())
-few = settings(max_examples=60)
+few = settings(max_examples=20)
 
 
 def _flat(*items: Any) -> bytes:
@@ -96,7 +96,7 @@ def test_several_deltas_share_one_message(name: str, data: st.DataObject) -> Non
 
 
 @EACH_TYPE
-@settings(max_examples=200)
+@settings(max_examples=60)
 @given(data=st.binary(max_size=96))
 def test_random_bytes_are_a_delta_or_refused(name: str, data: bytes) -> None:
     _read_or_refuse(name, data)
@@ -105,7 +105,7 @@ def test_random_bytes_are_a_delta_or_refused(name: str, data: bytes) -> None:
 
 
 @EACH_TYPE
-@settings(max_examples=200)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_mutated_bytes_are_a_delta_or_refused(name: str, data: st.DataObject) -> None:
     world = data.draw(worlds(name, max_steps=6))
@@ -181,6 +181,14 @@ TWO = (FORMAT, A, 1, 0, 0, 0, 1)
         pytest.param("TwoPhaseSet", (*TWO, 2, "y", 0, "x", 1, 0), id="added elements out of order"),
         pytest.param("TwoPhaseSet", (*TWO, 0, 2, "x", 0, "x", 1), id="removed element twice"),
         pytest.param("TwoPhaseSet", (*ONE, 1, "x", 0, 1, "x", 0), id="add and removal under one dot"),
+        pytest.param("GSet", (*TWO, 2, "y", 0, "x", 1), id="grown elements out of order"),
+        pytest.param("GCounter", (*ONE, 1, 0, 0), id="grow-only entry of zero"),
+        pytest.param("ExactCounter", (*ONE, 1, 0, 0), id="exact entry of zero"),
+        pytest.param("ExactCounter", (*ONE, 1, 0, -(1 << 63)), id="exact entry beyond 63 bits"),
+        pytest.param("MVRegister", (*TWO, 2, 1, "x", 0, "y"), id="siblings out of order"),
+        pytest.param("EWFlag", (*ONE, 1, 0, 1), id="enable with a payload"),
+        pytest.param("DWFlag", (*ONE, 1, 0, 2), id="flag that is neither on nor off"),
+        pytest.param("RWSet", (*ONE, 1, "x", 0, 1, "x", 0), id="add and removal token under one dot"),
         pytest.param("Vote", (*ONE, 1, 0, 2), id="ballot that is neither yes nor no"),
         pytest.param("Vote", (*ONE, 1, 0, True), id="ballot as a bool"),
         pytest.param("BoundedCounter", (*ONE, 1, 0, 0, 0, 0), id="bounded counter entry of zeros"),
@@ -206,6 +214,13 @@ def test_the_forms_above_are_one_step_from_a_good_one() -> None:
         ("MaxRegister", (1, 0, 5)),
         ("MinRegister", (1, 0, 5.5)),
         ("TwoPhaseSet", (1, "x", 0, 0)),
+        ("GSet", (1, "x", 0)),
+        ("GCounter", (1, 0, 5)),
+        ("ExactCounter", (1, 0, -5)),
+        ("MVRegister", (1, 0, "x")),
+        ("EWFlag", (1, 0)),
+        ("DWFlag", (1, 0, 1)),
+        ("RWSet", (0, 1, "x", 0)),
         ("Vote", (1, 0, 1)),
         ("BoundedCounter", (1, 0, 5, 0, 2, B, 1, C, 1)),
     ):

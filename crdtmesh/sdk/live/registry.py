@@ -12,6 +12,13 @@ from crdtmesh.sdk.names import nearest
 __all__ = ["LIVE_TYPES", "live_type"]
 
 LIVE_TYPES: Final[dict[str, str]] = {
+    "GSet": "crdtmesh.sdk.live.set_g",
+    "GCounter": "crdtmesh.sdk.live.counter_g",
+    "ExactCounter": "crdtmesh.sdk.live.counter_exact",
+    "MVRegister": "crdtmesh.sdk.live.register_mv",
+    "EWFlag": "crdtmesh.sdk.live.flag_ew",
+    "DWFlag": "crdtmesh.sdk.live.flag_dw",
+    "RWSet": "crdtmesh.sdk.live.set_rw",
     "BoundedCounter": "crdtmesh.sdk.live.counter_bounded",
     "FWWRegister": "crdtmesh.sdk.live.register_fww",
     "LWWRegister": "crdtmesh.sdk.live.register_lww",

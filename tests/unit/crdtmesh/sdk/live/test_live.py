@@ -14,9 +14,10 @@ from crdtmesh.crdts.errors import InvalidOperation, InvalidValue
 from crdtmesh.crdts.operations import Operation, require_operation
 from crdtmesh.crdts.values import INTEGER_MAX
 from crdtmesh.crdts.values import encode as canonical
-from crdtmesh.sdk import BoundedCounter, LWWRegister, ORSet, PNCounter, TwoPhaseSet, Vote
+from crdtmesh.sdk import BoundedCounter, GCounter, GSet, LWWRegister, ORSet, PNCounter, RWSet, TwoPhaseSet, Vote
 from crdtmesh.sdk.errors import DefinitionError
 from crdtmesh.sdk.live.base import LiveState
+from crdtmesh.sdk.live.flags import Flag
 from crdtmesh.sdk.live.register_max import Extreme
 from crdtmesh.sdk.live.registry import LIVE_TYPES, live_type
 
@@ -33,7 +34,7 @@ def keys(elements: Any) -> set[bytes]:
     return {canonical(element) for element in elements}
 
 
-def steps(state: Any) -> st.SearchStrategy[Any]:
+def steps(state: Any) -> st.SearchStrategy[Any]:  # noqa: PLR0911 - one for each kind of state
     amounts = st.integers(0, 9)
     if isinstance(state, PNCounter):
         return st.tuples(st.sampled_from(["increment", "decrement"]), amounts) | st.tuples(st.just("reset"))
@@ -43,7 +44,13 @@ def steps(state: Any) -> st.SearchStrategy[Any]:
         return st.tuples(st.just("increment"), amounts) | st.tuples(st.just("decrement"), st.just(0))
     if isinstance(state, Extreme):
         return st.tuples(st.just("set"), st.sampled_from([1, 1.0, -2, 3.5])) | st.tuples(st.just("clear"))
-    if isinstance(state, TwoPhaseSet):
+    if isinstance(state, Flag):
+        return st.tuples(st.sampled_from(["enable", "disable"]))
+    if isinstance(state, GSet):
+        return st.tuples(st.just("add"), ELEMENTS) | st.tuples(st.just("reset"))
+    if isinstance(state, GCounter):
+        return st.tuples(st.just("increment"), amounts) | st.tuples(st.just("reset"))
+    if isinstance(state, TwoPhaseSet | RWSet):
         return st.tuples(st.sampled_from(["add", "remove"]), ELEMENTS) | st.tuples(st.just("reset"))
     if isinstance(state, Vote):
         return st.tuples(st.just("vote"), st.booleans()) | st.tuples(st.sampled_from(["withdraw", "reset"]))
