@@ -7,11 +7,20 @@ from collections.abc import Generator
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 # Two shared cores stall at random: a deadline per example would measure the machine.
 settings.register_profile("ci", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("deep", deadline=None, max_examples=100_000, suppress_health_check=list(HealthCheck))
+settings.register_profile(
+    "deep",
+    deadline=None,
+    max_examples=int(os.environ.get("CRDTMESH_DEEP_EXAMPLES", "100000")),
+    suppress_health_check=list(HealthCheck),
+)
+# Planted faults are to be found, not explained: no search for the least example, and the same draws at each run.
+settings.register_profile(
+    "mutations", deadline=None, derandomize=True, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
+)
 settings.load_profile(os.environ.get("TESTS_HYPOTHESIS_PROFILE", "ci"))
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from crdtmesh.crdts import OR_SET, PN_COUNTER, Operation, ReplicaTable, State
+import pytest
+
+from crdtmesh.crdts import OR_SET, PN_COUNTER, VOTE, Operation, ReplicaTable, State
 from crdtmesh.crdts.base import DataType
-from crdtmesh.crdts.clock import DRIFT_MS_MAX
+from crdtmesh.crdts.clock import DRIFT_MS_MAX, HybridClock
 from crdtmesh.crdts.register_lww import LWW_REGISTER
 
 TABLE = ReplicaTable()
@@ -167,3 +169,107 @@ def test_value_handed_out_is_no_door_to_the_state() -> None:
     assert isinstance(read, dict)
     read["items"] = "changed"
     assert {"items": (1,)} == a.value
+
+
+@pytest.mark.parametrize(
+    ("data_type", "operation"),
+    [
+        pytest.param(LWW_REGISTER, Operation("set", ("x",)), id="LWWRegister"),
+        pytest.param(OR_SET, Operation("add", ("x",)), id="ORSet"),
+        pytest.param(PN_COUNTER, Operation("increment"), id="PNCounter"),
+    ],
+)
+def test_writes_of_one_replica_leave_one_live_dot(data_type: DataType[Any], operation: Operation) -> None:
+    a, b = pair(data_type)
+    for _ in range(3):
+        a.apply(operation)
+        exchange(a, b)
+    assert 1 == len(list(data_type.dots(b.delta().store)))
+
+
+def test_one_dot_with_two_contents_reads_the_greater_in_either_order_of_arrival() -> None:
+    """A replica id used twice brings this about; a restored copy of a disk is the usual way."""
+    mine, _ = pair(PN_COUNTER)
+    twin, _ = pair(PN_COUNTER)
+    for state, amount in ((mine, 1), (twin, 5)):
+        state.apply(Operation("increment", (amount,)))
+    a, b = mine.delta(), twin.delta()
+    for first, second in ((a, b), (b, a)):
+        joined = PN_COUNTER.join(first.store, first.context, second.store, second.context)
+        absorbed, _ = PN_COUNTER.absorb(PN_COUNTER.copy(first.store), first.context, second)
+        assert 5 == PN_COUNTER.value(joined) == PN_COUNTER.value(absorbed)
+
+
+def test_own_siblings_behind_a_gap_count_once() -> None:
+    for data_type, operations, expected in (
+        (PN_COUNTER, [Operation("increment")] * 3, 3),
+        (VOTE, [Operation("vote", (ballot,)) for ballot in (False, True, False)], {"against": 1, "for": 0}),
+    ):
+        a, b = pair(data_type)
+        first, _, third = [a.apply(operation) for operation in operations]
+        assert first is not None
+        assert third is not None
+        b.join(first)
+        b.join(third)
+        assert expected == b.value
+
+
+def test_newest_own_sibling_behind_a_gap_is_the_one_that_counts() -> None:
+    a, b = pair(VOTE)
+    sent = [a.apply(Operation("vote", (ballot,))) for ballot in (True, False)]
+    sent += [a.apply(Operation("withdraw")), a.apply(Operation("vote", (False,)))]
+    for index in (3, 0):
+        delta = sent[index]
+        assert delta is not None
+        b.join(delta)
+    assert {"against": 1, "for": 0} == b.value
+
+
+def _large_set_with_index() -> tuple[State[Any], State[Any]]:
+    a, b = pair(OR_SET)
+    for number in range(40):
+        a.apply(Operation("add", (number,)))
+    b.join(a)
+    _removed(a, b, 0)
+    return a, b
+
+
+def _removed(a: State[Any], b: State[Any], element: int) -> Any:
+    """The removal of an element at b, taken in by a."""
+    delta = b.apply(Operation("remove", (element,)))
+    assert delta is not None
+    a.join(delta)
+    return delta
+
+
+def test_removal_that_arrives_twice_at_a_large_set_changes_nothing_more() -> None:
+    a, b = _large_set_with_index()
+    delta = _removed(a, b, 7)
+    assert not a.join(delta)
+    assert a == b
+
+
+def test_copy_of_a_large_set_and_its_original_see_removals_each_for_itself() -> None:
+    a, b = _large_set_with_index()
+    delta = b.apply(Operation("remove", (7,)))
+    assert delta is not None
+    OR_SET.absorb(OR_SET.copy(a.delta().store), a.context, delta)
+    copied = a.delta()
+    OR_SET.absorb(copied.store, copied.context, delta)
+    a.join(delta)
+    assert a == b
+
+
+def test_write_elsewhere_is_ordered_after_what_its_replica_has_seen() -> None:
+    a, _ = pair(LWW_REGISTER)
+    clock = HybridClock(b"b" * 16)
+    one, other = (State(LWW_REGISTER, TABLE, replica_id=b"b" * 16, clock=clock) for _ in range(2))
+    delta = a.apply(Operation("set", ("x",)), now_ms=1_000)
+    assert delta is not None
+    one.join(delta, now_ms=10)
+    later = other.apply(Operation("set", ("y",)), now_ms=10)
+    assert later is not None
+    seen, written = LWW_REGISTER.stamp(delta.store), LWW_REGISTER.stamp(later.store)
+    assert seen is not None
+    assert written is not None
+    assert seen < written
