@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     )
     from crdtmesh.crdts.flag_dw import DW_FLAG
     from crdtmesh.crdts.flag_ew import EW_FLAG
+    from crdtmesh.crdts.map_or import OR_MAP
     from crdtmesh.crdts.mutation import LocalMutation
     from crdtmesh.crdts.operations import Operation
     from crdtmesh.crdts.register_fww import FWW_REGISTER
@@ -57,6 +58,7 @@ __all__ = [
     "MAX_REGISTER",
     "MIN_REGISTER",
     "MV_REGISTER",
+    "OR_MAP",
     "OR_SET",
     "PN_COUNTER",
     "RW_SET",
@@ -118,6 +120,7 @@ _MODULES: Final = {
     "flag_ew": ("EW_FLAG",),
     "flag_dw": ("DW_FLAG",),
     "set_rw": ("RW_SET",),
+    "map_or": ("OR_MAP",),
     "mutation": ("LocalMutation",),
     "operations": ("Operation",),
     "register_fww": ("FWW_REGISTER",),

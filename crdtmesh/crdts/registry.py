@@ -10,6 +10,7 @@ from crdtmesh.crdts.counter_pn import PN_COUNTER
 from crdtmesh.crdts.errors import UnknownType
 from crdtmesh.crdts.flag_dw import DW_FLAG
 from crdtmesh.crdts.flag_ew import EW_FLAG
+from crdtmesh.crdts.map_or import OR_MAP
 from crdtmesh.crdts.operations import nearest
 from crdtmesh.crdts.register_fww import FWW_REGISTER
 from crdtmesh.crdts.register_lww import LWW_REGISTER
@@ -58,6 +59,7 @@ def names() -> tuple[str, ...]:
 
 for _data_type in (
     BOUNDED_COUNTER,
+    OR_MAP,
     RW_SET,
     DW_FLAG,
     EW_FLAG,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from crdtmesh.sdk.live.counter_pn import PNCounter
     from crdtmesh.sdk.live.flag_dw import DWFlag
     from crdtmesh.sdk.live.flag_ew import EWFlag
+    from crdtmesh.sdk.live.map_or import ORMap
     from crdtmesh.sdk.live.register_fww import FWWRegister
     from crdtmesh.sdk.live.register_lww import LWWRegister
     from crdtmesh.sdk.live.register_max import MaxRegister
@@ -47,6 +48,7 @@ __all__ = [
     "MVRegister",
     "MaxRegister",
     "MinRegister",
+    "ORMap",
     "ORSet",
     "PNCounter",
     "RWSet",
@@ -58,6 +60,7 @@ __all__ = [
 ]
 
 _MODULES: Final = {
+    "ORMap": "live.map_or",
     "RWSet": "live.set_rw",
     "DWFlag": "live.flag_dw",
     "EWFlag": "live.flag_ew",

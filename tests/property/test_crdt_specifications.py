@@ -18,6 +18,7 @@ from crdtmesh.crdts.values import PlainValue
 from crdtmesh.testing.checks import converge
 from crdtmesh.testing.histories import Event, History
 from tests.property import specifications_dots as dotted
+from tests.property import specifications_maps as maps
 from tests.property import specifications_slots as slots
 from tests.property.strategies import OPERATIONS, REPLICA_IDS
 
@@ -91,6 +92,7 @@ SPECIFICATIONS: Mapping[str, Callable[[History], PlainValue]] = {
     "PNCounter": pn_counter,
     "GCounter": pn_counter,
     **dotted.SPECIFICATIONS,
+    "ORMap": maps.or_map({**dotted.SPECIFICATIONS, "PNCounter": pn_counter, "ORSet": or_set}),
     "ORSet": or_set,
     "LWWRegister": lww_register,
     "BoundedCounter": slots.bounded_counter,
@@ -111,6 +113,7 @@ def test_replicas_read_what_the_history_says(name: str, data: st.DataObject) -> 
 
 FIRST_OPERATIONS: Mapping[str, tuple[str, PlainValue]] = {
     **dotted.FIRST_OPERATIONS,
+    **maps.FIRST_OPERATIONS,
     "PNCounter": ("increment", 2),
     "ORSet": ("add", "x"),
     "LWWRegister": ("set", "x"),
@@ -127,5 +130,6 @@ FIRST_OPERATIONS: Mapping[str, tuple[str, PlainValue]] = {
 def test_specification_tells_operations_apart(name: str) -> None:
     """A specification that ignores its history would agree with a type that ignores its operations."""
     operation, argument = FIRST_OPERATIONS[name]
-    event = Event(0, Operation(operation, (argument,)), 1, frozenset())
+    arguments = argument if isinstance(argument, tuple) else (argument,)
+    event = Event(0, Operation(operation, arguments), 1, frozenset())
     assert SPECIFICATIONS[name](frozenset()) != SPECIFICATIONS[name](frozenset({event}))

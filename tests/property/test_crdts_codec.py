@@ -26,6 +26,10 @@ def _flat(*items: Any) -> bytes:
     return b"".join(msgpack.packb(item) for item in items)
 
 
+def _pair(key: str, type_name: str) -> msgpack.ExtType:
+    return msgpack.ExtType(1, _flat(key, type_name))
+
+
 def _read_or_refuse(name: str, data: bytes) -> None:
     """Anything is refused with a CodecError, or is a state that can be used."""
     table = ReplicaTable(capacity=8)
@@ -189,6 +193,9 @@ TWO = (FORMAT, A, 1, 0, 0, 0, 1)
         pytest.param("EWFlag", (*ONE, 1, 0, 1), id="enable with a payload"),
         pytest.param("DWFlag", (*ONE, 1, 0, 2), id="flag that is neither on nor off"),
         pytest.param("RWSet", (*ONE, 1, "x", 0, 1, "x", 0), id="add and removal token under one dot"),
+        pytest.param("ORMap", (*ONE, 1, "k", 1, 0, 5, 0), id="entry without a type"),
+        pytest.param("ORMap", (*ONE, 1, _pair("k", "Nothing"), 0), id="entry of an unknown type"),
+        pytest.param("ORMap", (*ONE, 1, _pair("k", "PNCounter"), 0), id="empty entry"),
         pytest.param("Vote", (*ONE, 1, 0, 2), id="ballot that is neither yes nor no"),
         pytest.param("Vote", (*ONE, 1, 0, True), id="ballot as a bool"),
         pytest.param("BoundedCounter", (*ONE, 1, 0, 0, 0, 0), id="bounded counter entry of zeros"),
@@ -221,6 +228,7 @@ def test_the_forms_above_are_one_step_from_a_good_one() -> None:
         ("EWFlag", (1, 0)),
         ("DWFlag", (1, 0, 1)),
         ("RWSet", (0, 1, "x", 0)),
+        ("ORMap", (1, _pair("k", "PNCounter"), 1, 0, 5, 0)),
         ("Vote", (1, 0, 1)),
         ("BoundedCounter", (1, 0, 5, 0, 2, B, 1, C, 1)),
     ):
@@ -236,6 +244,12 @@ def test_nesting_beyond_the_cap_is_refused_in_time() -> None:
         values.decode(payload)
     with pytest.raises(CodecError, match="nested deeper"):
         deltas.decode_delta(registry.get("ORSet"), _flat(*ONE, 1) + payload + _flat(0), ReplicaTable())
+
+
+def test_maps_nested_beyond_the_cap_are_refused() -> None:
+    deep = (*ONE, *((1, _pair("k", "ORMap")) * 500))
+    with pytest.raises(CodecError, match="nested deeper than 4"):
+        deltas.decode_delta(registry.get("ORMap"), _flat(*deep), ReplicaTable())
 
 
 def test_message_beyond_its_bound_is_refused_unread() -> None:

@@ -19,6 +19,7 @@ LIVE_TYPES: Final[dict[str, str]] = {
     "EWFlag": "crdtmesh.sdk.live.flag_ew",
     "DWFlag": "crdtmesh.sdk.live.flag_dw",
     "RWSet": "crdtmesh.sdk.live.set_rw",
+    "ORMap": "crdtmesh.sdk.live.map_or",
     "BoundedCounter": "crdtmesh.sdk.live.counter_bounded",
     "FWWRegister": "crdtmesh.sdk.live.register_fww",
     "LWWRegister": "crdtmesh.sdk.live.register_lww",

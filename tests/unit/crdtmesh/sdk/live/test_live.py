@@ -14,7 +14,7 @@ from crdtmesh.crdts.errors import InvalidOperation, InvalidValue
 from crdtmesh.crdts.operations import Operation, require_operation
 from crdtmesh.crdts.values import INTEGER_MAX
 from crdtmesh.crdts.values import encode as canonical
-from crdtmesh.sdk import BoundedCounter, GCounter, GSet, LWWRegister, ORSet, PNCounter, RWSet, TwoPhaseSet, Vote
+from crdtmesh.sdk import BoundedCounter, GCounter, GSet, LWWRegister, ORMap, ORSet, PNCounter, RWSet, TwoPhaseSet, Vote
 from crdtmesh.sdk.errors import DefinitionError
 from crdtmesh.sdk.live.base import LiveState
 from crdtmesh.sdk.live.flags import Flag
@@ -44,6 +44,8 @@ def steps(state: Any) -> st.SearchStrategy[Any]:  # noqa: PLR0911 - one for each
         return st.tuples(st.just("increment"), amounts) | st.tuples(st.just("decrement"), st.just(0))
     if isinstance(state, Extreme):
         return st.tuples(st.just("set"), st.sampled_from([1, 1.0, -2, 3.5])) | st.tuples(st.just("clear"))
+    if isinstance(state, ORMap):
+        return st.tuples(st.just("remove"), st.sampled_from("kl")) | st.tuples(st.just("clear"))
     if isinstance(state, Flag):
         return st.tuples(st.sampled_from(["enable", "disable"]))
     if isinstance(state, GSet):
@@ -186,6 +188,25 @@ def test_counter_reads_as_an_int() -> None:
     state.increment(0)
     assert 4 == int(state) == state.value
     assert [Operation("increment", (3,)), Operation("decrement", (1,))] == state.pending
+
+
+def test_map_records_what_its_live_values_do_and_takes_it_back() -> None:
+    state = ORMap()
+    state.load_value({"k": {"PNCounter": 2}})
+    state["k", PNCounter].increment(3)
+    state["l", ORMap]["m", ORSet].add("x")
+    expected = [
+        Operation("update", ("k", "PNCounter", "increment", 3)),
+        Operation("update", ("l", "ORMap", "update", "m", "ORSet", "add", "x")),
+    ]
+    assert expected == state.pending
+    assert {"k": {"PNCounter": 5}, "l": {"ORMap": {"m": {"ORSet": ("x",)}}}} == state.value
+    state.remove("k")
+    state.roll_back()
+    assert ([], {"k": {"PNCounter": 2}}) == (state.pending, state.value)
+    state["k", PNCounter].increment()
+    state.commit()
+    assert {"k": {"PNCounter": 3}} == state.value
 
 
 def test_register_hands_out_copies() -> None:

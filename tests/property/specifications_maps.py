@@ -1,0 +1,110 @@
+"""The meaning of maps as a function of a history: per entry that of the nested type, with removals as its own reset."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, cast
+
+from hypothesis import strategies as st
+
+from crdtmesh.crdts import values
+from crdtmesh.crdts.operations import Operation
+from crdtmesh.crdts.values import PlainValue
+from crdtmesh.testing.histories import Event, History
+from crdtmesh.testing.strategies import operation
+from tests.property import specifications_dots as dots
+
+Specification = Callable[[History], PlainValue]
+
+RESETS: Mapping[str, str] = {
+    "PNCounter": "reset",
+    "ORSet": "clear",
+    "RWSet": "reset",
+    "MVRegister": "clear",
+    "EWFlag": "disable",
+    "ORMap": "clear",
+}
+"""Nested types that are drawn, with the operation that forgets all it has seen."""
+
+_keys = st.sampled_from(["k", "l"])
+_amounts = st.integers(0, 5)
+_leaves: st.SearchStrategy[tuple[Any, ...]] = st.one_of(
+    st.tuples(st.just("PNCounter"), st.just("increment"), _amounts),
+    st.tuples(st.just("ORSet"), st.sampled_from(["add", "remove"]), dots.few_values),
+    st.tuples(st.just("RWSet"), st.sampled_from(["add", "remove"]), dots.few_values),
+    st.tuples(st.just("MVRegister"), st.just("set"), dots.few_values),
+    st.tuples(st.just("EWFlag"), st.sampled_from(["enable", "disable"])),
+)
+
+
+def _inside(leaves: st.SearchStrategy[tuple[Any, ...]]) -> st.SearchStrategy[tuple[Any, ...]]:
+    updates = st.builds(lambda key, leaf: ("ORMap", "update", key, *leaf), _keys, leaves)
+    return st.one_of(updates, updates, st.builds(lambda key: ("ORMap", "remove", key), _keys))
+
+
+_updates = st.builds(
+    lambda key, leaf: Operation("update", (key, *leaf)),
+    _keys,
+    st.one_of(_leaves, _inside(_leaves), _inside(_inside(_leaves))),
+)
+_named_update = st.builds(
+    Operation, st.just("update"), st.tuples(_keys, st.just("PNCounter"), st.just("increment"), _amounts)
+)
+_remove = operation("remove", _keys)
+
+OPERATIONS: dict[str, st.SearchStrategy[Operation]] = {
+    "ORMap": st.one_of(
+        _updates,
+        _updates,
+        _updates,
+        _named_update,
+        _remove,
+        operation("remove", _keys, st.sampled_from(["PNCounter", "ORMap"])),
+        operation("clear"),
+    ),
+}
+
+FIRST_OPERATIONS: dict[str, tuple[str, PlainValue]] = {"ORMap": ("update", ("k", "PNCounter", "increment", 2))}
+
+
+def _nested(history: History, key: str, kind: str) -> History:
+    """What a history of a map means for one entry."""
+    inner: dict[Event, Event] = {}
+    for event in sorted(history, key=lambda each: len(each.seen)):
+        arguments = event.operation.arguments
+        if event.operation.name == "update":
+            if arguments[:2] != (key, kind):
+                continue
+            meant = Operation(cast("str", arguments[2]), arguments[3:])
+        elif event.operation.name == "remove" and (arguments[0] != key or arguments[1:] not in ((), (kind,))):
+            continue
+        else:
+            meant = Operation(RESETS[kind])
+        seen = frozenset(inner[other] for other in event.seen if other in inner)
+        inner[event] = replace(event, operation=meant, seen=seen)
+    return frozenset(inner.values())
+
+
+def _is_there(kind: str, history: History, value: PlainValue) -> bool:
+    """Whether anything is live: a counter at zero is, and a set that only knows of removals, if removals win there."""
+    if kind in {"PNCounter", "RWSet"}:
+        resets = [event for event in history if event.operation.name == "reset"]
+        return any(e.operation.name != "reset" and not any(e in reset.seen for reset in resets) for e in history)
+    return bool(value)
+
+
+def or_map(nested: Mapping[str, Specification]) -> Specification:
+    """The specification of a map, from those of the types nested in it."""
+
+    def specification(history: History) -> PlainValue:
+        entries = {cast("tuple[str, str]", e.operation.arguments[:2]) for e in history if e.operation.name == "update"}
+        read: dict[str, dict[str, PlainValue]] = {}
+        for key, kind in sorted(entries, key=values.encode):
+            about = _nested(history, key, kind)
+            value = {**nested, "ORMap": specification}[kind](about)
+            if _is_there(kind, about, value):
+                read.setdefault(key, {})[kind] = value
+        return cast("PlainValue", read)
+
+    return specification
