@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     )
     from crdtmesh.crdts.flag_dw import DW_FLAG
     from crdtmesh.crdts.flag_ew import EW_FLAG
+    from crdtmesh.crdts.map_counter import PN_COUNTER_MAP
+    from crdtmesh.crdts.map_lww import LWW_MAP
     from crdtmesh.crdts.map_or import OR_MAP
     from crdtmesh.crdts.mutation import LocalMutation
     from crdtmesh.crdts.operations import Operation
@@ -54,6 +56,7 @@ __all__ = [
     "FWW_REGISTER",
     "G_COUNTER",
     "G_SET",
+    "LWW_MAP",
     "LWW_REGISTER",
     "MAX_REGISTER",
     "MIN_REGISTER",
@@ -61,6 +64,7 @@ __all__ = [
     "OR_MAP",
     "OR_SET",
     "PN_COUNTER",
+    "PN_COUNTER_MAP",
     "RW_SET",
     "TWO_PHASE_SET",
     "VOTE",
@@ -121,6 +125,8 @@ _MODULES: Final = {
     "flag_dw": ("DW_FLAG",),
     "set_rw": ("RW_SET",),
     "map_or": ("OR_MAP",),
+    "map_lww": ("LWW_MAP",),
+    "map_counter": ("PN_COUNTER_MAP",),
     "mutation": ("LocalMutation",),
     "operations": ("Operation",),
     "register_fww": ("FWW_REGISTER",),

@@ -10,6 +10,8 @@ from crdtmesh.crdts.counter_pn import PN_COUNTER
 from crdtmesh.crdts.errors import UnknownType
 from crdtmesh.crdts.flag_dw import DW_FLAG
 from crdtmesh.crdts.flag_ew import EW_FLAG
+from crdtmesh.crdts.map_counter import PN_COUNTER_MAP
+from crdtmesh.crdts.map_lww import LWW_MAP
 from crdtmesh.crdts.map_or import OR_MAP
 from crdtmesh.crdts.operations import nearest
 from crdtmesh.crdts.register_fww import FWW_REGISTER
@@ -59,6 +61,8 @@ def names() -> tuple[str, ...]:
 
 for _data_type in (
     BOUNDED_COUNTER,
+    PN_COUNTER_MAP,
+    LWW_MAP,
     OR_MAP,
     RW_SET,
     DW_FLAG,

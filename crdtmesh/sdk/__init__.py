@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from crdtmesh.sdk.live.counter_pn import PNCounter
     from crdtmesh.sdk.live.flag_dw import DWFlag
     from crdtmesh.sdk.live.flag_ew import EWFlag
+    from crdtmesh.sdk.live.map_counter import PNCounterMap
+    from crdtmesh.sdk.live.map_lww import LWWMap
     from crdtmesh.sdk.live.map_or import ORMap
     from crdtmesh.sdk.live.register_fww import FWWRegister
     from crdtmesh.sdk.live.register_lww import LWWRegister
@@ -44,6 +46,7 @@ __all__ = [
     "GCounter",
     "GSet",
     "Host",
+    "LWWMap",
     "LWWRegister",
     "MVRegister",
     "MaxRegister",
@@ -51,6 +54,7 @@ __all__ = [
     "ORMap",
     "ORSet",
     "PNCounter",
+    "PNCounterMap",
     "RWSet",
     "SdkError",
     "System",
@@ -60,6 +64,8 @@ __all__ = [
 ]
 
 _MODULES: Final = {
+    "PNCounterMap": "live.map_counter",
+    "LWWMap": "live.map_lww",
     "ORMap": "live.map_or",
     "RWSet": "live.set_rw",
     "DWFlag": "live.flag_dw",

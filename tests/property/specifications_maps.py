@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import cache
 from typing import Any, cast
 
 from hypothesis import strategies as st
@@ -13,6 +14,7 @@ from crdtmesh.crdts.operations import Operation
 from crdtmesh.crdts.values import PlainValue
 from crdtmesh.testing.histories import Event, History
 from crdtmesh.testing.strategies import operation
+from crdtmesh.testing.worlds import REPLICA_IDS
 from tests.property import specifications_dots as dots
 
 Specification = Callable[[History], PlainValue]
@@ -108,3 +110,51 @@ def or_map(nested: Mapping[str, Specification]) -> Specification:
         return cast("PlainValue", read)
 
     return specification
+
+
+OPERATIONS["LWWMap"] = st.one_of(
+    operation("put", _keys, dots.few_values), operation("put", _keys, dots.few_values), _remove, operation("clear")
+)
+OPERATIONS["PNCounterMap"] = st.one_of(
+    operation("increment", _keys, _amounts), operation("decrement", _keys, _amounts), _remove, operation("clear")
+)
+FIRST_OPERATIONS["LWWMap"] = ("put", ("k", "x"))
+FIRST_OPERATIONS["PNCounterMap"] = ("increment", ("k", 2))
+
+
+def counter_map(counter: Specification) -> Specification:
+    """Each key as a counter, with its removals as resets."""
+
+    def specification(history: History) -> PlainValue:
+        as_updates = {
+            event: replace(event, operation=Operation("update", (key, "PNCounter", event.operation.name, *rest)))
+            for event in history
+            if event.operation.name in {"increment", "decrement"}
+            for key, *rest in [event.operation.arguments]
+        }
+        meant = {event: as_updates.get(event, event) for event in history}
+        inner: dict[Event, Event] = {}
+        for event in sorted(history, key=lambda each: len(each.seen)):
+            inner[event] = replace(meant[event], seen=frozenset(inner[other] for other in event.seen))
+        renamed = frozenset(inner.values())
+        read = cast("dict[str, dict[str, PlainValue]]", or_map({"PNCounter": counter})(renamed))
+        return {key: held["PNCounter"] for key, held in read.items()}
+
+    return specification
+
+
+def lww_map(history: History) -> PlainValue:
+    """For each key, of the puts that nothing about the key has seen, the one with the greatest time; ids break ties."""
+
+    @cache
+    def time(put: Event) -> int:
+        seen = [time(other) + 1 for other in put.seen if other.operation.name == "put"]
+        return max([put.now_ms << 16, *seen])
+
+    def is_replaced(put: Event) -> bool:
+        about = [e for e in history if e.operation.name == "clear" or e.element == put.element]
+        return any(put in other.seen for other in about)
+
+    puts = [event for event in history if event.operation.name == "put" and not is_replaced(event)]
+    puts.sort(key=lambda put: (time(put), REPLICA_IDS[put.at]))
+    return dict(cast("tuple[str, PlainValue]", put.operation.arguments) for put in puts)

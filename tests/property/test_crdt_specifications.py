@@ -92,6 +92,8 @@ SPECIFICATIONS: Mapping[str, Callable[[History], PlainValue]] = {
     "PNCounter": pn_counter,
     "GCounter": pn_counter,
     **dotted.SPECIFICATIONS,
+    "LWWMap": maps.lww_map,
+    "PNCounterMap": maps.counter_map(pn_counter),
     "ORMap": maps.or_map({**dotted.SPECIFICATIONS, "PNCounter": pn_counter, "ORSet": or_set}),
     "ORSet": or_set,
     "LWWRegister": lww_register,

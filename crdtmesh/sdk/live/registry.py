@@ -20,6 +20,8 @@ LIVE_TYPES: Final[dict[str, str]] = {
     "DWFlag": "crdtmesh.sdk.live.flag_dw",
     "RWSet": "crdtmesh.sdk.live.set_rw",
     "ORMap": "crdtmesh.sdk.live.map_or",
+    "LWWMap": "crdtmesh.sdk.live.map_lww",
+    "PNCounterMap": "crdtmesh.sdk.live.map_counter",
     "BoundedCounter": "crdtmesh.sdk.live.counter_bounded",
     "FWWRegister": "crdtmesh.sdk.live.register_fww",
     "LWWRegister": "crdtmesh.sdk.live.register_lww",

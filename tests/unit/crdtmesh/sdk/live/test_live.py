@@ -14,7 +14,20 @@ from crdtmesh.crdts.errors import InvalidOperation, InvalidValue
 from crdtmesh.crdts.operations import Operation, require_operation
 from crdtmesh.crdts.values import INTEGER_MAX
 from crdtmesh.crdts.values import encode as canonical
-from crdtmesh.sdk import BoundedCounter, GCounter, GSet, LWWRegister, ORMap, ORSet, PNCounter, RWSet, TwoPhaseSet, Vote
+from crdtmesh.sdk import (
+    BoundedCounter,
+    GCounter,
+    GSet,
+    LWWMap,
+    LWWRegister,
+    ORMap,
+    ORSet,
+    PNCounter,
+    PNCounterMap,
+    RWSet,
+    TwoPhaseSet,
+    Vote,
+)
 from crdtmesh.sdk.errors import DefinitionError
 from crdtmesh.sdk.live.base import LiveState
 from crdtmesh.sdk.live.flags import Flag
@@ -44,6 +57,10 @@ def steps(state: Any) -> st.SearchStrategy[Any]:  # noqa: PLR0911 - one for each
         return st.tuples(st.just("increment"), amounts) | st.tuples(st.just("decrement"), st.just(0))
     if isinstance(state, Extreme):
         return st.tuples(st.just("set"), st.sampled_from([1, 1.0, -2, 3.5])) | st.tuples(st.just("clear"))
+    if isinstance(state, LWWMap):
+        return st.tuples(st.just("put"), st.sampled_from("kl"), ELEMENTS) | st.tuples(st.just("clear"))
+    if isinstance(state, PNCounterMap):
+        return st.tuples(st.sampled_from(["increment", "decrement"]), st.sampled_from("kl"), amounts)
     if isinstance(state, ORMap):
         return st.tuples(st.just("remove"), st.sampled_from("kl")) | st.tuples(st.just("clear"))
     if isinstance(state, Flag):
