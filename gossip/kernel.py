@@ -18,6 +18,7 @@ from gossip.members import Member, MemberTable
 from gossip.messages import Message
 from gossip.outputs import Event, Outgoing, PacketRejected, SendDatagram, StreamId
 from gossip.packets import COMPOUND_PARTS_MAX, Entropy, PacketLayers
+from gossip.security import VERSION_PADDED, VERSION_PLAIN
 from gossip.timers import Timers
 from gossip.versions import PROTOCOL_CRC, protocol_max
 
@@ -39,6 +40,7 @@ class TimerKind(enum.Enum):
     CONFLICT = enum.auto()
     STREAM = enum.auto()
     LEAVE = enum.auto()
+    REFUTE = enum.auto()
 
 
 TimerKey = tuple[TimerKind, Hashable]
@@ -74,6 +76,7 @@ class Kernel:
             compression=config.is_compression_enabled,
             verify_incoming=config.is_incoming_verified,
             verify_outgoing=config.is_outgoing_verified,
+            sealing_version=VERSION_PADDED if config.versions.protocol == 1 else VERSION_PLAIN,
         )
         self.members = MemberTable(rng)
         self.timers: Timers[TimerKey] = Timers()

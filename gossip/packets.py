@@ -13,7 +13,16 @@ from gossip import lzw
 from gossip.codec import PACKET_SIZE_BYTES_MAX, check_map, decode, pack, read_bytes, read_uint, unpack_map
 from gossip.errors import DecodeError, RejectReason
 from gossip.messages import Message, MessageType
-from gossip.security import NONCE_SIZE_BYTES, SEALED_OVERHEAD_BYTES, Keyring, add_label, strip_label
+from gossip.security import (
+    NONCE_SIZE_BYTES,
+    PADDING_SIZE_BYTES_MAX,
+    SEALED_OVERHEAD_BYTES,
+    VERSION_PADDED,
+    VERSION_PLAIN,
+    Keyring,
+    add_label,
+    strip_label,
+)
 
 COMPOUND_PARTS_MAX = 255
 """The count is one byte."""
@@ -91,11 +100,15 @@ class PacketLayers:
     compression: bool = False
     verify_incoming: bool = True
     verify_outgoing: bool = True
+    sealing_version: int = VERSION_PLAIN
     overhead_bytes: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
         label_size = 2 + len(self.label) if self.label else 0
-        object.__setattr__(self, "overhead_bytes", label_size + (SEALED_OVERHEAD_BYTES if self.keyring else 0))
+        sealing = SEALED_OVERHEAD_BYTES if self.keyring else 0
+        if self.keyring and self.sealing_version == VERSION_PADDED:
+            sealing += PADDING_SIZE_BYTES_MAX
+        object.__setattr__(self, "overhead_bytes", label_size + sealing)
 
     def seal(self, parts: Sequence[bytes], *, crc: bool) -> bytes:
         """One datagram that holds all `parts`.
@@ -112,7 +125,8 @@ class PacketLayers:
             packet = add_crc(packet)
         if self.keyring is not None and self.verify_outgoing:
             assert self.entropy is not None
-            packet = self.keyring.seal(packet, nonce=self.entropy(NONCE_SIZE_BYTES), associated=self.label)
+            nonce = self.entropy(NONCE_SIZE_BYTES)
+            packet = self.keyring.seal(packet, nonce=nonce, associated=self.label, version=self.sealing_version)
         return add_label(packet, self.label)
 
     def open(self, datagram: bytes) -> Opened:

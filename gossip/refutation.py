@@ -12,6 +12,9 @@ from gossip.kernel import Kernel, TimerKind
 from gossip.messages import Alive, MemberState, PushPull
 from gossip.outputs import NameConflict, Refuted
 
+REFUTATIONS_BURST = 8
+"""Refutations at once. An honest cluster accuses a node a few times before it hears of the refutation."""
+
 
 class Refuter:
     """Keeps this node's own entry true in the eyes of others.
@@ -25,6 +28,10 @@ class Refuter:
         self._kernel = kernel
         self._disseminator = disseminator
         self.is_leaving = False
+        self._interval_ns = to_ns(kernel.config.probe_interval_s)
+        self._tokens = REFUTATIONS_BURST
+        self._token_ns = kernel.now_ns
+        self._owed: int | None = None
 
     def announce(self) -> None:
         """Spreads this node's own entry."""
@@ -44,7 +51,15 @@ class Refuter:
             self.refute(claim.incarnation)
 
     def refute(self, incarnation: int) -> None:
-        """Announces this node with an incarnation above that of the claim, which the caller found not to be older."""
+        """Announces this node with an incarnation above that of the claim, which the caller found not to be older.
+
+        Beyond one per probe interval, after a burst, a refutation waits for its turn and then answers all claims that
+        came meanwhile: a flood of forged ones must not become a flood of announcements by the whole cluster.
+        """
+        if not self._take_token():
+            self._owed = incarnation if self._owed is None else max(self._owed, incarnation)
+            self._kernel.timers.arm((TimerKind.REFUTE, None), self._token_ns + self._interval_ns)
+            return
         local = self._kernel.local
         raised = max(local.incarnation, incarnation) + 1
         if self.is_leaving or raised > INCARNATION_MAX:
@@ -53,6 +68,19 @@ class Refuter:
         self._kernel.awareness.add(1)
         self.announce()
         self._kernel.emit(Refuted(raised))
+
+    def on_turn(self) -> None:
+        """The refutation that had to wait."""
+        owed, self._owed = self._owed, None
+        if owed is not None and owed >= self._kernel.local.incarnation:
+            self.refute(owed)
+
+    def _take_token(self) -> bool:
+        gained = (self._kernel.now_ns - self._token_ns) // self._interval_ns
+        self._token_ns += gained * self._interval_ns
+        self._tokens = min(REFUTATIONS_BURST, self._tokens + gained)
+        self._tokens -= 1 if (has_one := self._tokens > 0) else 0
+        return has_one
 
     def on_table(self, table: PushPull) -> None:
         """Looks for a former run of ours that a peer suspects at another address: it still blocks the name."""

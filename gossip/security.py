@@ -19,6 +19,7 @@ KEYS_MAX = 16
 NONCE_SIZE_BYTES = 12
 _TAG_SIZE_BYTES = 16
 _BLOCK_SIZE_BYTES = 16
+PADDING_SIZE_BYTES_MAX = _BLOCK_SIZE_BYTES
 SEALED_OVERHEAD_BYTES = 1 + NONCE_SIZE_BYTES + _TAG_SIZE_BYTES
 
 VERSION_PADDED = 0
@@ -115,6 +116,12 @@ class Keyring:
             plain += bytes((padding,)) * padding
         cipher = next(iter(self._ciphers.values()))
         return bytes((version,)) + nonce + cipher.seal(nonce, plain, associated)
+
+    @staticmethod
+    def sealed_size_bytes(plain_size_bytes: int, *, version: int) -> int:
+        """What so many bytes take when they are sealed."""
+        padding = _BLOCK_SIZE_BYTES - plain_size_bytes % _BLOCK_SIZE_BYTES if version == VERSION_PADDED else 0
+        return SEALED_OVERHEAD_BYTES + plain_size_bytes + padding
 
     def open(self, sealed: bytes, *, associated: bytes) -> bytes:
         """Opens with whichever key fits.

@@ -26,7 +26,7 @@ from gossip.codec import (
 from gossip.errors import DecodeError, RejectReason
 from gossip.messages import Message, MessageType, NodeState, PushPull, User
 from gossip.packets import PacketLayers, unwrap_compressed, wrap_compressed
-from gossip.security import NONCE_SIZE_BYTES, SEALED_OVERHEAD_BYTES, add_label
+from gossip.security import NONCE_SIZE_BYTES, add_label
 
 _FRAME_HEADER = struct.Struct(">BI")
 
@@ -70,9 +70,11 @@ def seal_stream(message: bytes, layers: PacketLayers, *, is_dialler: bool) -> by
         message = wrap_compressed(message)
     if layers.keyring is not None and layers.verify_outgoing:
         assert layers.entropy is not None
-        head = _FRAME_HEADER.pack(MessageType.ENCRYPT, SEALED_OVERHEAD_BYTES + len(message))
+        version = layers.sealing_version
+        size = layers.keyring.sealed_size_bytes(len(message), version=version)
+        head = _FRAME_HEADER.pack(MessageType.ENCRYPT, size)
         nonce = layers.entropy(NONCE_SIZE_BYTES)
-        message = head + layers.keyring.seal(message, nonce=nonce, associated=head + layers.label)
+        message = head + layers.keyring.seal(message, nonce=nonce, associated=head + layers.label, version=version)
     return add_label(message, layers.label) if is_dialler else message
 
 

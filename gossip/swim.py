@@ -495,6 +495,7 @@ class Swim:
             TimerKind.RECONNECT: lambda _, __: self._synchronizer.on_reconnect(),
             TimerKind.CONFLICT: lambda _, __: self._synchronizer.with_anyone(),
             TimerKind.STREAM: lambda stream, _: self._exchanges.on_timeout(stream),
+            TimerKind.REFUTE: lambda _, __: self._refuter.on_turn(),
             TimerKind.LEAVE: lambda _, __: self._end_leave(is_complete=False),
         }
 

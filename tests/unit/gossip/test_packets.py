@@ -33,6 +33,17 @@ def test_layers_come_off_as_they_went_on() -> None:
         assert [Ack(1), Nack(2), User(b"x" * 300)] == layers.open(packet).messages
 
 
+def test_padded_sealing_for_protocol_1_fits_its_overhead_and_opens() -> None:
+    layers = PacketLayers(keyring=Keyring([bytes(16)]), entropy=bytes, sealing_version=0)
+    for size in range(40):
+        message = encode(User(bytes(size)))
+        packet = layers.seal([message], crc=False)
+
+        assert 0 == packet[0]
+        assert len(packet) <= len(message) + layers.overhead_bytes
+        assert [User(bytes(size))] == layers.open(packet).messages
+
+
 def test_a_single_message_is_bare() -> None:
     assert ACK == PLAIN.seal([ACK], crc=False)
 

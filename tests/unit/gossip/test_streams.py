@@ -26,6 +26,7 @@ LAYERS = [
     PacketLayers(compression=True),
     PacketLayers(keyring=Keyring([bytes(32)]), entropy=bytes),
     PacketLayers(label=b"lab", keyring=Keyring([bytes(32)]), entropy=bytes, compression=True),
+    PacketLayers(keyring=Keyring([bytes(16)]), entropy=bytes, sealing_version=0),
 ]
 
 
