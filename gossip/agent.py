@@ -25,6 +25,7 @@ from gossip.errors import ConfigError, GossipError, JoinError, RejectReason
 from gossip.event_stream import EventStream
 from gossip.identity import Endpoint
 from gossip.members import Member
+from gossip.metrics import MetricsHook, samples
 from gossip.outputs import (
     CloseStream,
     Event,
@@ -92,6 +93,8 @@ class AgentConfig:
     """Written out to run beyond loopback without keys: then anyone who reaches the port controls the membership."""
     swim: SwimConfig = LAN
     """Options of the protocol."""
+    metrics: MetricsHook | None = None
+    """Called with each measured value; see `gossip.metrics`."""
     serf: SerfConfig | None = None
     """Options of the Serf layer; None leaves it out, for clusters of plain memberlist applications."""
 
@@ -463,6 +466,9 @@ class Agent:
 
     def _on_event(self, event: Event) -> None:
         self._count(event)
+        if self._config.metrics is not None:
+            for sample in samples(event, local_health=self.local_health):
+                self._config.metrics(*sample)
         match event:
             case JoinFinished(endpoint, error):
                 for future in self._joins.pop(endpoint, []):

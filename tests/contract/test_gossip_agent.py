@@ -151,6 +151,56 @@ async def test_a_broadcast_reaches_the_others(start: Start) -> None:
                     break
 
 
+async def test_events_and_queries_of_the_serf_layer_reach_the_others(start: Start) -> None:
+    serf = gossip.SerfConfig()
+    a, b = await start("a", serf=serf), await start("b", serf=serf)
+    a.set_state(lambda: b"rides along")
+    await b.join([a.local.endpoint])
+    await until(lambda: present(a) == present(b) == {"a", "b"})
+    seen: list[gossip.Event] = []
+
+    async def answer() -> None:
+        async for event in b.events():
+            seen.append(event)
+            if isinstance(event, gossip.Query):
+                event.respond(b"pong " + event.payload)
+
+    reader = asyncio.create_task(answer())
+    await asyncio.sleep(0)
+    await b.join([a.local.endpoint])
+    a.user_event("deploy", b"12")
+
+    assert {"b": b"pong 1"} == await a.query("ask", b"1", timeout_s=10)
+    assert {} == await a.query("ask", b"1", nodes=["nobody"], timeout_s=0.2)
+    await until(lambda: gossip.UserEvent("deploy", b"12", 1) in seen)
+    await until(lambda: gossip.UserState(b"rides along") in seen)
+    assert await b.leave()
+    await until(lambda: gossip.Status.LEFT is a.status("b"))
+    await b.close()
+    await reader
+
+
+async def test_commands_of_the_serf_layer_want_it_on(start: Start) -> None:
+    a = await start("a")
+    with pytest.raises(gossip.GossipError, match="SerfConfig"):
+        a.user_event("deploy")
+
+
+async def test_the_metrics_hook_gets_each_value(start: Start) -> None:
+    samples: list[tuple[str, float, dict[str, str]]] = []
+    a = await start("a", metrics=lambda name, value, attributes: samples.append((name, value, dict(attributes))))
+    b = await start("b")
+    await b.join([a.local.endpoint])
+    a.on_datagram(b"\x63", LOOPBACK)
+    await b.close()
+    await until(lambda: state(a, "b") is MemberState.DEAD)
+
+    assert ("gossip.packets.rejected", 1, {"reason": "unknown_type"}) in samples
+    assert ("gossip.member.changes", 1, {"change": "suspected"}) in samples
+    assert any(name == "gossip.probe.duration" and 0 < value for name, value, _ in samples)
+    assert any(name == "gossip.local_health" for name, _, _ in samples)
+
+
 async def test_a_join_that_reaches_nobody_says_why(start: Start) -> None:
     a = await start("a")
     gone = await start("b")
