@@ -33,7 +33,7 @@ test: setup
 	PYTHON=$(BIN)/python scripts/test.sh
 
 test-deep: setup  ## 100,000 examples for each data type, and all planted faults: hours; EXAMPLES=1000000 for more
-	CRDTMESH_HYPOTHESIS_PROFILE=deep CRDTMESH_DEEP_EXAMPLES=$(or $(EXAMPLES),100000) $(BIN)/python -m pytest -q -n 2 tests/property/test_crdt_laws.py tests/property/test_crdt_specifications.py
+	TESTS_HYPOTHESIS_PROFILE=deep TESTS_DEEP_EXAMPLES=$(or $(EXAMPLES),100000) $(BIN)/python -m pytest -q -n 2 tests/property/test_crdt_laws.py tests/property/test_crdt_specifications.py
 	$(BIN)/python -m tests.mutations crdts --json
 
 bench: setup  ## all benchmarks, JSON lines on standard output

@@ -14,7 +14,7 @@ settings.register_profile("ci", deadline=None, suppress_health_check=[HealthChec
 settings.register_profile(
     "deep",
     deadline=None,
-    max_examples=int(os.environ.get("CRDTMESH_DEEP_EXAMPLES", "100000")),
+    max_examples=int(os.environ.get("TESTS_DEEP_EXAMPLES", "100000")),
     suppress_health_check=list(HealthCheck),
 )
 # Planted faults are to be found, not explained: no search for the least example, and the same draws at each run.

@@ -100,7 +100,7 @@ def main(name: str) -> int:
     """Plants the fault of that name and runs the tests until the first failure."""
     fault = next(each for each in CRDTS if each.name == name)
     sys.meta_path.insert(0, _Finder(fault))
-    os.environ["CRDTMESH_HYPOTHESIS_PROFILE"] = "mutations"
+    os.environ["TESTS_HYPOTHESIS_PROFILE"] = "mutations"
     selection = _Selection(TYPES.get(fault.module.rpartition(".")[2], SHARED))
     status = pytest.main(["-x", "-q", "--no-header", "-p", "no:cacheprovider", *TESTS], plugins=[selection])
     return {pytest.ExitCode.OK: 0, pytest.ExitCode.TESTS_FAILED: CAUGHT}.get(pytest.ExitCode(status), MISFIT)
