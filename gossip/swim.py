@@ -302,6 +302,10 @@ class Swim:
         """Gives what goes along with this node's table in each exchange; peers get it as a `UserState`."""
         self._kernel.user_state = state
 
+    def give_up(self, name: str) -> None:
+        """Stops trying to reach a member that failed: somebody said for it that it left."""
+        self._synchronizer.forget(NodeName(name))
+
     def send_user_message(self, destination: Endpoint, payload: bytes, *, now_ns: int) -> None:
         """Sends a message of the application to one endpoint, in a packet of its own, best effort.
 

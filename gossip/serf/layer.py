@@ -318,7 +318,10 @@ class Serf:
 
     def _on_intent(self, intent: Intent, now_ns: int) -> bool:
         if intent.node != self.local.name:
-            return self._standings.on_intent(intent, now_ns=now_ns)
+            is_news = self._standings.on_intent(intent, now_ns=now_ns)
+            if is_news and intent.is_leave and self._standings.status(intent.node) in (Status.LEFT, None):
+                self._swim.give_up(intent.node)
+            return is_news
         self._clock.witness(intent.time)
         if intent.is_leave and not self._is_leaving and intent.time > self._standings.times()[self.local.name]:
             self._announce_join(now_ns)

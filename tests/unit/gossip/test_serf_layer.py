@@ -98,6 +98,19 @@ def test_a_leave_is_told_apart_from_a_failure() -> None:
     assert (Status.LEFT, Status.FAILED) == (a.status("n2"), a.status("n3"))
 
 
+def test_a_failed_member_that_is_said_to_have_left_is_not_tried_again() -> None:
+    world = SerfWorld()
+    a, b = world.make(2)
+    world.kill(b)  # type: ignore[arg-type]
+    world.run(45)
+    assert Status.FAILED is a.status("n2")
+    assert ["n2"] == list(a._swim._synchronizer._lost)
+    a.receive(b"\x08" + encode_message(Intent(True, 50, NodeName("n2"))), STRANGER, now_ns=world.now_ns)
+
+    assert Status.LEFT is a.status("n2")
+    assert [] == list(a._swim._synchronizer._lost)
+
+
 def test_a_false_intent_about_this_node_is_contradicted() -> None:
     world = SerfWorld()
     a, b = world.make(2)
