@@ -15,7 +15,7 @@ from crdtmesh.sdk import errors
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-PAGES = [*sorted(DOCS.rglob("*.md")), ROOT / "CONTRIBUTING.md"]
+PAGES = [*sorted(DOCS.rglob("*.md")), ROOT / "CONTRIBUTING.md", ROOT / "README.md"]
 ROW = re.compile(r"^\| `(?P<name>\w+)` \| (?P<second>[^|]+) \|", re.MULTILINE)
 DERIVED = {"name", "data_dir", "socket", "advertise", "api_bind"}
 
