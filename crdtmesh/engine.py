@@ -37,6 +37,11 @@ from crdtmesh.runtime.runtime import OffersChanged, PeerRejected, Runtime
 _LOG: Final = logging.getLogger(__name__)
 
 
+def wall_clock_ms() -> int:
+    """Milliseconds since 1970 by this machine's clock."""
+    return time.time_ns() // 1_000_000
+
+
 class CommitLost(Exception):
     """What a read could have seen will not reach the disk; whether it survives is unknown."""
 
@@ -103,6 +108,8 @@ class Engine:
         runtime: of the same node.
         write: gives a group of records to the store; its completion must reach `persisted` on this loop.
         send: gives a message to a peer's link; False when it would not be taken.
+        clock_ns: monotonic time.
+        wall_ms: wall-clock time, for the hybrid clock.
     """
 
     def __init__(
@@ -112,6 +119,8 @@ class Engine:
         *,
         write: Callable[[int, Sequence[Record]], None],
         send: Callable[[str, Channel, bytes], bool],
+        clock_ns: Callable[[], int] = time.monotonic_ns,
+        wall_ms: Callable[[], int] = wall_clock_ms,
     ) -> None:
         self.replica = replica
         self.runtime = runtime
@@ -119,6 +128,8 @@ class Engine:
         self.counters = Counters()
         self._write = write
         self._send = send
+        self._clock_ns = clock_ns
+        self._wall_ms = wall_ms
         self._callers: dict[CallerId, CallerSink] = {}
         self._hosts: dict[HostId, HostSink] = {}
         self._ids = 0
@@ -151,24 +162,22 @@ class Engine:
     def close_caller(self, caller: CallerId) -> None:
         """Forgets a caller and cancels its calls."""
         if self._callers.pop(caller, None) is not None:
-            self.runtime.caller_lost(caller, now_ns=time.monotonic_ns())
+            self.runtime.caller_lost(caller, now_ns=self._clock_ns())
             self.wake()
 
     def invoke(self, caller: CallerId, calls: Iterable[tuple[Any, ...]]) -> None:
         """Takes calls; see `Runtime.invoke`."""
-        self.runtime.invoke(caller, calls, now_ns=time.monotonic_ns())
+        self.runtime.invoke(caller, calls, now_ns=self._clock_ns())
         self.wake()
 
     def cancel(self, caller: CallerId, ids: Iterable[int]) -> None:
         """The caller no longer waits for these."""
-        self.runtime.cancel(caller, ids, now_ns=time.monotonic_ns())
+        self.runtime.cancel(caller, ids, now_ns=self._clock_ns())
         self.wake()
 
     def update_state(self, caller: CallerId, update: int, key: EntryKey, operations: Sequence[Any]) -> None:
         """Changes an entry directly; see `Runtime.update_state`."""
-        self.runtime.update_state(
-            caller, update, key, operations, now_ns=time.monotonic_ns(), wall_ms=time.time_ns() // 1_000_000
-        )
+        self.runtime.update_state(caller, update, key, operations, now_ns=self._clock_ns(), wall_ms=self._wall_ms())
         self.wake()
 
     def open_host(self, sink: HostSink, definitions: Sequence[ActorDefinition]) -> HostId:
@@ -178,7 +187,7 @@ class Engine:
             RegistrationRefused: a definition can't be used; the host was not taken.
         """
         host = HostId(self._ids + 1)
-        self.runtime.host_connected(host, definitions, now_ns=time.monotonic_ns())
+        self.runtime.host_connected(host, definitions, now_ns=self._clock_ns())
         self._ids += 1
         self._hosts[host] = sink
         self.wake()
@@ -188,15 +197,13 @@ class Engine:
         self, host: HostId, answers: Iterable[tuple[Any, ...]], failures: Iterable[tuple[Any, ...]]
     ) -> None:
         """Takes a host's answers; see `Runtime.host_answered`."""
-        self.runtime.host_answered(
-            host, answers, failures, now_ns=time.monotonic_ns(), wall_ms=time.time_ns() // 1_000_000
-        )
+        self.runtime.host_answered(host, answers, failures, now_ns=self._clock_ns(), wall_ms=self._wall_ms())
         self.wake()
 
     def close_host(self, host: HostId) -> None:
         """The host's stream has ended."""
         if self._hosts.pop(host, None) is not None:
-            self.runtime.host_lost(host, now_ns=time.monotonic_ns())
+            self.runtime.host_lost(host, now_ns=self._clock_ns())
             self.wake()
 
     def client_rejected(self, reason: str, detail: str) -> None:
@@ -219,13 +226,13 @@ class Engine:
 
     def peer_up(self, peer: str) -> None:
         """A link is up."""
-        self.replica.peer_up(peer, now_ns=time.monotonic_ns())
+        self.replica.peer_up(peer, now_ns=self._clock_ns())
         self.runtime.peer_up(peer)
         self.wake()
 
     def peer_down(self, peer: str) -> None:
         """A link is down."""
-        now_ns = time.monotonic_ns()
+        now_ns = self._clock_ns()
         self.replica.peer_down(peer, now_ns=now_ns)
         self.runtime.peer_down(peer, now_ns=now_ns)
         self.wake()
@@ -233,15 +240,15 @@ class Engine:
     def peer_message(self, peer: str, channel: Channel, payload: bytes) -> None:
         """A message came over a link."""
         if channel is Channel.INVOKE:
-            self.runtime.peer_message(peer, payload, now_ns=time.monotonic_ns())
+            self.runtime.peer_message(peer, payload, now_ns=self._clock_ns())
         else:
-            self.replica.receive(payload, peer, now_ns=time.monotonic_ns(), wall_ms=time.time_ns() // 1_000_000)
+            self.replica.receive(payload, peer, now_ns=self._clock_ns(), wall_ms=self._wall_ms())
         self.wake()
 
     def persisted(self, seq: int, error: str | None) -> None:
         """The store has finished a group, or failed."""
         if error is None:
-            self.replica.persisted(seq, now_ns=time.monotonic_ns())
+            self.replica.persisted(seq, now_ns=self._clock_ns())
         else:
             self.replica.persist_failed(seq, error)
         self.wake()
@@ -303,7 +310,7 @@ class Engine:
 
     def _work(self) -> None:
         self._is_awake = False
-        now_ns = time.monotonic_ns()
+        now_ns = self._clock_ns()
         replica, runtime = self.replica, self.runtime
         replica.tick(now_ns=now_ns)
         runtime.tick(now_ns=now_ns)
@@ -343,13 +350,13 @@ class Engine:
 
     def _to_peer(self, message: ToPeer) -> None:
         if not self._send(message.peer, Channel.INVOKE, message.payload):
-            self.runtime.peer_refused(message, now_ns=time.monotonic_ns())
+            self.runtime.peer_refused(message, now_ns=self._clock_ns())
             self.wake()
 
     def _send_to(self, output: SendTo) -> None:
         channel = Channel.REPAIR if output.is_repair else Channel.REPLICATION
         if not self._send(output.peer, channel, output.payload):
-            self.replica.refused(output.peer, now_ns=time.monotonic_ns())
+            self.replica.refused(output.peer, now_ns=self._clock_ns())
 
     def _count(self, replies: ReplyColumns) -> None:
         self.counters.calls += len(replies.ids) + len(replies.failures)

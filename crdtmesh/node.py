@@ -24,7 +24,7 @@ from crdtmesh.edge import actors, cluster, state
 from crdtmesh.edge.cluster import MemberView, NodeStatus, PeerView, SystemView
 from crdtmesh.edge.pending import PendingCalls
 from crdtmesh.edge.server import GrpcServer
-from crdtmesh.engine import CommitLost, Engine
+from crdtmesh.engine import CommitLost, Engine, wall_clock_ms
 from crdtmesh.errors import StartError
 from crdtmesh.host_process import HostProcess
 from crdtmesh.links import Channel, CloseReason, Identity, LinkCounters, LinkManager, LinkOptions, require_secure
@@ -195,7 +195,7 @@ class Node:
             replica_id=secrets.token_bytes(16),
             rng=random.Random(secrets.randbits(64)),  # noqa: S311 - spreads load, hides nothing
             now_ns=time.monotonic_ns(),
-            wall_ms=time.time_ns() // 1_000_000,
+            wall_ms=wall_clock_ms(),
         )
         replica.load(store.load())
         runtime = Runtime(
@@ -208,7 +208,9 @@ class Node:
         self._engine = Engine(replica, runtime, write=store.write, send=self._send)
         self._closing.callback(self._engine.close)
         self._directory = Directory(config.name)
-        self._voters = Voters(config.name, replica, has_peers=lambda: bool(self._membership.peers()))
+        self._voters = Voters(
+            config.name, replica, has_peers=lambda: bool(self._membership.peers()), wall_ms=wall_clock_ms
+        )
         self._load_directory()
         self._engine.hooks.changed = self._entry_changed
         self._engine.hooks.caught_up = self._voters.caught_up
@@ -345,7 +347,7 @@ class Node:
                 entry_key(self.config.name),
                 [announcement(self.start_id, offers)],
                 ticket=None,
-                wall_ms=time.time_ns() // 1_000_000,
+                wall_ms=wall_clock_ms(),
             )
         except ReplicationError as error:
             logs.event(_LOG, logging.ERROR, "directory.not_announced", reason=str(error))

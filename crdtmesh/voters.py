@@ -7,7 +7,6 @@ changes because a member is believed dead. A plain stop is no leave: the node co
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
 from typing import Final
 
@@ -27,12 +26,16 @@ class Voters:
         node: its name.
         replica: where the lists are kept.
         has_peers: whether other nodes are known now; one that is alone has nobody to catch up with.
+        wall_ms: wall-clock time, for the hybrid clock.
     """
 
-    def __init__(self, node: str, replica: Replica, *, has_peers: Callable[[], bool]) -> None:
+    def __init__(
+        self, node: str, replica: Replica, *, has_peers: Callable[[], bool], wall_ms: Callable[[], int]
+    ) -> None:
         self._node = node
         self._replica = replica
         self._has_peers = has_peers
+        self._wall_ms = wall_ms
         self._seen: set[str] = set()
 
     def of(self, system: str) -> list[str]:
@@ -67,7 +70,7 @@ class Voters:
                 voters_key(system),
                 [Operation(operation, (self._node,))],
                 ticket=None,
-                wall_ms=time.time_ns() // 1_000_000,
+                wall_ms=self._wall_ms(),
             )
         except ReplicationError as error:
             logs.event(_LOG, logging.ERROR, "voters.not_changed", system=system, reason=str(error))

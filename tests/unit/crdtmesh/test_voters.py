@@ -10,7 +10,7 @@ def _replica() -> Replica:
 
 
 def test_a_node_that_is_alone_counts_from_the_first_entry() -> None:
-    voters = Voters("a", _replica(), has_peers=lambda: False)
+    voters = Voters("a", _replica(), has_peers=lambda: False, wall_ms=lambda: 0)
 
     voters.changed("shops")
 
@@ -18,7 +18,7 @@ def test_a_node_that_is_alone_counts_from_the_first_entry() -> None:
 
 
 def test_a_node_with_peers_counts_when_it_has_caught_up() -> None:
-    voters = Voters("a", _replica(), has_peers=lambda: True)
+    voters = Voters("a", _replica(), has_peers=lambda: True, wall_ms=lambda: 0)
     voters.changed("shops")
 
     assert [] == voters.of("shops")
@@ -29,7 +29,7 @@ def test_a_node_with_peers_counts_when_it_has_caught_up() -> None:
 
 
 def test_a_node_that_leaves_counts_no_more() -> None:
-    voters = Voters("a", _replica(), has_peers=lambda: False)
+    voters = Voters("a", _replica(), has_peers=lambda: False, wall_ms=lambda: 0)
     voters.changed("shops")
 
     voters.leave()
@@ -39,7 +39,7 @@ def test_a_node_that_leaves_counts_no_more() -> None:
 
 def test_being_told_again_changes_nothing() -> None:
     replica = _replica()
-    voters = Voters("a", replica, has_peers=lambda: False)
+    voters = Voters("a", replica, has_peers=lambda: False, wall_ms=lambda: 0)
     voters.changed("shops")
     events = replica.summary()[0].events
 
