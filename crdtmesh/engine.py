@@ -180,18 +180,27 @@ class Engine:
         self.runtime.update_state(caller, update, key, operations, now_ns=self._clock_ns(), wall_ms=self._wall_ms())
         self.wake()
 
-    def open_host(self, sink: HostSink, definitions: Sequence[ActorDefinition]) -> HostId:
-        """Introduces a host.
+    def open_host(self, sink: HostSink, definitions: Sequence[ActorDefinition], *, keeps_state: bool = True) -> HostId:
+        """Introduces a host; `keeps_state` as in `Runtime.host_connected`.
 
         Raises:
             RegistrationRefused: a definition can't be used; the host was not taken.
         """
         host = HostId(self._ids + 1)
-        self.runtime.host_connected(host, definitions, now_ns=self._clock_ns())
+        self.runtime.host_connected(host, definitions, keeps_state=keeps_state, now_ns=self._clock_ns())
         self._ids += 1
         self._hosts[host] = sink
         self.wake()
         return host
+
+    def extend_host(self, host: HostId, definitions: Sequence[ActorDefinition]) -> None:
+        """A host offers these actors besides; those that it offers already are declared anew.
+
+        Raises:
+            RegistrationRefused: a definition can't be used; none was taken.
+        """
+        self.runtime.host_connected(host, definitions, now_ns=self._clock_ns())
+        self.wake()
 
     def host_answered(
         self, host: HostId, answers: Iterable[tuple[Any, ...]], failures: Iterable[tuple[Any, ...]]

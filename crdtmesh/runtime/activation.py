@@ -23,6 +23,7 @@ from crdtmesh.crdts.base import WHOLE, Touched
 from crdtmesh.replication.entry import Snapshot
 from crdtmesh.replication.outputs import EntryKey
 from crdtmesh.runtime.definition import ActorDefinition
+from crdtmesh.runtime.opaque import OpaqueState
 from crdtmesh.runtime.turn import Turn
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ class Activation:
         seen_version: the greatest version of the entry that is accounted for in `touched` or in the copy.
         touched: elements that others changed since the copy; None means that only the whole state will do.
         is_blocked: it waits for its host to have room.
+        memory: the opaque state of an actor without replicated state; as long-lived as the activation.
         used_ns: when it last had something to do.
     """
 
@@ -104,6 +106,7 @@ class Activation:
         "is_blocked",
         "key",
         "mailbox",
+        "memory",
         "phase",
         "seen_version",
         "touched",
@@ -125,6 +128,7 @@ class Activation:
         self.seen_version = STALE
         self.touched: set[bytes] | None = None
         self.is_blocked = False
+        self.memory: OpaqueState = definition.initial
         self.used_ns = now_ns
 
     def happen(self, happening: Happening) -> None:

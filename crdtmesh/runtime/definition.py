@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from crdtmesh.runtime.errors import RegistrationRefused
+from crdtmesh.runtime.opaque import NO_STATE, OpaqueState
 
 __all__ = [
     "READ_ACTIONS",
     "STATE_TYPE_PREFIX",
     "ActorAddress",
     "ActorDefinition",
+    "Channel",
     "Kind",
     "StateKind",
     "check_definitions",
@@ -73,6 +75,13 @@ class ActorAddress(NamedTuple):
         return f"{self.system}/{self.name}"
 
 
+class Channel(NamedTuple):
+    """A topic that an actor listens to, and the action that its messages run; empty for the default."""
+
+    topic: str
+    action: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActorDefinition:
     """What a host declares of one actor.
@@ -84,6 +93,8 @@ class ActorDefinition:
         state_type: `crdtmesh.v1.<Type>` for a replicated data type, any other name for an opaque state, or None.
         actions: names of what can be called.
         deactivation_timeout_ms: idle time after which the activation is dropped; 0 or less means the default.
+        initial: the opaque state and the tags that an activation begins with when nothing else is known.
+        channels: topics that it listens to, and the action for each; an empty one means the default.
     """
 
     address: ActorAddress
@@ -92,6 +103,8 @@ class ActorDefinition:
     state_type: str | None = None
     actions: frozenset[str] = frozenset()
     deactivation_timeout_ms: int = DEACTIVATION_TIMEOUT_MS
+    initial: OpaqueState = NO_STATE
+    channels: tuple[Channel, ...] = ()
 
     @property
     def type_name(self) -> str | None:

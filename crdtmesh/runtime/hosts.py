@@ -26,12 +26,17 @@ class Host:
         turn_count: turns that it has not answered.
         blocked: activations that wait until it has room.
         out: what was not taken yet.
+        keeps_state: it has a copy of each state that it works on; one that doesn't is given the whole state with each
+            turn, and one turn of an actor at a time.
+        window_max: turns of one actor that it may have in flight.
     """
 
-    __slots__ = ("activations", "blocked", "definitions", "id", "out", "turn_count")
+    __slots__ = ("activations", "blocked", "definitions", "id", "keeps_state", "out", "turn_count", "window_max")
 
-    def __init__(self, host_id: HostId) -> None:
+    def __init__(self, host_id: HostId, *, keeps_state: bool, window_max: int) -> None:
         self.id = host_id
+        self.keeps_state = keeps_state
+        self.window_max = window_max if keeps_state else 1
         self.definitions: dict[ActorAddress, ActorDefinition] = {}
         self.activations: dict[ActorAddress, Activation] = {}
         self.turn_count = 0
@@ -42,9 +47,10 @@ class Host:
 class Hosts:
     """Hosts and definitions of one node."""
 
-    __slots__ = ("_by_id", "_definitions", "_definitions_max", "_hosts_of")
+    __slots__ = ("_by_id", "_definitions", "_definitions_max", "_hosts_of", "_window_max")
 
-    def __init__(self, definitions_max: int) -> None:
+    def __init__(self, definitions_max: int, window_max: int) -> None:
+        self._window_max = window_max
         self._by_id: dict[HostId, Host] = {}
         self._definitions: dict[ActorAddress, ActorDefinition] = {}
         self._definitions_max = definitions_max
@@ -73,11 +79,11 @@ class Hosts:
         for definition in definitions:
             known[definition.address] = definition
 
-    def connect(self, host_id: HostId, definitions: Sequence[ActorDefinition]) -> Host:
+    def connect(self, host_id: HostId, definitions: Sequence[ActorDefinition], *, keeps_state: bool) -> Host:
         """Adds a host, or more definitions to a known one; they must have been declared."""
         host = self._by_id.get(host_id)
         if host is None:
-            host = self._by_id[host_id] = Host(host_id)
+            host = self._by_id[host_id] = Host(host_id, keeps_state=keeps_state, window_max=self._window_max)
         for definition in definitions:
             address = definition.address
             host.definitions[address] = definition

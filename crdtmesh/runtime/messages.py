@@ -14,6 +14,8 @@ from crdtmesh.crdts.operations import Operation
 from crdtmesh.crdts.values import PlainValue
 from crdtmesh.runtime.definition import ActorAddress
 from crdtmesh.runtime.errors import ErrorCode, Outcome
+from crdtmesh.runtime.opaque import OpaqueState
+from crdtmesh.runtime.workflow import Workflow
 
 __all__ = [
     "NO_PAYLOAD",
@@ -34,6 +36,7 @@ __all__ = [
     "ToPeer",
     "TurnAnswer",
     "TurnColumns",
+    "TurnEffects",
     "TurnFailure",
 ]
 
@@ -87,8 +90,25 @@ class CallFailure(NamedTuple):
     message: str
 
 
-Operations: TypeAlias = Sequence[Operation] | InvalidOperation
-"""What a turn did to its state; or why that can't be read, which refuses the turn in its place among the answers."""
+class TurnEffects(NamedTuple):
+    """What a turn did, where that is more than operations.
+
+    Attributes:
+        operations: what it did to a replicated state.
+        state: what it left as opaque state; None when it left it alone, tags included.
+        workflow: what is to be done next; None for nothing.
+        is_checkpoint: the state must be on disk before the reply. It always is, where there is anything to keep.
+    """
+
+    operations: Sequence[Operation] | InvalidOperation = ()
+    state: OpaqueState | None = None
+    workflow: Workflow | None = None
+    is_checkpoint: bool = False
+
+
+Operations: TypeAlias = Sequence[Operation] | InvalidOperation | TurnEffects
+"""What a turn did: to its state; or why that can't be read, which refuses the turn in its place among the answers; or
+these and more."""
 
 
 class TurnAnswer(NamedTuple):
@@ -107,8 +127,9 @@ class TurnFailure(NamedTuple):
     """A turn that left nothing.
 
     `code` is HANDLER_ERROR (the handler raised; `message` is its own words), UNKNOWN_ACTION (the host has no such
-    action) or INVALID_OPERATION (its mutations can't be read, and it stands behind no other answer of its actor; the
-    host is given the whole state again).
+    action), INVALID_OPERATION (its mutations can't be read, and it stands behind no other answer of its actor; the
+    host is given the whole state again), NO_HOST (the host could not be reached, so it did nothing), or HOST_LOST or
+    TIMEOUT (it was reached and did not answer, so what it did is unknown).
     """
 
     turn: int
@@ -119,7 +140,8 @@ class TurnFailure(NamedTuple):
 class StateUpdate(NamedTuple):
     """Brings a host's copy of one actor's state up to date, before the turns of the same batch.
 
-    Either `value` with `is_whole`, or the elements of a set that others added and removed.
+    Either `value` with `is_whole`, or the elements of a set that others added and removed; or, for an actor without
+    replicated state, `opaque`.
     """
 
     actor: ActorAddress
@@ -128,6 +150,7 @@ class StateUpdate(NamedTuple):
     value: PlainValue
     added: Sequence[PlainValue] = ()
     removed: Sequence[PlainValue] = ()
+    opaque: OpaqueState | None = None
 
 
 class TurnColumns:

@@ -73,7 +73,7 @@ class Runtime:
         self._replies = Replies(replica, live)
         self._turns = Turns(options, replica=replica, replies=self._replies, live=live, encode_state=encode_state)
         self._routes = Routes(options, self._replies)
-        self._hosts = Hosts(options.definitions_max)
+        self._hosts = Hosts(options.definitions_max, options.window_max)
         self._directory = Directory()
         self._router = Router(
             options,
@@ -100,16 +100,24 @@ class Runtime:
         self._hosts.declare(definitions)
         self._router.names_changed()
 
-    def host_connected(self, host: HostId, definitions: Sequence[ActorDefinition], *, now_ns: int) -> None:
+    def host_connected(
+        self, host: HostId, definitions: Sequence[ActorDefinition], *, keeps_state: bool = True, now_ns: int
+    ) -> None:
         """A host offers these actors; one that is already connected offers them besides.
 
         Activations that run on a host with another definition end their turns in flight and move.
+
+        Args:
+            host: the edge's number of it.
+            definitions: what it offers.
+            keeps_state: whether it keeps copies of states; said at its first connection.
+            now_ns: monotonic time.
 
         Raises:
             RegistrationRefused: one of them can't run here, or there are too many; none was registered.
         """
         self.register(definitions)
-        self._hosts.connect(host, definitions)
+        self._hosts.connect(host, definitions, keeps_state=keeps_state)
         self._now_ns = now_ns
         for definition in definitions:
             self._router.redefine(definition, now_ns=now_ns)

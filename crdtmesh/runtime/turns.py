@@ -10,11 +10,14 @@
    `not_applied`, and when all were answered the host gets the whole state.
 4. A handler that failed leaves nothing, in its host's copy neither.
 5. Replies of an actor with a state wait for the commit (`replies`).
+6. A host that keeps no state has one turn of an actor at a time, and the whole state goes before each: a replicated one
+   as in rule 1, an opaque one from the activation's memory, which its answer replaces.
 
 Driven by `runtime.Runtime`; leaves out where a call goes and when it is too late.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Final
 
 from crdtmesh.crdts.errors import CrdtError, InvalidOperation
@@ -33,8 +36,11 @@ from crdtmesh.runtime.messages import (
     STATE_VALUE,
     HostId,
     Operations,
+    StateUpdate,
     TurnColumns,
+    TurnEffects,
 )
+from crdtmesh.runtime.opaque import NO_STATE, OpaqueState
 from crdtmesh.runtime.options import RuntimeOptions
 from crdtmesh.runtime.replies import Replies
 from crdtmesh.runtime.turn import Turn, TurnKind, TurnPhase
@@ -48,6 +54,19 @@ MS_NS: Final = 1_000_000
 
 # A handler's words are for the caller; an SDK that sends a stack trace is cut here.
 HANDLER_MESSAGE_CHARS_MAX: Final = 2_000
+
+_NO_WORKFLOWS: Final = (
+    "the answer asks for a workflow (effects, broadcast, pipe or forward); this version runs none: answer without it"
+)
+
+# What a failed turn says about its host, and so about its effect.
+_HOST_PROBLEMS: Final[Mapping[int, Outcome]] = MappingProxyType(
+    {
+        ErrorCode.NO_HOST: Outcome.NOT_APPLIED,
+        ErrorCode.HOST_LOST: Outcome.UNKNOWN,
+        ErrorCode.TIMEOUT: Outcome.UNKNOWN,
+    }
+)
 
 
 class Turns:
@@ -66,7 +85,6 @@ class Turns:
         "_live",
         "_replica",
         "_replies",
-        "_window_max",
         "answers_unasked",
         "drained",
         "wall_ms",
@@ -81,7 +99,6 @@ class Turns:
         live: dict[int, Turn],
         encode_state: StateEncoder,
     ) -> None:
-        self._window_max = options.window_max
         self._host_turns_max = options.host_turns_max
         self._replica = replica
         self._replies = replies
@@ -126,12 +143,12 @@ class Turns:
                 turn.phase = TurnPhase.RIDING
                 in_flight.append(turn)
             else:
-                self.read(turn, activation.key)
+                self.read(turn, activation.key, activation.memory)
             mailbox.popleft()
 
     def _has_room(self, activation: Activation) -> bool:
         """Whether one more turn may be in flight (rules 2 and 3)."""
-        if activation.phase is not Phase.ACTIVE or len(activation.in_flight) >= self._window_max:
+        if activation.phase is not Phase.ACTIVE or len(activation.in_flight) >= activation.host.window_max:
             return False
         host = activation.host
         if host.turn_count >= self._host_turns_max:
@@ -176,6 +193,8 @@ class Turns:
         out.timeouts_ms.append((turn.deadline_ns - now_ns) // MS_NS or 1)
         if extra is not None:
             out.extras.append((turn.number, extra))
+        if activation.key is None and not host.keeps_state:
+            out.states.append(StateUpdate(address, "", True, None, opaque=activation.memory))
 
     def columns(self, host: Host) -> TurnColumns:
         """Where what goes to this host is collected."""
@@ -223,10 +242,7 @@ class Turns:
             if turn.is_void:
                 self._end(turn)
             elif activation.key is None:
-                if operations:
-                    message = f"actor {activation.definition.address} has no state to change"
-                    replies.fail(turn, ErrorCode.INVALID_OPERATION, Outcome.NOT_APPLIED, message)
-                else:
+                if not operations or self._remember(activation, turn, operations):
                     replies.reply(turn, type_url, payload)
             elif not operations or self._apply(activation, turn, operations):
                 replies.hold(turn, type_url, payload)
@@ -249,6 +265,8 @@ class Turns:
             words = message[:HANDLER_MESSAGE_CHARS_MAX]
             if turn.is_void:
                 self._end(turn)
+            elif code in _HOST_PROBLEMS:
+                self._replies.fail(turn, ErrorCode(code), _HOST_PROBLEMS[code], words)
             elif code == ErrorCode.INVALID_OPERATION and activation.key is not None:
                 self._refuse(activation, turn, ErrorCode.INVALID_OPERATION, words)
             elif code == ErrorCode.UNKNOWN_ACTION:
@@ -278,6 +296,17 @@ class Turns:
         """Puts a turn's operations into view and entry; False, and the turn has ended, when they are refused."""
         key = activation.key
         assert key is not None
+        if isinstance(operations, TurnEffects):
+            if operations.workflow is not None:
+                self._refuse(activation, turn, ErrorCode.INVALID_REQUEST, _NO_WORKFLOWS)
+                return False
+            if operations.state is not None:
+                words = (
+                    f"actor {activation.definition.address} has a {key.type_name} for its state; change it by mutations"
+                )
+                self._refuse(activation, turn, ErrorCode.INVALID_OPERATION, words)
+                return False
+            operations = operations.operations
         try:
             if isinstance(operations, InvalidOperation):
                 raise operations
@@ -289,6 +318,19 @@ class Turns:
         if result.event is not None:
             turn.has_written = True
             activation.account_own(result.entry.version)
+        return True
+
+    def _remember(self, activation: Activation, turn: Turn, did: Operations) -> bool:
+        """Puts what a turn left into the activation's memory; False, and the turn has ended, when it is refused."""
+        if not isinstance(did, TurnEffects) or did.operations:
+            message = f"actor {activation.definition.address} has no state to change"
+            self._replies.fail(turn, ErrorCode.INVALID_OPERATION, Outcome.NOT_APPLIED, message)
+            return False
+        if did.workflow is not None:
+            self._replies.fail(turn, ErrorCode.INVALID_REQUEST, Outcome.NOT_APPLIED, _NO_WORKFLOWS)
+            return False
+        if did.state is not None:
+            activation.memory = activation.memory.followed_by(did.state)
         return True
 
     def _refuse(self, activation: Activation, turn: Turn, code: ErrorCode, words: str) -> None:
@@ -333,7 +375,7 @@ class Turns:
         if turn.caller is None:
             self._end(turn)
         else:
-            self.read(turn, activation.key)
+            self.read(turn, activation.key, activation.memory)
 
     def close_view(self, activation: Activation) -> None:
         """Ends the view, if one is open; the host's copy stays as it was in it."""
@@ -343,12 +385,14 @@ class Turns:
             if activation.copy_version != STALE:
                 activation.copy_version = STALE if view.is_detached else view.version
             view.close()
+            if not activation.host.keeps_state:
+                activation.forget_copy()
 
-    def read(self, turn: Turn, key: EntryKey | None) -> None:
-        """Answers a read action with the state as it is now; an actor without state has no payload to give."""
+    def read(self, turn: Turn, key: EntryKey | None, memory: OpaqueState = NO_STATE) -> None:
+        """Answers a read action with the state as it is now; an actor that has none has no payload to give."""
         entry = None if key is None else self._replica.read(key)
         if key is None:
-            self._replies.reply(turn, NO_PAYLOAD, b"")
+            self._replies.reply(turn, memory.type_url, memory.data)
         elif entry is None:
             self._replies.hold(turn, NO_PAYLOAD, b"")
         else:

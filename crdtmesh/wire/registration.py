@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
+from google.protobuf.message import DecodeError
+
 import crdtmesh
-from crdtmesh.runtime.definition import DEACTIVATION_TIMEOUT_MS, ActorAddress, ActorDefinition, Kind
+from crdtmesh.runtime.definition import DEACTIVATION_TIMEOUT_MS, ActorAddress, ActorDefinition, Channel, Kind
 from crdtmesh.runtime.errors import RegistrationRefused
+from crdtmesh.runtime.opaque import OpaqueState
 from crdtmesh.wire.gen.spawn.actors import actor_pb2, protocol_pb2
 
 # SDKs recognise success by this word.
@@ -17,6 +21,14 @@ TYPE_TAG: Final = "crdtmesh.type"
 # One host declares what its code holds, one entry per actor name. 10,000 definitions of a kilobyte are 10 MB, the same
 # order as the largest message that the endpoint takes.
 DEFINITIONS_MAX: Final = 10_000
+
+# The version of Spawn's protocol that is spoken here, and the name that its proxy has in it.
+PROTOCOL_MAJOR: Final = 1
+PROTOCOL_MINOR: Final = 2
+PROXY_NAME: Final = "spawn"
+
+# A Channel opens with the tag of its first or second field. No topic begins with these control characters.
+_CHANNEL_TAGS: Final = (0x0A, 0x12)
 
 
 def definitions_from(request: protocol_pb2.RegistrationRequest) -> list[ActorDefinition]:
@@ -34,13 +46,12 @@ def definitions_from(request: protocol_pb2.RegistrationRequest) -> list[ActorDef
 
 def accepted() -> protocol_pb2.RegistrationResponse:
     """The answer to a registration that was taken."""
-    major, minor = crdtmesh.__version__.split(".")[:2]
     return protocol_pb2.RegistrationResponse(
         status=protocol_pb2.RequestStatus(status=protocol_pb2.OK, message=ACCEPTED),
         proxy_info=protocol_pb2.ProxyInfo(
-            protocol_major_version=int(major),
-            protocol_minor_version=int(minor),
-            proxy_name="crdtmesh",
+            protocol_major_version=PROTOCOL_MAJOR,
+            protocol_minor_version=PROTOCOL_MINOR,
+            proxy_name=PROXY_NAME,
             proxy_version=crdtmesh.__version__,
         ),
     )
@@ -53,18 +64,48 @@ def refused(message: str) -> protocol_pb2.RegistrationResponse:
     )
 
 
+def channels_from(groups: Iterable[bytes]) -> tuple[Channel, ...]:
+    """Topics and their actions, from either of the two encodings that SDKs have for them.
+
+    Newer SDKs send `Channel` messages, older ones the plain topic, under the same number and wire type.
+
+    Raises:
+        RegistrationRefused: an element is neither.
+    """
+    channels = []
+    for group in groups:
+        if not group:
+            continue
+        try:
+            if group[0] in _CHANNEL_TAGS:
+                channel = actor_pb2.Channel.FromString(group)
+                channels.append(Channel(channel.topic, channel.action))
+            else:
+                channels.append(Channel(group.decode()))
+        except (DecodeError, UnicodeDecodeError):
+            raise RegistrationRefused(
+                f"channel_group: a Channel or the name of a topic expected, got {group[:32]!r}"
+            ) from None
+    return tuple(channels)
+
+
 def _definition(system: str, name: str, actor: actor_pb2.Actor) -> ActorDefinition:
     settings = actor.settings
     declared = settings.state_type or actor.metadata.tags.get(TYPE_TAG) or actor.state.tags.get(TYPE_TAG) or None
     timeout_ms = settings.deactivation_strategy.timeout.timeout
-    actions = frozenset(action.name for action in actor.actions)
+    # What a timer runs can be called by its name too.
+    actions = {action.name for action in actor.actions} | {timer.action.name for timer in actor.timer_actions}
+    state = actor.state
+    # An id's parent says nothing at registration: one SDK puts a template's own name there.
     return ActorDefinition(
         address=ActorAddress(actor.id.system or system, actor.id.name or name),
         kind=_kind(name, settings.kind),
         is_stateful=settings.stateful,
         state_type=declared,
-        actions=actions,
+        actions=frozenset(actions),
         deactivation_timeout_ms=timeout_ms if timeout_ms > 0 else DEACTIVATION_TIMEOUT_MS,
+        initial=OpaqueState(state.state.type_url, state.state.value, dict(state.tags)),
+        channels=channels_from(actor.metadata.channel_group),
     )
 
 

@@ -111,11 +111,11 @@ class Node:
 
     # --- inputs
 
-    def connect(self, *definitions: ActorDefinition) -> "Host":
+    def connect(self, *definitions: ActorDefinition, keeps_state: bool = True) -> "Host":
         """A host that offers these actors, or the three of the shop."""
         self._hosts += 1
         host = HostId(self._hosts)
-        self.runtime.host_connected(host, definitions or SHOP, now_ns=self.now_ns)
+        self.runtime.host_connected(host, definitions or SHOP, keeps_state=keeps_state, now_ns=self.now_ns)
         self.flush()
         return Host(self, host)
 

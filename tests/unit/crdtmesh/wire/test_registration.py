@@ -2,7 +2,8 @@ import pytest
 
 from crdtmesh.runtime.definition import DEACTIVATION_TIMEOUT_MS, ActorAddress, Kind
 from crdtmesh.runtime.errors import RegistrationRefused
-from crdtmesh.wire.gen.spawn.actors.actor_pb2 import NAMED, Actor
+from crdtmesh.runtime.opaque import OpaqueState
+from crdtmesh.wire.gen.spawn.actors.actor_pb2 import NAMED, Actor, Channel
 from crdtmesh.wire.gen.spawn.actors.protocol_pb2 import ERROR, OK, RegistrationRequest
 from crdtmesh.wire.registration import ACCEPTED, DEFINITIONS_MAX, TYPE_TAG, accepted, definitions_from, refused
 
@@ -72,6 +73,63 @@ def test_too_many_actors_are_refused() -> None:
 
     with pytest.raises(RegistrationRefused, match=f"got {DEFINITIONS_MAX + 1}"):
         definitions_from(many)
+
+
+def test_a_state_and_tags_are_what_an_activation_begins_with() -> None:
+    actor = Actor()
+    actor.state.state.type_url, actor.state.state.value = "type.example/shop.Till", b"\x00\xff"
+    actor.state.tags["aisle"] = "3"
+
+    (definition,) = definitions_from(request(till=actor))
+
+    assert OpaqueState("type.example/shop.Till", b"\x00\xff", {"aisle": "3"}) == definition.initial
+
+
+def test_what_a_timer_runs_can_be_called() -> None:
+    actor = Actor()
+    actor.timer_actions.add(seconds=250).action.name = "tick"
+
+    (definition,) = definitions_from(request(till=actor))
+
+    assert {"tick"} == definition.actions
+
+
+def test_the_parent_of_a_registered_id_says_nothing() -> None:
+    actor = Actor()
+    actor.id.name = actor.id.parent = "till"
+
+    (definition,) = definitions_from(request(till=actor))
+
+    assert ActorAddress("shops", "till") == definition.address
+
+
+@pytest.mark.parametrize(
+    ("groups", "channels"),
+    [
+        ([Channel(topic="news", action="hear").SerializeToString()], [("news", "hear")]),
+        ([Channel(topic="news").SerializeToString()], [("news", "")]),
+        ([Channel(action="hear").SerializeToString()], [("", "hear")]),
+        ([b"test"], [("test", "")]),
+        ([b"", "kanäle".encode()], [("kanäle", "")]),
+        ([b"a", Channel(topic="b").SerializeToString()], [("a", ""), ("b", "")]),
+    ],
+)
+def test_channels_are_read_in_both_encodings(groups: list[bytes], channels: list[tuple[str, str]]) -> None:
+    actor = Actor()
+    actor.metadata.channel_group.extend(groups)
+
+    (definition,) = definitions_from(request(till=actor))
+
+    assert channels == list(definition.channels)
+
+
+@pytest.mark.parametrize("group", [b"\x0a\xff", b"\xff\xfe"])
+def test_a_channel_that_is_neither_is_refused(group: bytes) -> None:
+    actor = Actor()
+    actor.metadata.channel_group.append(group)
+
+    with pytest.raises(RegistrationRefused, match="channel_group"):
+        definitions_from(request(till=actor))
 
 
 def test_answers_carry_what_sdks_look_for() -> None:
