@@ -19,7 +19,7 @@ Source: Almeida, Shoker, Baquero 2018, section 7.5; reset-remove as Riak's maps.
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final, cast
 
-from crdtmesh.crdts import values
+from crdtmesh.crdts import registry, values
 from crdtmesh.crdts.base import DataType, Delta, Mutation
 from crdtmesh.crdts.codec import Reader
 from crdtmesh.crdts.errors import CodecError, InvalidOperation, UnknownType, shorten
@@ -100,8 +100,6 @@ def _key_and_type(entry: bytes) -> tuple[str, str]:
 
 
 def _registered(name: str) -> DataType[Any]:
-    from crdtmesh.crdts import registry
-
     try:
         return registry.get(name)
     except UnknownType as error:

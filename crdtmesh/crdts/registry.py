@@ -1,34 +1,43 @@
-"""The data types by name: the one list that wire adapters, nodes and the tests of the laws go by."""
+"""The data types by name: the one list that wire adapters, nodes and the tests of the laws go by.
 
-from typing import Any, Final
+A type's module is imported when its name is first asked for. So this module imports none of them, and a map, whose
+entries name their types, can import it.
+"""
+
+import importlib
+from typing import Any, Final, cast
 
 from crdtmesh.crdts.base import DataType
-from crdtmesh.crdts.counter_bounded import BOUNDED_COUNTER
-from crdtmesh.crdts.counter_exact import EXACT_COUNTER
-from crdtmesh.crdts.counter_g import G_COUNTER
-from crdtmesh.crdts.counter_pn import PN_COUNTER
 from crdtmesh.crdts.errors import UnknownType
-from crdtmesh.crdts.flag_dw import DW_FLAG
-from crdtmesh.crdts.flag_ew import EW_FLAG
-from crdtmesh.crdts.map_counter import PN_COUNTER_MAP
-from crdtmesh.crdts.map_lww import LWW_MAP
-from crdtmesh.crdts.map_or import OR_MAP
 from crdtmesh.crdts.operations import nearest
-from crdtmesh.crdts.register_fww import FWW_REGISTER
-from crdtmesh.crdts.register_lww import LWW_REGISTER
-from crdtmesh.crdts.register_max import MAX_REGISTER
-from crdtmesh.crdts.register_min import MIN_REGISTER
-from crdtmesh.crdts.register_mv import MV_REGISTER
-from crdtmesh.crdts.set_2p import TWO_PHASE_SET
-from crdtmesh.crdts.set_aw import OR_SET
-from crdtmesh.crdts.set_g import G_SET
-from crdtmesh.crdts.set_rw import RW_SET
-from crdtmesh.crdts.vote import VOTE
 
 AnyType = DataType[Any]
 """A data type whose shape of store is its own business."""
 
-_TYPES: Final[dict[str, AnyType]] = {}
+_BUILT_IN: Final[dict[str, tuple[str, str]]] = {
+    "BoundedCounter": ("counter_bounded", "BOUNDED_COUNTER"),
+    "DWFlag": ("flag_dw", "DW_FLAG"),
+    "EWFlag": ("flag_ew", "EW_FLAG"),
+    "ExactCounter": ("counter_exact", "EXACT_COUNTER"),
+    "FWWRegister": ("register_fww", "FWW_REGISTER"),
+    "GCounter": ("counter_g", "G_COUNTER"),
+    "GSet": ("set_g", "G_SET"),
+    "LWWMap": ("map_lww", "LWW_MAP"),
+    "LWWRegister": ("register_lww", "LWW_REGISTER"),
+    "MVRegister": ("register_mv", "MV_REGISTER"),
+    "MaxRegister": ("register_max", "MAX_REGISTER"),
+    "MinRegister": ("register_min", "MIN_REGISTER"),
+    "ORMap": ("map_or", "OR_MAP"),
+    "ORSet": ("set_aw", "OR_SET"),
+    "PNCounter": ("counter_pn", "PN_COUNTER"),
+    "PNCounterMap": ("map_counter", "PN_COUNTER_MAP"),
+    "RWSet": ("set_rw", "RW_SET"),
+    "TwoPhaseSet": ("set_2p", "TWO_PHASE_SET"),
+    "Vote": ("vote", "VOTE"),
+}
+"""Name to the module in this package that has the type, and the type's only instance there."""
+
+_LOADED: Final[dict[str, AnyType]] = {}
 
 
 def register(data_type: AnyType) -> None:
@@ -37,9 +46,9 @@ def register(data_type: AnyType) -> None:
     Raises:
         ValueError: another type of this name is registered.
     """
-    known = _TYPES.setdefault(data_type.name, data_type)
-    if known is not data_type:
-        raise ValueError(f"a data type {data_type.name!r} is already registered")
+    name = data_type.name
+    if _LOADED.setdefault(name, get(name) if name in _BUILT_IN else data_type) is not data_type:
+        raise ValueError(f"a data type {name!r} is already registered")
 
 
 def get(name: str) -> AnyType:
@@ -48,36 +57,16 @@ def get(name: str) -> AnyType:
     Raises:
         UnknownType: with the nearest known name.
     """
-    data_type = _TYPES.get(name)
+    data_type = _LOADED.get(name)
     if data_type is None:
-        raise UnknownType(f"no data type {name!r:.64}{nearest(name, _TYPES)}")
+        if name not in _BUILT_IN:
+            raise UnknownType(f"no data type {name!r:.64}{nearest(name, dict.fromkeys(names()))}")
+        module, instance = _BUILT_IN[name]
+        data_type = cast("AnyType", getattr(importlib.import_module(f"crdtmesh.crdts.{module}"), instance))
+        _LOADED[name] = data_type
     return data_type
 
 
 def names() -> tuple[str, ...]:
     """The names of all registered types, sorted."""
-    return tuple(sorted(_TYPES))
-
-
-for _data_type in (
-    BOUNDED_COUNTER,
-    PN_COUNTER_MAP,
-    LWW_MAP,
-    OR_MAP,
-    RW_SET,
-    DW_FLAG,
-    EW_FLAG,
-    MV_REGISTER,
-    EXACT_COUNTER,
-    G_COUNTER,
-    G_SET,
-    FWW_REGISTER,
-    LWW_REGISTER,
-    MAX_REGISTER,
-    MIN_REGISTER,
-    OR_SET,
-    PN_COUNTER,
-    TWO_PHASE_SET,
-    VOTE,
-):
-    register(_data_type)
+    return tuple(sorted({*_BUILT_IN, *_LOADED}))
