@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from crdtmesh.crdts.map_counter import PN_COUNTER_MAP
     from crdtmesh.crdts.map_lww import LWW_MAP
     from crdtmesh.crdts.map_or import OR_MAP
+    from crdtmesh.crdts.multimap import OR_MULTI_MAP
     from crdtmesh.crdts.mutation import LocalMutation
     from crdtmesh.crdts.operations import Operation
     from crdtmesh.crdts.register_fww import FWW_REGISTER
@@ -62,6 +63,7 @@ __all__ = [
     "MIN_REGISTER",
     "MV_REGISTER",
     "OR_MAP",
+    "OR_MULTI_MAP",
     "OR_SET",
     "PN_COUNTER",
     "PN_COUNTER_MAP",
@@ -127,6 +129,7 @@ _MODULES: Final = {
     "map_or": ("OR_MAP",),
     "map_lww": ("LWW_MAP",),
     "map_counter": ("PN_COUNTER_MAP",),
+    "multimap": ("OR_MULTI_MAP",),
     "mutation": ("LocalMutation",),
     "operations": ("Operation",),
     "register_fww": ("FWW_REGISTER",),

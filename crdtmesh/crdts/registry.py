@@ -28,6 +28,7 @@ _BUILT_IN: Final[dict[str, tuple[str, str]]] = {
     "MaxRegister": ("register_max", "MAX_REGISTER"),
     "MinRegister": ("register_min", "MIN_REGISTER"),
     "ORMap": ("map_or", "OR_MAP"),
+    "ORMultiMap": ("multimap", "OR_MULTI_MAP"),
     "ORSet": ("set_aw", "OR_SET"),
     "PNCounter": ("counter_pn", "PN_COUNTER"),
     "PNCounterMap": ("map_counter", "PN_COUNTER_MAP"),

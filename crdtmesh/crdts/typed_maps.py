@@ -24,13 +24,18 @@ class TypedMap(NestedType):
         return self.inner
 
     def _write(self, store: Nested, operation: Operation, mutation: Mutation) -> Delta[Nested] | None:
-        key, *arguments = operation.arguments
+        key = operation.arguments[0]
         if not isinstance(key, str):
             raise InvalidOperation(f"{self.name}.{operation.name} takes text as a key, got {shorten(key)}")
         entry = values.encode(key)
         if operation.name == "remove":
             return self._removed(store, [entry], mutation)
-        return self._updated(store, entry, Operation(self.updates[operation.name], tuple(arguments)), mutation)
+        return self._update(store, entry, operation, mutation)
+
+    def _update(self, store: Nested, entry: bytes, operation: Operation, mutation: Mutation) -> Delta[Nested] | None:
+        """The delta of what changes one entry."""
+        inner = Operation(self.updates[operation.name], tuple(operation.arguments[1:]))
+        return self._updated(store, entry, inner, mutation)
 
     def value(self, store: Nested) -> dict[str, PlainValue]:
         """Key to what its value reads as, in the order of the keys' bytes."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from crdtmesh.sdk.live.map_counter import PNCounterMap
     from crdtmesh.sdk.live.map_lww import LWWMap
     from crdtmesh.sdk.live.map_or import ORMap
+    from crdtmesh.sdk.live.multimap import ORMultiMap
     from crdtmesh.sdk.live.register_fww import FWWRegister
     from crdtmesh.sdk.live.register_lww import LWWRegister
     from crdtmesh.sdk.live.register_max import MaxRegister
@@ -52,6 +53,7 @@ __all__ = [
     "MaxRegister",
     "MinRegister",
     "ORMap",
+    "ORMultiMap",
     "ORSet",
     "PNCounter",
     "PNCounterMap",
@@ -67,6 +69,7 @@ _MODULES: Final = {
     "PNCounterMap": "live.map_counter",
     "LWWMap": "live.map_lww",
     "ORMap": "live.map_or",
+    "ORMultiMap": "live.multimap",
     "RWSet": "live.set_rw",
     "DWFlag": "live.flag_dw",
     "EWFlag": "live.flag_ew",

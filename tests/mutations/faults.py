@@ -71,5 +71,13 @@ CRDTS = (
     _fault("trailing items accepted", "codec", "if self._at != len(self._items):", "if False:"),
     _fault("shared dot accepted", "codec", "if dot in self._seen:", "if False:"),
     _fault("unsorted entries accepted", "codec", "if not before < after:", "if False:"),
+    _fault("put rewrites what stays", "multimap", "sorted(wanted - bindings.keys.keys())", "sorted(wanted)"),
+    _fault("put adds without removing", "multimap", "sorted(bindings.keys.keys() - wanted)", "[]"),
+    _fault(
+        "put removes without context",
+        "multimap",
+        "(mutation.next_dot(), *dots_of(bindings.keys[value]))",
+        "(mutation.next_dot(),)",
+    ),
     _fault("tables mixed", "context", "if a.table is not b.table:", "if False:"),
 )

@@ -32,6 +32,7 @@ TYPES = {
     "counter_bounded": ("BoundedCounter",),
     "counter_pn": ("PNCounter",),
     "dot_funs": ("MaxRegister", "Vote"),
+    "multimap": ("ORMultiMap",),
     "register_fww": ("FWWRegister",),
     "register_lww": ("LWWRegister",),
     "set_2p": ("TwoPhaseSet",),

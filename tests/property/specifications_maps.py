@@ -158,3 +158,45 @@ def lww_map(history: History) -> PlainValue:
     puts = [event for event in history if event.operation.name == "put" and not is_replaced(event)]
     puts.sort(key=lambda put: (time(put), REPLICA_IDS[put.at]))
     return dict(cast("tuple[str, PlainValue]", put.operation.arguments) for put in puts)
+
+
+OPERATIONS["ORMultiMap"] = st.one_of(
+    operation("add_binding", _keys, dots.few_values),
+    operation("add_binding", _keys, dots.few_values),
+    operation("remove_binding", _keys, dots.few_values),
+    operation("put", _keys, st.lists(dots.few_values, max_size=3)),
+    operation("put", _keys, st.lists(dots.few_values, max_size=3)),
+    _remove,
+    operation("clear"),
+)
+FIRST_OPERATIONS["ORMultiMap"] = ("add_binding", ("k", "x"))
+
+
+def multi_map(set_of: Specification) -> Specification:
+    """A set of pairs: what removes a key, and what a put leaves out, is the removal of each pair that it has seen."""
+
+    def meant(event: Event, held: PlainValue) -> list[Operation]:
+        name, arguments = event.operation.name, event.operation.arguments
+        if name in {"add_binding", "remove_binding"}:
+            return [Operation(name.removesuffix("_binding"), (arguments,))]
+        pairs = {values.encode(pair): pair for pair in cast("tuple[tuple[str, PlainValue], ...]", held)}
+        if name == "clear":
+            return [Operation("remove", (pair,)) for pair in pairs.values()]
+        wanted = [(arguments[0], value) for value in cast("list[PlainValue]", arguments[1:2] and arguments[1])]
+        names = {values.encode(pair) for pair in wanted}
+        gone = [pair for name, pair in pairs.items() if pair[0] == arguments[0] and name not in names]
+        new = [pair for pair in wanted if values.encode(pair) not in pairs]
+        return [*(Operation("remove", (pair,)) for pair in gone), *(Operation("add", (pair,)) for pair in new)]
+
+    def specification(history: History) -> PlainValue:
+        inner: dict[Event, list[Event]] = {}
+        for event in sorted(history, key=lambda each: len(each.seen)):
+            seen = frozenset(part for other in event.seen for part in inner[other])
+            inner[event] = [replace(event, operation=each, seen=seen) for each in meant(event, set_of(seen))]
+        read: dict[str, list[PlainValue]] = {}
+        held = set_of(frozenset(part for parts in inner.values() for part in parts))
+        for key, value in cast("tuple[tuple[str, PlainValue], ...]", held):
+            read.setdefault(key, []).append(value)
+        return {key: sorted(bound, key=values.encode) for key, bound in read.items()}
+
+    return specification

@@ -95,6 +95,7 @@ SPECIFICATIONS: Mapping[str, Callable[[History], PlainValue]] = {
     "LWWMap": maps.lww_map,
     "PNCounterMap": maps.counter_map(pn_counter),
     "ORMap": maps.or_map({**dotted.SPECIFICATIONS, "PNCounter": pn_counter, "ORSet": or_set}),
+    "ORMultiMap": maps.multi_map(or_set),
     "ORSet": or_set,
     "LWWRegister": lww_register,
     "BoundedCounter": slots.bounded_counter,

@@ -198,6 +198,8 @@ TWO = (FORMAT, A, 1, 0, 0, 0, 1)
         pytest.param("ORMap", (*ONE, 1, _pair("k", "PNCounter"), 0), id="empty entry"),
         pytest.param("LWWMap", (*ONE, 1, 5, 1, 0, 7, "x"), id="key that is no text"),
         pytest.param("PNCounterMap", (*ONE, 1, "k", 0), id="key without a count"),
+        pytest.param("ORMultiMap", (*ONE, 1, "k", 0), id="key without bindings"),
+        pytest.param("ORMultiMap", (*ONE, 1, 5, 1, "x", 0), id="bindings under a key that is no text"),
         pytest.param("Vote", (*ONE, 1, 0, 2), id="ballot that is neither yes nor no"),
         pytest.param("Vote", (*ONE, 1, 0, True), id="ballot as a bool"),
         pytest.param("BoundedCounter", (*ONE, 1, 0, 0, 0, 0), id="bounded counter entry of zeros"),
@@ -233,6 +235,7 @@ def test_the_forms_above_are_one_step_from_a_good_one() -> None:
         ("ORMap", (1, _pair("k", "PNCounter"), 1, 0, 5, 0)),
         ("LWWMap", (1, "k", 1, 0, 7, "x")),
         ("PNCounterMap", (1, "k", 1, 0, 5, 0)),
+        ("ORMultiMap", (1, "k", 1, "x", 0)),
         ("Vote", (1, 0, 1)),
         ("BoundedCounter", (1, 0, 5, 0, 2, B, 1, C, 1)),
     ):

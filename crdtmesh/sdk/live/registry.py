@@ -20,6 +20,7 @@ LIVE_TYPES: Final[dict[str, str]] = {
     "DWFlag": "crdtmesh.sdk.live.flag_dw",
     "RWSet": "crdtmesh.sdk.live.set_rw",
     "ORMap": "crdtmesh.sdk.live.map_or",
+    "ORMultiMap": "crdtmesh.sdk.live.multimap",
     "LWWMap": "crdtmesh.sdk.live.map_lww",
     "PNCounterMap": "crdtmesh.sdk.live.map_counter",
     "BoundedCounter": "crdtmesh.sdk.live.counter_bounded",

@@ -21,6 +21,7 @@ from crdtmesh.sdk import (
     LWWMap,
     LWWRegister,
     ORMap,
+    ORMultiMap,
     ORSet,
     PNCounter,
     PNCounterMap,
@@ -61,6 +62,9 @@ def steps(state: Any) -> st.SearchStrategy[Any]:  # noqa: PLR0911 - one for each
         return st.tuples(st.just("put"), st.sampled_from("kl"), ELEMENTS) | st.tuples(st.just("clear"))
     if isinstance(state, PNCounterMap):
         return st.tuples(st.sampled_from(["increment", "decrement"]), st.sampled_from("kl"), amounts)
+    if isinstance(state, ORMultiMap):
+        bind = st.tuples(st.sampled_from(["add_binding", "remove_binding"]), st.sampled_from("kl"), ELEMENTS)
+        return bind | st.tuples(st.just("put"), st.sampled_from("kl"), st.lists(ELEMENTS, max_size=3))
     if isinstance(state, ORMap):
         return st.tuples(st.just("remove"), st.sampled_from("kl")) | st.tuples(st.just("clear"))
     if isinstance(state, Flag):
@@ -224,6 +228,24 @@ def test_map_records_what_its_live_values_do_and_takes_it_back() -> None:
     state["k", PNCounter].increment()
     state.commit()
     assert {"k": {"PNCounter": 3}} == state.value
+
+
+def test_multimap_reads_as_key_to_values_and_records_what_differs() -> None:
+    state = ORMultiMap({"k": ["x", 1], "empty": []})
+    state.put("k", [1, "x"])
+    assert [] == state.pending
+    state.put("k", [True, "x"])
+    state.add_binding("l", "y")
+    state.remove_binding("l", "nothing")
+    state.remove("m")
+    expected = [Operation("put", ("k", (True, "x"))), Operation("add_binding", ("l", "y"))]
+    assert expected == state.pending
+    assert {"k": (True, "x"), "l": ("y",)} == state.value
+    state.remove_binding("l", "y")
+    assert ["k"] == list(state)
+    with pytest.raises(InvalidOperation, match="add_binding"):
+        state.put("k", "text")
+    assert () == state["l"]
 
 
 def test_register_hands_out_copies() -> None:
