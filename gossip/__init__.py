@@ -49,12 +49,13 @@ if TYPE_CHECKING:
         UserMessage,
         UserState,
     )
+    from gossip.rules import TRANSITIONS, Claim
     from gossip.security import Keyring
     from gossip.serf import decode_tags, encode_tags
     from gossip.serf.config import SerfConfig
     from gossip.serf.intents import Status
     from gossip.serf.layer import Serf
-    from gossip.swim import TRANSITIONS, Claim, Swim
+    from gossip.swim import Swim
     from gossip.transport.base import Receiver, Transport
     from gossip.transport.memory import MemoryNetwork
     from gossip.transport.sockets import SocketTransport
@@ -97,12 +98,13 @@ _HOMES = {
         "UserMessage",
         "UserState",
     ),
+    "rules": ("TRANSITIONS", "Claim"),
     "security": ("Keyring",),
     "serf": ("decode_tags", "encode_tags"),
     "serf.config": ("SerfConfig",),
     "serf.intents": ("Status",),
     "serf.layer": ("Serf",),
-    "swim": ("TRANSITIONS", "Claim", "Swim"),
+    "swim": ("Swim",),
     "transport.base": ("Receiver", "Transport"),
     "transport.memory": ("MemoryNetwork",),
     "transport.sockets": ("SocketTransport",),

@@ -302,8 +302,7 @@ def _alive_body(m: Alive) -> dict[str, Any]:
     }
 
 
-def node_state_body(m: NodeState) -> dict[str, Any]:
-    """The map of one push/pull entry."""
+def _node_state_body(m: NodeState) -> dict[str, Any]:
     return {
         "Addr": m.address,
         "Incarnation": m.incarnation,
@@ -313,6 +312,11 @@ def node_state_body(m: NodeState) -> dict[str, Any]:
         "State": int(m.state),
         "Vsn": m.versions or None,
     }
+
+
+def pack_node_state(m: NodeState) -> bytes:
+    """The bytes of one push/pull entry."""
+    return pack(_node_state_body(m))
 
 
 _WRITERS: dict[type[Any], tuple[int, Callable[[Any], dict[str, Any]]]] = {

@@ -3,7 +3,7 @@
 python -m gossip.diagram
 """
 
-from gossip.swim import TRANSITIONS
+from gossip.rules import TRANSITIONS
 
 
 def mermaid() -> str:

@@ -5,17 +5,17 @@ what comes in and when it ends. A stream that takes too long is closed by a time
 """
 
 import enum
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from gossip.config import to_ns
 from gossip.errors import DecodeError, RejectReason
-from gossip.identity import Endpoint, NodeName
+from gossip.identity import Endpoint
 from gossip.kernel import Kernel, TimerKind
 from gossip.members import Member
-from gossip.messages import Ack, Alive, Dead, ErrorReply, MemberState, Message, Ping, PushPull, Suspect, User
+from gossip.messages import Ack, ErrorReply, Message, Ping, PushPull, User
 from gossip.outputs import CloseStream, JoinFinished, OpenStream, SendStream, StreamId, UserMessage
-from gossip.streams import StreamReader, encode_for_stream, seal_stream
+from gossip.streams import StreamReader, encode_for_stream, encode_table, seal_stream
 
 OUTBOUND_MAX = 128
 """Streams that we opened and that still run: joins of a long list, one probe, one exchange."""
@@ -69,19 +69,19 @@ class Exchanges:
 
     def push_pull(self, endpoint: Endpoint, *, purpose: Purpose) -> None:
         """Exchanges tables with whoever listens there."""
-        message = self._own_table(is_join=purpose is Purpose.JOIN)
-        if not self._open(purpose, endpoint, message) and purpose is Purpose.JOIN:
+        table = self._own_table(is_join=purpose is Purpose.JOIN)
+        if not self._open(purpose, endpoint, table) and purpose is Purpose.JOIN:
             self._kernel.emit(JoinFinished(endpoint, f"more than {OUTBOUND_MAX} streams are open; try again later"))
 
     def ping(self, member: Member, ping: Ping) -> None:
         """Pings over a stream."""
-        self._open(Purpose.PING, member.endpoint, ping)
+        self._open(Purpose.PING, member.endpoint, encode_for_stream(ping))
 
-    def _open(self, purpose: Purpose, endpoint: Endpoint, message: Message) -> bool:
+    def _open(self, purpose: Purpose, endpoint: Endpoint, message: bytes) -> bool:
         if len(self._streams) - self._inbound >= OUTBOUND_MAX:
             return False
         stream = self._add(purpose, endpoint)
-        data = seal_stream(encode_for_stream(message), self._kernel.layers, is_dialler=True)
+        data = seal_stream(message, self._kernel.layers, is_dialler=True)
         self._kernel.outgoing.append(OpenStream(stream, endpoint, data))
         return True
 
@@ -99,6 +99,7 @@ class Exchanges:
             kernel.layers,
             is_inbound=purpose is Purpose.INBOUND,
             size_bytes_max=kernel.config.stream_size_bytes_max,
+            known=kernel.members.packed_entries,
         )
         stream = kernel.next_stream()
         self._streams[stream] = _Stream(purpose, peer, reader)
@@ -118,7 +119,7 @@ class Exchanges:
         except DecodeError as error:
             self._kernel.reject_error(error, entry.peer)
             if entry.purpose is Purpose.INBOUND:
-                self._answer(stream, ErrorReply(error.reason.value))
+                self._answer(stream, encode_for_stream(ErrorReply(error.reason.value)))
             self._end(stream, str(error))
             return
         if message is None:
@@ -161,7 +162,7 @@ class Exchanges:
             if message.node and message.node != kernel.name:
                 kernel.reject(RejectReason.WRONG_NAME, entry.peer, f"a ping for {message.node[:64]!r}")
             else:
-                self._answer(stream, Ack(message.sequence))
+                self._answer(stream, encode_for_stream(Ack(message.sequence)))
         elif isinstance(message, User):
             kernel.emit(UserMessage(message.payload))
         else:
@@ -183,8 +184,8 @@ class Exchanges:
 
     # --- ending
 
-    def _answer(self, stream: StreamId, message: Message) -> None:
-        data = seal_stream(encode_for_stream(message), self._kernel.layers, is_dialler=False)
+    def _answer(self, stream: StreamId, message: bytes) -> None:
+        data = seal_stream(message, self._kernel.layers, is_dialler=False)
         self._kernel.outgoing.append(SendStream(stream, data))
 
     def _end(self, stream: StreamId, error: str | None, *, tell_driver: bool = True) -> None:
@@ -197,30 +198,7 @@ class Exchanges:
         if entry.purpose is Purpose.JOIN:
             self._kernel.emit(JoinFinished(entry.peer, error))
 
-    def _own_table(self, *, is_join: bool) -> PushPull:
+    def _own_table(self, *, is_join: bool) -> bytes:
         kernel = self._kernel
-        return PushPull(is_join, tuple(member.entry() for member in kernel.members), kernel.user_state())
-
-
-def claims_in(table: PushPull, *, receiver: NodeName) -> Iterator[Alive | Suspect | Dead]:
-    """A peer's table as claims.
-
-    The dead of others become suspects, never directly dead: the peer may be the one that is cut off, so the member
-    gets its time to refute. That is also how a restarted node learns what is believed of it.
-
-    Source: memberlist's merge of a push/pull.
-    """
-    for state in table.states:
-        if state.state is MemberState.ALIVE:
-            yield Alive(
-                incarnation=state.incarnation,
-                node=state.node,
-                address=state.address,
-                port=state.port,
-                meta=state.meta,
-                versions=state.versions,
-            )
-        elif state.state is MemberState.LEFT:
-            yield Dead(state.incarnation, state.node, state.node)
-        else:
-            yield Suspect(state.incarnation, state.node, receiver)
+        packed = [member.packed_entry for member in kernel.members]
+        return encode_table(packed, is_join=is_join, user_state=kernel.user_state())

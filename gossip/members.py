@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from random import Random
 
+from gossip.codec import pack_node_state
 from gossip.identity import Endpoint, NodeName
 from gossip.messages import Alive, MemberState, NodeState
 from gossip.serf import decode_tags
@@ -57,6 +58,7 @@ class Member:
             versions=self.versions,
         )
 
+    @cached_property
     def entry(self) -> NodeState:
         """The member as a table exchange shows it."""
         return NodeState(
@@ -68,6 +70,11 @@ class Member:
             meta=self.meta,
             versions=self.versions,
         )
+
+    @cached_property
+    def packed_entry(self) -> bytes:
+        """The bytes of that entry. Kept: each exchange writes them, and compares them with what the peer wrote."""
+        return pack_node_state(self.entry)
 
 
 class MemberTable:
@@ -98,6 +105,13 @@ class MemberTable:
         """The entry that announced that endpoint last."""
         name = self._names.get(endpoint)
         return None if name is None else self._members.get(name)
+
+    def packed_entries(self) -> dict[bytes, NodeState]:
+        """All entries by the bytes with which a table exchange shows them.
+
+        Complexity: O(members); made anew each time, since keeping it up to date would cost more than that.
+        """
+        return {member.packed_entry: member.entry for member in self._members.values()}
 
     def put(self, member: Member) -> None:
         """Adds or replaces an entry; a new one gets a random place in the probe order.

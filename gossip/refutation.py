@@ -3,13 +3,14 @@
 Source: SWIM (Das, Gupta, Motivala 2002), section 4.2; memberlist for rejoining under the same name.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from gossip.config import to_ns
 from gossip.dissemination import Disseminator
 from gossip.identity import INCARNATION_MAX, Endpoint, host_of
 from gossip.kernel import Kernel, TimerKind
-from gossip.messages import Alive, MemberState, PushPull
+from gossip.messages import Alive, MemberState, NodeState
 from gossip.outputs import NameConflict, Refuted
 
 REFUTATIONS_BURST = 8
@@ -82,9 +83,9 @@ class Refuter:
         self._tokens -= 1 if (has_one := self._tokens > 0) else 0
         return has_one
 
-    def on_table(self, table: PushPull) -> None:
+    def on_table(self, states: Iterable[NodeState]) -> None:
         """Looks for a former run of ours that a peer suspects at another address: it still blocks the name."""
-        for state in table.states:
+        for state in states:
             if state.node == self._kernel.name and state.state is MemberState.SUSPECT:
                 endpoint = Endpoint(host_of(state.address), state.port)
                 if endpoint != self._kernel.local.endpoint:

@@ -5,6 +5,7 @@ are announced, before anything is kept.
 """
 
 import struct
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgpack
@@ -15,13 +16,14 @@ from gossip.codec import (
     Body,
     check_map,
     encode,
-    node_state_body,
     pack,
+    pack_node_state,
     read_body,
     read_bool,
     read_error,
     read_node_state,
     read_uint,
+    unpack_map,
 )
 from gossip.errors import DecodeError, RejectReason
 from gossip.messages import Message, MessageType, NodeState, PushPull, User
@@ -31,6 +33,9 @@ from gossip.security import NONCE_SIZE_BYTES, add_label
 _FRAME_HEADER = struct.Struct(">BI")
 
 _LABEL_BODY = 2
+
+KnownStates = Callable[[], Mapping[bytes, NodeState]]
+"""Gives the entries that a node knows, by the bytes that a push/pull shows them with."""
 
 _UNPACK_ERRORS = (ValueError, TypeError, OverflowError, RecursionError, msgpack.UnpackException)
 
@@ -43,10 +48,18 @@ def encode_push_pull(message: PushPull, *, signed_integers: bool = False) -> byt
         signed_integers: write counts above 127 as newer peers do; every reader takes both forms.
     Complexity: O(states).
     """
-    head = {"Join": message.is_join, "Nodes": len(message.states), "UserStateLen": len(message.user_state)}
+    packed = [pack_node_state(state) for state in message.states]
+    return encode_table(packed, is_join=message.is_join, user_state=message.user_state, signed_integers=signed_integers)
+
+
+def encode_table(
+    packed_states: Sequence[bytes], *, is_join: bool, user_state: bytes, signed_integers: bool = False
+) -> bytes:
+    """Writes a push/pull of entries that are packed already; otherwise as `encode_push_pull`."""
+    head = {"Join": is_join, "Nodes": len(packed_states), "UserStateLen": len(user_state)}
     parts = [bytes((MessageType.PUSH_PULL,)), _pack_header(head, signed_integers=signed_integers)]
-    parts.extend(pack(node_state_body(state)) for state in message.states)
-    parts.append(message.user_state)
+    parts.extend(packed_states)
+    parts.append(user_state)
     return b"".join(parts)
 
 
@@ -94,10 +107,14 @@ class StreamReader:
         layers: label and keys of this node.
         is_inbound: whether the peer dialled: then it writes a label header first.
         size_bytes_max: the most that may be kept, before and after decompression.
+        known: entries that need no decoding; called once for each table. In a cluster at rest they are all of it.
     """
 
-    def __init__(self, layers: PacketLayers, *, is_inbound: bool, size_bytes_max: int) -> None:
+    def __init__(
+        self, layers: PacketLayers, *, is_inbound: bool, size_bytes_max: int, known: KnownStates = dict
+    ) -> None:
         self._layers = layers
+        self._known = known
         self._wants_label = is_inbound
         self._size_max = size_bytes_max
         self._buffer = bytearray()
@@ -121,7 +138,7 @@ class StreamReader:
             return self._read_sealed()
         if self._layers.keyring is not None and self._layers.verify_incoming:
             raise DecodeError(RejectReason.DECRYPTION, "expected an encrypted stream")
-        self._plain = _PlainReader(self._size_max)
+        self._plain = _PlainReader(self._size_max, known=self._known)
         return self._plain.feed(bytes(self._buffer))
 
     def _take_label(self) -> bool:
@@ -153,7 +170,7 @@ class StreamReader:
             return None
         head, sealed = bytes(self._buffer[: _FRAME_HEADER.size]), bytes(self._buffer[_FRAME_HEADER.size : end])
         plain = self._layers.keyring.open(sealed, associated=head + self._layers.label)
-        message = _PlainReader(self._size_max).feed(plain)
+        message = _PlainReader(self._size_max, known=self._known).feed(plain)
         if message is None:
             raise DecodeError(RejectReason.MALFORMED, "an encrypted stream that ends early")
         return message
@@ -162,12 +179,13 @@ class StreamReader:
 class _PlainReader:
     """Reads a message that is not encrypted, or no longer."""
 
-    def __init__(self, size_bytes_max: int, *, may_be_compressed: bool = True) -> None:
+    def __init__(self, size_bytes_max: int, *, known: KnownStates, may_be_compressed: bool = True) -> None:
         self._size_max = size_bytes_max
+        self._known = known
         self._may_be_compressed = may_be_compressed
         self._kind = -1
         self._header: Body | None = None
-        self._states: list[NodeState] = []
+        self._table: _TableReader | None = None
         self._raw: list[bytes] = []
         self._raw_size = 0
         self._fed = 0
@@ -189,18 +207,22 @@ class _PlainReader:
             raise DecodeError(RejectReason.TOO_LARGE, f"a stream of more than {self._size_max} bytes")
         try:
             self._unpacker.feed(data)
-            return self._advance()
+            if self._table is not None:
+                self._table.feed(data)
+            return self._advance(data)
         except msgpack.OutOfData:
             return None
         except _UNPACK_ERRORS as error:
             raise DecodeError(RejectReason.MALFORMED, f"no msgpack map: {error!r:.64}") from None
 
-    def _advance(self) -> Message | None:
+    def _advance(self, data: bytes) -> Message | None:
         """Reads on from where the last chunk ended; `OutOfData` passes through."""
         if self._header is None:
             self._header = check_map(self._unpacker.unpack())
-        if self._kind == MessageType.PUSH_PULL:
-            return self._read_push_pull(self._header)
+            if self._kind == MessageType.PUSH_PULL:
+                self._table = self._begin_table(self._header, data)
+        if self._table is not None:
+            return self._read_push_pull(self._header, self._table)
         if self._kind == MessageType.USER:
             payload = self._read_raw(read_uint(self._header, b"UserMsgLen", self._size_max))
             return None if payload is None else User(payload)
@@ -214,20 +236,24 @@ class _PlainReader:
         raise DecodeError(RejectReason.NOT_SUPPORTED, f"message type {self._kind} on a stream")
 
     def _read_inner(self, inner: bytes) -> Message:
-        message = _PlainReader(self._size_max, may_be_compressed=False).feed(inner)
+        message = _PlainReader(self._size_max, known=self._known, may_be_compressed=False).feed(inner)
         if message is None:
             raise DecodeError(RejectReason.MALFORMED, "a compressed stream that ends early")
         return message
 
-    def _read_push_pull(self, header: Body) -> PushPull | None:
+    def _begin_table(self, header: Body, data: bytes) -> "_TableReader":
+        """The reader of the entries; those in the last chunk, `data`, begin behind the header."""
         count = read_uint(header, b"Nodes", STATES_MAX)
+        at = self._unpacker.tell()
+        return _TableReader(self._unpacker, self._known(), count=count, at=at, data=data[len(data) - self._fed + at :])
+
+    def _read_push_pull(self, header: Body, table: "_TableReader") -> PushPull | None:
         size = read_uint(header, b"UserStateLen", self._size_max)
-        while len(self._states) < count:
-            self._states.append(read_node_state(check_map(self._unpacker.unpack())))
+        table.read()
         user_state = self._read_raw(size)
         if user_state is None:
             return None
-        return PushPull(read_bool(header, b"Join"), tuple(self._states), user_state)
+        return PushPull(read_bool(header, b"Join"), tuple(table.states), user_state)
 
     def _read_raw(self, size: int) -> bytes | None:
         """Exactly `size` bytes after the maps, or nothing while they have not all come."""
@@ -235,3 +261,42 @@ class _PlainReader:
         self._raw.append(chunk)
         self._raw_size += len(chunk)
         return b"".join(self._raw) if self._raw_size == size else None
+
+
+class _TableReader:
+    """Reads the entries of a push/pull one by one, from a stream that an unpacker reads along.
+
+    Args:
+        unpacker: stands where the entries begin; it finds where each one ends.
+        known: entries that need no decoding.
+        count: how many there are.
+        at: the place in the stream where they begin.
+        data: what has come from there on.
+    """
+
+    def __init__(self, unpacker: Any, known: Mapping[bytes, NodeState], *, count: int, at: int, data: bytes) -> None:
+        self._unpacker = unpacker
+        self._known = known
+        self._count = count
+        self._at = at
+        self._window = bytearray(data)
+        self.states: list[NodeState] = []
+
+    def feed(self, data: bytes) -> None:
+        """Takes the next chunk, which the unpacker got too."""
+        if len(self.states) < self._count:
+            self._window += data
+
+    def read(self) -> None:
+        """Reads on until all entries are there; `OutOfData` passes through."""
+        window_at = self._at
+        try:
+            while len(self.states) < self._count:
+                self._unpacker.skip()
+                end = self._unpacker.tell()
+                packed = bytes(self._window[self._at - window_at : end - window_at])
+                self._at = end
+                state = self._known.get(packed)
+                self.states.append(read_node_state(unpack_map(packed)) if state is None else state)
+        finally:
+            del self._window[: self._at - window_at]

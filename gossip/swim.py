@@ -2,12 +2,8 @@
 
 Theory of operation
 -------------------
-Every node keeps a table of members. Three kinds of *claims* about a member travel between nodes: it is alive, it is
-suspect, it is dead; a claim of death by the member itself means that it left. Each claim carries the member's
-*incarnation*, a number that only the member itself raises. A claim counts if its incarnation is high enough for the
-state it meets (`TRANSITIONS`): doubt wins at the same incarnation, life needs a higher one. So a member that hears a
-false claim about itself *refutes* it by announcing itself with a higher incarnation, and every other claim is put in
-order without clocks.
+Nodes tell each other claims about members; what a claim does to the table of members is decided in `rules`, by one
+table of transitions, and claims about a node itself in `refutation`.
 
 A claim that changes the table is sent on, a limited number of times, in the free room of probe packets and in packets
 of its own (`broadcasts`). Whole tables are exchanged on joining and now and then (`exchange`), which repairs what
@@ -23,26 +19,22 @@ Driven from `agent` over real sockets and from simulations under virtual time: t
 Source: SWIM (Das, Gupta, Motivala 2002); Lifeguard (arXiv:1707.00788); the wire and the rules of memberlist.
 """
 
-import enum
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from random import Random
-from types import MappingProxyType
 from typing import Any
 
-from gossip.admission import Admission
 from gossip.codec import encode
 from gossip.config import SwimConfig, to_ns
 from gossip.dissemination import Disseminator, Synchronizer
-from gossip.errors import BroadcastTooLarge, DecodeError, RejectReason
-from gossip.exchange import Exchanges, Purpose, claims_in
+from gossip.errors import BroadcastTooLarge, DecodeError
+from gossip.exchange import Exchanges, Purpose
 from gossip.identity import (
     Endpoint,
     NodeName,
     address_of,
     check_meta,
     check_name,
-    host_of,
 )
 from gossip.kernel import Kernel, Ticket, TimerKind
 from gossip.members import Member
@@ -54,7 +46,6 @@ from gossip.messages import (
     MemberState,
     Nack,
     Ping,
-    PushPull,
     Suspect,
     User,
 )
@@ -66,56 +57,11 @@ from gossip.outputs import (
     Outgoing,
     StreamId,
     UserMessage,
-    UserState,
 )
 from gossip.packets import Entropy
 from gossip.probing import Prober
 from gossip.refutation import Refuter
-from gossip.suspicion import Suspicion, suspicion_bounds
-from gossip.versions import are_compatible
-
-
-class Claim(enum.Enum):
-    """What may be claimed of a member."""
-
-    ALIVE = enum.auto()
-    SUSPECT = enum.auto()
-    DEAD = enum.auto()
-    LEFT = enum.auto()
-
-
-@dataclass(frozen=True, slots=True)
-class Transition:
-    """Where a claim leads, the event of it, and whether its incarnation must be higher than the one known."""
-
-    state: MemberState
-    change: MemberChange | None
-    needs_newer: bool
-
-
-_A, _S, _D, _L = MemberState.ALIVE, MemberState.SUSPECT, MemberState.DEAD, MemberState.LEFT
-
-TRANSITIONS = MappingProxyType(
-    {
-        # A name not known before: only life makes an entry.
-        (None, Claim.ALIVE): Transition(_A, MemberChange.JOINED, needs_newer=False),
-        # Life needs a higher incarnation, whatever it meets.
-        (_A, Claim.ALIVE): Transition(_A, None, needs_newer=True),  # UPDATED if metadata or address changed
-        (_S, Claim.ALIVE): Transition(_A, MemberChange.REFUTED, needs_newer=True),
-        (_D, Claim.ALIVE): Transition(_A, MemberChange.JOINED, needs_newer=True),
-        (_L, Claim.ALIVE): Transition(_A, MemberChange.JOINED, needs_newer=True),
-        # Doubt wins at the same incarnation.
-        (_A, Claim.SUSPECT): Transition(_S, MemberChange.SUSPECTED, needs_newer=False),
-        (_S, Claim.SUSPECT): Transition(_S, None, needs_newer=False),  # a confirmation, if the accuser is new
-        # Death wins over both. The dead and the left stay what they are, until they are alive again.
-        (_A, Claim.DEAD): Transition(_D, MemberChange.DIED, needs_newer=False),
-        (_S, Claim.DEAD): Transition(_D, MemberChange.DIED, needs_newer=False),
-        (_A, Claim.LEFT): Transition(_L, MemberChange.LEFT, needs_newer=False),
-        (_S, Claim.LEFT): Transition(_L, MemberChange.LEFT, needs_newer=False),
-    }
-)
-"""All transitions of an entry of another node; a pair that is missing changes nothing. A node's own entry has no row
-here: claims about itself are refuted, see `refutation`."""
+from gossip.rules import Rules
 
 
 class Swim:
@@ -152,14 +98,18 @@ class Swim:
         self._kernel = Kernel(config, name=self._name, rng=rng, entropy=entropy, now_ns=now_ns)
         self._timers = self._kernel.timers
         self._members = self._kernel.members
-        self._suspicions: dict[NodeName, Suspicion] = {}
         self._leave_ticket: Ticket | None = None
-        self._admission = Admission(self._kernel)
         self._disseminator = Disseminator(self._kernel, finished=self._on_updates_sent)
         self._refuter = Refuter(self._kernel, self._disseminator)
-        self._exchanges = Exchanges(self._kernel, merge=self._merge, stream_acked=self._on_stream_ack)
         self._synchronizer = Synchronizer(self._kernel, exchange=self._sync)
-        self._prober = Prober(self._kernel, suspect=self._suspect_silent, open_stream_ping=self._exchanges.ping)
+        self._rules = Rules(
+            self._kernel,
+            disseminator=self._disseminator,
+            synchronizer=self._synchronizer,
+            refuter=self._refuter,
+        )
+        self._exchanges = Exchanges(self._kernel, merge=self._rules.merge, stream_acked=self._on_stream_ack)
+        self._prober = Prober(self._kernel, suspect=self._rules.suspect_silent, open_stream_ping=self._exchanges.ping)
         self._on_message = self._message_handlers()
         self._on_timer = self._timer_handlers()
         self._members.put(
@@ -355,134 +305,11 @@ class Swim:
             Ack: lambda ack, _: self._prober.on_ack(ack),
             Nack: lambda nack, _: self._prober.on_nack(nack),
             IndirectPing: self._prober.on_indirect_ping,
-            Alive: self._on_alive,
-            Suspect: self._on_accusation,
-            Dead: self._on_accusation,
+            Alive: self._rules.on_alive,
+            Suspect: self._rules.on_accusation,
+            Dead: self._rules.on_accusation,
             User: lambda user, _: self._kernel.emit(UserMessage(user.payload)),
         }
-
-    # --- the rules: claims about others
-
-    def _on_alive(self, claim: Alive, source: Endpoint) -> None:
-        if claim.node == self._name:
-            self._refuter.on_alive(claim)
-            return
-        known = self._members.get(claim.node)
-        endpoint = Endpoint(host_of(claim.address), claim.port)
-        if known is not None and (
-            claim.incarnation < known.incarnation
-            or (claim.incarnation == known.incarnation and endpoint == known.endpoint)
-        ):
-            return
-        if not self._admission.allows_alive(claim, endpoint, known, source):
-            return
-        transition = TRANSITIONS[None if known is None else known.state, Claim.ALIVE]
-        if known is not None and transition.needs_newer and claim.incarnation == known.incarnation:
-            return
-        change = transition.change
-        if known is not None and change is None and (known.meta != claim.meta or known.endpoint != endpoint):
-            change = MemberChange.UPDATED
-        is_same_state = known is not None and known.state is transition.state
-        self._set(
-            Member(
-                name=claim.node,
-                endpoint=endpoint,
-                address=claim.address,
-                incarnation=claim.incarnation,
-                state=transition.state,
-                meta=claim.meta,
-                versions=claim.versions,
-                changed_ns=known.changed_ns if known is not None and is_same_state else self._kernel.now_ns,
-            ),
-            known,
-            change,
-        )
-        self._disseminator.spread(claim)
-
-    def _on_accusation(self, claim: Suspect | Dead, source: Endpoint) -> None:
-        """A suspicion, a declaration of death, or a notice of leaving."""
-        known = self._members.get(claim.node)
-        if known is None or claim.incarnation < known.incarnation:
-            return
-        if not self._admission.allows_accusation(claim, known, source):
-            return
-        if claim.node == self._name:
-            self._refuter.refute(claim.incarnation)
-            return
-        kind = Claim.SUSPECT
-        if isinstance(claim, Dead):
-            kind = Claim.LEFT if claim.is_leave else Claim.DEAD
-        transition = TRANSITIONS.get((known.state, kind))
-        if transition is None:
-            return
-        if kind is Claim.SUSPECT and known.name in self._suspicions:
-            self._confirm(known, claim)
-            return
-        new = replace(known, state=transition.state, incarnation=claim.incarnation, changed_ns=self._kernel.now_ns)
-        self._set(new, known, transition.change)
-        if kind is Claim.SUSPECT:
-            self._start_suspicion(new, claim.accuser)
-        self._disseminator.spread(claim)
-
-    def _set(self, new: Member, old: Member | None, change: MemberChange | None) -> None:
-        """Enters a new value of another node, and what follows from its state."""
-        self._suspicions.pop(new.name, None)
-        self._timers.cancel((TimerKind.SUSPICION, new.name))
-        self._members.put(new)
-        if new.state is MemberState.DEAD:
-            self._synchronizer.remember(new)
-        elif new.state is not MemberState.SUSPECT:
-            self._synchronizer.forget(new.name)
-        if change is not None:
-            self._kernel.emit(MemberEvent(change, new, old))
-
-    def _suspect_silent(self, member: Member) -> None:
-        """Nobody could reach a member in a probe round."""
-        claim = Suspect(member.incarnation, member.name, self._name)
-        self._on_accusation(claim, self._kernel.local.endpoint)
-
-    def _start_suspicion(self, member: Member, accuser: NodeName) -> None:
-        bounds = suspicion_bounds(
-            len(self._members),
-            probe_interval_ns=to_ns(self._config.probe_interval_s),
-            multiplier=self._config.suspicion_multiplier,
-            max_multiplier=self._config.suspicion_max_multiplier,
-            is_dynamic=self._config.is_dynamic_suspicion_enabled,
-        )
-        suspicion = Suspicion(bounds=bounds, started_ns=self._kernel.now_ns, accuser=accuser)
-        self._suspicions[member.name] = suspicion
-        self._timers.arm((TimerKind.SUSPICION, member.name), suspicion.deadline_ns)
-
-    def _confirm(self, member: Member, claim: Suspect | Dead) -> None:
-        """One more accuser shortens the suspicion, and the news is worth passing on."""
-        suspicion = self._suspicions[member.name]
-        if suspicion.confirm(claim.accuser):
-            self._timers.arm((TimerKind.SUSPICION, member.name), suspicion.deadline_ns)
-            self._disseminator.spread(claim)
-
-    def _on_suspicion_over(self, name: NodeName) -> None:
-        member = self._members.get(name)
-        if member is not None and member.state is MemberState.SUSPECT:
-            self._on_accusation(Dead(member.incarnation, name, self._name), self._kernel.local.endpoint)
-
-    # --- tables of others
-
-    def _merge(self, table: PushPull, peer: Endpoint) -> str | None:
-        """Applies a peer's table as claims; returns why it was refused as a whole, or None."""
-        ours = self._config.versions.wire
-        alive = [state for state in table.states if state.state is MemberState.ALIVE]
-        if alive and not any(are_compatible(ours, state.versions) for state in alive):
-            self._kernel.reject(RejectReason.VERSION, peer, "no member of the peer's table has compatible versions")
-            return "no member there has versions compatible with ours; compare the versions option of both clusters"
-        for claim in claims_in(table, receiver=self._name):
-            if isinstance(claim, Alive):
-                self._on_alive(claim, peer)
-            else:
-                self._on_accusation(claim, peer)
-        self._refuter.on_table(table)
-        if table.user_state:
-            self._kernel.emit(UserState(table.user_state))
-        return None
 
     # --- timers
 
@@ -493,7 +320,7 @@ class Swim:
             TimerKind.PROBE_TIMEOUT: lambda _, __: self._prober.on_timeout(),
             TimerKind.PROBE_DEADLINE: lambda _, __: self._prober.on_deadline(),
             TimerKind.RELAY: lambda sequence, _: self._prober.on_relay_timeout(sequence),
-            TimerKind.SUSPICION: lambda name, _: self._on_suspicion_over(name),
+            TimerKind.SUSPICION: lambda name, _: self._rules.on_suspicion_over(name),
             TimerKind.GOSSIP: lambda _, __: self._disseminator.on_gossip(),
             TimerKind.PUSH_PULL: lambda _, __: self._synchronizer.on_period(),
             TimerKind.RECONNECT: lambda _, __: self._synchronizer.on_reconnect(),

@@ -18,7 +18,7 @@ from crdtmesh.replication.repair import Repairer, Session
 from crdtmesh.replication.replica import Replica
 from crdtmesh.replication.shard import Shard
 from gossip.refutation import Refuter
-from gossip.swim import Swim
+from gossip.rules import Rules
 from simulations.node import SimulatedNode
 from simulations.plan import PathShape, RunPlan
 from simulations.scheduler import MILLISECOND_NS, SECOND_NS
@@ -189,7 +189,7 @@ def never_refute(patch: pytest.MonkeyPatch) -> None:
 
 def never_declare_dead(patch: pytest.MonkeyPatch) -> None:
     """A suspicion that nobody refutes ends in death."""
-    patch.setattr(Swim, "_on_suspicion_over", lambda self, name: None)
+    patch.setattr(Rules, "on_suspicion_over", lambda self, name: None)
 
 
 def as_drawn(plan: RunPlan) -> RunPlan:

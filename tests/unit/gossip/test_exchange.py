@@ -1,12 +1,14 @@
 """Streams of one machine; the other side is played by the test."""
 
+import copy
 from dataclasses import replace
 from random import Random
 
+from gossip.codec import encode
 from gossip.config import LAN, SwimConfig
 from gossip.errors import RejectReason
 from gossip.identity import Endpoint, NodeName, address_of
-from gossip.messages import Ack, ErrorReply, MemberState, Message, NodeState, Ping, PushPull, User
+from gossip.messages import Ack, ErrorReply, MemberState, Message, NodeState, Ping, PushPull, Suspect, User
 from gossip.outputs import (
     CloseStream,
     JoinFinished,
@@ -226,3 +228,39 @@ def test_stream_numbers_are_never_used_again() -> None:
         machine.close_stream(stream, now_ns=0)
 
     assert 5 == len(set(numbers))
+
+
+def test_a_table_that_holds_what_we_hold_is_no_news() -> None:
+    machine = swim()
+    table = PushPull(False, (entry("a", MemberState.ALIVE), entry("b", MemberState.LEFT, at=HOME)))
+    request(machine, table)
+    before = machine.members()
+    machine.take_events()
+    request(machine, table)
+
+    assert before == machine.members()
+    assert [] == machine.take_events()
+
+
+def test_a_suspicion_that_we_share_is_confirmed_by_the_table_of_a_peer() -> None:
+    machine = swim()
+    others = tuple(
+        entry(name, MemberState.ALIVE, at=Endpoint(f"10.0.1.{number}", 7946)) for number, name in enumerate("abcdef")
+    )
+    request(machine, PushPull(False, others))
+    machine.receive(encode(Suspect(3, NodeName("a"), NodeName("b"))), PEER, now_ns=0)
+    before_s = seconds_to_death(machine, "a")
+    request(machine, PushPull(False, (replace(others[0], state=MemberState.SUSPECT),)))
+
+    assert before_s > seconds_to_death(machine, "a")
+
+
+def seconds_to_death(machine: Swim, name: str) -> int:
+    """When a suspect is declared dead, as things stand: found by letting time pass for copies of the machine."""
+    for seconds in range(1, 100):
+        later = copy.deepcopy(machine)
+        later.tick(now_ns=seconds * SECOND)
+        member = later.member(name)
+        if member is not None and member.state is MemberState.DEAD:
+            return seconds
+    raise AssertionError(f"{name} is never declared dead")

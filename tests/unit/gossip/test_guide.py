@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from gossip.diagram import mermaid
-from gossip.swim import TRANSITIONS
+from gossip.rules import TRANSITIONS
 
 PAGE = (Path(__file__).parents[3] / "docs" / "guide" / "gossip.md").read_text()
 

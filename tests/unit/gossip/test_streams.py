@@ -1,6 +1,8 @@
+from dataclasses import replace
+
 import pytest
 
-from gossip.codec import pack
+from gossip.codec import pack, pack_node_state
 from gossip.errors import DecodeError, RejectReason
 from gossip.identity import NodeName
 from gossip.messages import Ack, ErrorReply, MemberState, Message, NodeState, Ping, PushPull, User
@@ -93,3 +95,17 @@ def test_a_stream_above_the_limit_is_refused_before_it_is_kept() -> None:
 
 def test_a_plain_stream_is_refused_where_there_is_a_key() -> None:
     assert RejectReason.DECRYPTION is refusal(encode_for_stream(Ack(1)), LAYERS[3])
+
+
+@pytest.mark.parametrize("chunk", [1, 64, 10_000])
+def test_an_entry_known_by_its_bytes_is_handed_out_as_it_is(chunk: int) -> None:
+    other = replace(STATE, node=NodeName("b"))
+    data = encode_for_stream(PushPull(False, (STATE, other, STATE)))
+    reader = StreamReader(
+        PacketLayers(), is_inbound=True, size_bytes_max=1_000, known=lambda: {pack_node_state(STATE): STATE}
+    )
+    messages = [reader.feed(data[start : start + chunk]) for start in range(0, len(data), chunk)]
+
+    assert isinstance(table := messages[-1], PushPull)
+    assert (STATE, other, STATE) == table.states
+    assert [True, False, True] == [state is STATE for state in table.states]

@@ -25,7 +25,8 @@ from gossip.outputs import (
     UserMessage,
 )
 from gossip.packets import PacketLayers
-from gossip.swim import TRANSITIONS, Claim, Swim
+from gossip.rules import TRANSITIONS, Claim
+from gossip.swim import Swim
 
 SECOND = 1_000_000_000
 SELF, PEER, ACCUSER = NodeName("self"), NodeName("peer"), NodeName("accuser")
