@@ -139,10 +139,9 @@ class CallServer:
 def applied_of(replica: Replica, system: str) -> Applied:
     """The events that a replica has applied, in a form that outlives it."""
     # Private, since production has no use for it: a checker that asked the cores what they promise would check nothing.
-    shard = replica._shards.get(system)
-    if shard is None:
-        return {}
-    applied: dict[bytes, list[tuple[int, int]]] = {}
-    for first, last in shard.applied.intervals():
-        applied.setdefault(shard.table.id_of(first >> DOT_BITS), []).append((first & N_MAX, last & N_MAX))
-    return {replica_id: tuple(runs) for replica_id, runs in sorted(applied.items())}
+    applied: dict[tuple[int, bytes], list[tuple[int, int]]] = {}
+    for shard in replica._systems.get(system) or ():
+        for first, last in shard.applied.intervals():
+            owner = shard.number, shard.table.id_of(first >> DOT_BITS)
+            applied.setdefault(owner, []).append((first & N_MAX, last & N_MAX))
+    return {owner: tuple(runs) for owner, runs in sorted(applied.items())}

@@ -61,6 +61,7 @@ class Cluster:
         self.workload = plan.workload
         self.swim_config = SwimConfig()
         self.replication_options = ReplicationOptions(
+            shards=plan.shards,
             repair_chunk_bytes=plan.repair_chunk_bytes,
             repair_chunks_in_flight=plan.repair_chunks_in_flight,
             checkpoint_log_rows=plan.checkpoint_log_rows,

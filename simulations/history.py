@@ -8,8 +8,8 @@ from crdtmesh.crdts.operations import Operation
 from crdtmesh.crdts.values import PlainValue
 from crdtmesh.replication.outputs import EntryKey, EventRun
 
-Applied = Mapping[bytes, tuple[tuple[int, int], ...]]
-"""Events as closed intervals of numbers, by replica id."""
+Applied = Mapping[tuple[int, bytes], tuple[tuple[int, int], ...]]
+"""Events as closed intervals of numbers, by shard and replica id."""
 
 
 class Outcome(enum.StrEnum):
@@ -102,9 +102,13 @@ class FinalState:
 
 def holds(applied: Applied, event: EventRun) -> bool:
     """Whether all dots of an event are applied."""
-    return any(first <= event.first and event.last <= last for first, last in applied.get(event.replica_id, ()))
+    return any(
+        first <= event.first and event.last <= last for first, last in applied.get((event.shard, event.replica_id), ())
+    )
 
 
 def touches(applied: Applied, event: EventRun) -> bool:
     """Whether any dot of an event is applied."""
-    return any(first <= event.last and event.first <= last for first, last in applied.get(event.replica_id, ()))
+    return any(
+        first <= event.last and event.first <= last for first, last in applied.get((event.shard, event.replica_id), ())
+    )

@@ -134,6 +134,7 @@ class RunPlan:
         datagrams: paths of the membership protocol.
         link_loss: None, or links deliver messages one by one along such a path: what replication promises to survive
             although today's links are ordered streams.
+        shards: of each system; one puts all keys under one numbering, many keep them apart.
         repair_chunk_bytes: size of the messages of a repair; few, so that one takes several.
         repair_chunks_in_flight: how many of them are sent ahead.
         checkpoint_log_rows: so many rows of log start a checkpoint; few, so that there are many.
@@ -148,6 +149,7 @@ class RunPlan:
     settle_ns: int = 90 * SECOND_NS
     datagrams: PathShape = PathShape()
     link_loss: PathShape | None = None
+    shards: int = 16
     repair_chunk_bytes: int = 192 * 1024
     repair_chunks_in_flight: int = 4
     checkpoint_log_rows: int = 20_000
@@ -195,6 +197,7 @@ def draw_plan(seed: int, rng: random.Random, *, seconds: float, nodes: int | Non
         checkpoint_log_rows=rng.choice((5, 5, 50, 20_000)),
         checkpoint_slice_entries=rng.choice((1, 1, 256)),
         stays_down=rng.random() < 0.2,
+        shards=rng.choice((1, 2, 16)),
     )
 
 

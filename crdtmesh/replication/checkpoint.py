@@ -2,19 +2,19 @@
 
     row key                              row
     "C"                                  bound of the hybrid clock
-    "E" system number                    an entry: key, type, live store
-    "I" system count                     index runs learnt between two checkpoints, and events of several keys
-    "S" system                           E and C of the shard
+    "e" shards system shard number       an entry: key, type, live store
+    "i" shards system shard count        index runs learnt between two checkpoints, and events of several keys
+    "s" shards system shard              E and C of the shard
 
-A checkpoint begins when the log is long enough. It notes E, C and the length of the log, then writes the entries that
-were changed until then in slices, one slice a flush, and at the end the noted E and C, the new part of the index, and
-the cut of the log up to the noted length. An entry may be newer on disk than the E beside it: the log rows that made it
-so are still there, and applying them again changes nothing. A crash half way leaves the checkpoint before, and the
-whole log.
+`shards` is how many a system has. A checkpoint begins when the log is long enough. It notes E, C and the length of the
+log, then writes the entries that were changed until then in slices, one slice a flush, and at the end the noted E and
+C, the new part of the index, and the cut of the log up to the noted length. An entry may be newer on disk than the E
+beside it: the log rows that made it so are still there, and applying them again changes nothing. A crash half way
+leaves the checkpoint before, and the whole log.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 from crdtmesh.crdts import registry
@@ -29,11 +29,19 @@ from crdtmesh.replication.errors import shown
 from crdtmesh.replication.events import EntryName
 from crdtmesh.replication.options import MESSAGE_BYTES_MAX, ReplicationOptions
 from crdtmesh.replication.shard import Shard
+from crdtmesh.replication.systems import Systems
 
 CLOCK_KEY: Final = b"C"
+ENTRY_KIND: Final = b"e"
+INDEX_KIND: Final = b"i"
+SHARD_KIND: Final = b"s"
 
 # Runs of one index row: about 6 bytes each, so a row stays near 400 kB.
 _INDEX_ROW_RUNS: Final = 65_536
+
+
+ShardName = tuple[str, int]
+"""A system, and the number of one of its shards."""
 
 
 class _Mark(NamedTuple):
@@ -48,7 +56,17 @@ class _Mark(NamedTuple):
 class Checkpoints:
     """Decides when to write what. Driven at the end of each flush with the length of the log."""
 
-    __slots__ = ("_entries", "_index_rows", "_log_bytes", "_log_rows", "_mark_rows", "_marks", "_options", "_written")
+    __slots__ = (
+        "_entries",
+        "_index_rows",
+        "_log_bytes",
+        "_log_rows",
+        "_mark_rows",
+        "_marks",
+        "_options",
+        "_shards",
+        "_written",
+    )
 
     def __init__(self, options: ReplicationOptions) -> None:
         self._options = options
@@ -58,9 +76,10 @@ class Checkpoints:
         self._marks: list[_Mark] = []
         self._entries: deque[tuple[Shard, Entry]] = deque()
         self._mark_rows = 0
-        # Per system: index rows on disk, and the C and the events of several keys that they cover.
-        self._index_rows: dict[str, int] = {}
-        self._written: dict[str, tuple[CausalContext, int]] = {}
+        # Per shard: index rows on disk, and the C and the events of several keys that they cover.
+        self._index_rows: dict[ShardName, int] = {}
+        self._written: dict[ShardName, tuple[CausalContext, int]] = {}
+        self._shards = options.shards
 
     def logged(self, size_bytes: int) -> None:
         """A row was added to the log."""
@@ -72,7 +91,7 @@ class Checkpoints:
         """A checkpoint has slices to write yet."""
         return bool(self._marks)
 
-    def records(self, shards: Mapping[str, Shard], new_rows: int) -> Iterator[Record]:
+    def records(self, shards: Iterable[Shard], new_rows: int) -> Iterator[Record]:
         """The part of a checkpoint that belongs into the group that is being closed.
 
         Args:
@@ -90,10 +109,10 @@ class Checkpoints:
         if not self._entries:
             yield from self._finish()
 
-    def _begin(self, shards: Mapping[str, Shard], new_rows: int) -> None:
+    def _begin(self, shards: Iterable[Shard], new_rows: int) -> None:
         self._mark_rows = self._log_rows - new_rows
         self._log_bytes = 0
-        for shard in shards.values():
+        for shard in shards:
             self._marks.append(_Mark(shard, shard.applied.copy(), shard.known.copy(), shard.span_count))
             self._entries.extend((shard, entry) for entry in shard.dirty)
             shard.dirty = []
@@ -102,7 +121,7 @@ class Checkpoints:
         size = 0
         for _ in range(min(len(self._entries), self._options.checkpoint_slice_entries)):
             shard, entry = self._entries.popleft()
-            record = entry_record(shard, entry)
+            record = entry_record(shard, entry, self._shards)
             entry.is_dirty = False
             size += entry.size_bytes
             yield record
@@ -112,14 +131,15 @@ class Checkpoints:
     def _finish(self) -> Iterator[Record]:
         for mark in self._marks:
             yield from self._index_records(mark)
-            yield shard_record(mark.shard.system, mark.applied, mark.known)
+            yield shard_record(mark, self._shards)
         yield TrimLog(self._mark_rows)
         self._log_rows -= self._mark_rows
         self._marks = []
 
     def _index_records(self, mark: _Mark) -> Iterator[Record]:
         shard = mark.shard
-        before, spans = self._written.get(shard.system, (CausalContext(shard.table), 0))
+        name = shard.system, shard.number
+        before, spans = self._written.get(name, (CausalContext(shard.table), 0))
         runs = [
             run for first, last in mark.known.difference(before).intervals() for run in shard.owners_within(first, last)
         ]
@@ -127,25 +147,26 @@ class Checkpoints:
         for start in range(0, max(len(runs), 1), _INDEX_ROW_RUNS):
             part = runs[start : start + _INDEX_ROW_RUNS]
             if part or new_spans:
-                count = self._index_rows.get(shard.system, 0)
-                self._index_rows[shard.system] = count + 1
-                yield index_record(shard, count, part, new_spans)
+                count = self._index_rows.get(name, 0)
+                self._index_rows[name] = count + 1
+                yield index_record(shard, _row_key(INDEX_KIND, shard, self._shards, count), part, new_spans)
                 new_spans = []
-        self._written[shard.system] = mark.known, mark.spans
+        self._written[name] = mark.known, mark.spans
 
-    def loaded(self, shards: Mapping[str, Shard], index_rows: dict[str, int]) -> None:
+    def loaded(self, shards: Iterable[Shard], index_rows: dict[ShardName, int]) -> None:
         """Takes up the state of the disk, after its state rows and before its log."""
         self._index_rows = index_rows
-        for system, shard in shards.items():
-            self._written[system] = shard.known.copy(), shard.span_count
+        for shard in shards:
+            self._written[shard.system, shard.number] = shard.known.copy(), shard.span_count
 
 
 # --- rows
 
 
-def _row_key(kind: bytes, system: str, number: int | None = None) -> bytes:
-    name = system.encode()
-    return kind + bytes((len(name),)) + name + (b"" if number is None else number.to_bytes(8, "big"))
+def _row_key(kind: bytes, shard: Shard, shards: int, number: int | None = None) -> bytes:
+    name = shard.system.encode()
+    head = kind + bytes((shards - 1, len(name))) + name + bytes((shard.number,))
+    return head if number is None else head + number.to_bytes(8, "big")
 
 
 def clock_record(bound_ms: int) -> StateRecord:
@@ -153,7 +174,7 @@ def clock_record(bound_ms: int) -> StateRecord:
     return StateRecord(CLOCK_KEY, bound_ms.to_bytes(8, "big"))
 
 
-def entry_record(shard: Shard, entry: Entry) -> StateRecord:
+def entry_record(shard: Shard, entry: Entry, shards: int) -> StateRecord:
     """The row of an entry. Its size is measured on the way."""
     writer = Writer(shard.table)
     writer.text(entry.key.key)
@@ -162,19 +183,19 @@ def entry_record(shard: Shard, entry: Entry) -> StateRecord:
     entry.data_type.encode(entry.store, writer)
     data = writer.finish()
     entry.size_bytes = len(data)
-    return StateRecord(_row_key(b"E", shard.system, entry.number), data)
+    return StateRecord(_row_key(ENTRY_KIND, shard, shards, entry.number), data)
 
 
-def shard_record(system: str, applied: CausalContext, known: CausalContext) -> StateRecord:
+def shard_record(mark: _Mark, shards: int) -> StateRecord:
     """The row of a shard's E and C."""
-    writer = Writer(applied.table)
-    writer.context(applied)
-    writer.context(known)
-    return StateRecord(_row_key(b"S", system), writer.finish())
+    writer = Writer(mark.shard.table)
+    writer.context(mark.applied)
+    writer.context(mark.known)
+    return StateRecord(_row_key(SHARD_KIND, mark.shard, shards), writer.finish())
 
 
 def index_record(
-    shard: Shard, count: int, runs: list[tuple[Dot, Dot, int]], spans: list[tuple[Dot, Dot]]
+    shard: Shard, key: bytes, runs: list[tuple[Dot, Dot, int]], spans: list[tuple[Dot, Dot]]
 ) -> StateRecord:
     """A row of the index: runs of dots with their entry's number, then the events of several keys."""
     writer = Writer(shard.table)
@@ -185,7 +206,7 @@ def index_record(
     writer.integer(len(spans))
     for first, last in spans:
         _write_run(writer, first, last)
-    return StateRecord(_row_key(b"I", shard.system, count), writer.finish())
+    return StateRecord(key, writer.finish())
 
 
 def _write_run(writer: Writer, first: Dot, last: Dot) -> None:
@@ -205,19 +226,19 @@ class RowLoader:
     """Puts state rows back into shards. Rows come in order of their keys, but need not.
 
     Args:
-        shard_of: the shard of a system, made if it is new.
+        systems: takes the shards.
     """
 
-    def __init__(self, shard_of: Callable[[str], Shard]) -> None:
-        self._shard_of = shard_of
+    def __init__(self, systems: Systems) -> None:
+        self._systems = systems
         self.clock_bound_ms = 0
-        self.index_rows: dict[str, int] = {}
+        self.index_rows: dict[ShardName, int] = {}
 
     def load(self, record: StateRecord) -> None:
         """Takes one row.
 
         Raises:
-            CorruptRecord: it is none that this version writes.
+            CorruptRecord: it is none that this version writes, or the data has another number of shards.
         """
         key, data = record.key, record.data
         try:
@@ -226,19 +247,23 @@ class RowLoader:
             if key == CLOCK_KEY:
                 self.clock_bound_ms = int.from_bytes(data, "big")
                 return
-            end = 2 + key[1]
-            shard = self._shard_of(key[2:end].decode())
-            self._load_shard_row(shard, key[:1], int.from_bytes(key[end:], "big"), data)
+            self._load_shard_row(key, data)
         except (CrdtError, IndexError, ValueError) as error:
             raise CorruptRecord(f"state row {shown(key)} can't be read: {error}; restore a backup") from error
 
-    def _load_shard_row(self, shard: Shard, kind: bytes, number: int, data: bytes) -> None:
+    def _load_shard_row(self, key: bytes, data: bytes) -> None:
+        kind, shards = key[:1], key[1] + 1
+        if shards != self._systems.shards:
+            raise CorruptRecord(f"shards={self._systems.shards}, but the data has {shards}; set shards={shards}")
+        end = 3 + key[2]
+        shard = self._systems.make(key[3:end].decode()).shard(key[end])
+        number = int.from_bytes(key[end + 1 :], "big")
         reader = Reader(data, shard.table, size_bytes_max=64 * MESSAGE_BYTES_MAX)
-        if kind == b"E":
+        if kind == ENTRY_KIND:
             self._load_entry(shard, number, reader, len(data))
-        elif kind == b"I":
+        elif kind == INDEX_KIND:
             self._load_index(shard, number, reader)
-        elif kind == b"S":
+        elif kind == SHARD_KIND:
             shard.applied.update(reader.context())
             shard.known.update(reader.context())
         else:
@@ -257,4 +282,5 @@ class RowLoader:
             shard.index.add(first >> DOT_BITS, first & N_MAX, last & N_MAX, reader.integer((1 << 32) - 1))
         for _ in range(reader.count()):
             shard.add_span(*_read_run(reader))
-        self.index_rows[shard.system] = max(self.index_rows.get(shard.system, 0), count + 1)
+        name = shard.system, shard.number
+        self.index_rows[name] = max(self.index_rows.get(name, 0), count + 1)

@@ -10,44 +10,51 @@ from collections import deque
 from collections.abc import Sequence
 
 from crdtmesh.crdts import deltas
-from crdtmesh.crdts.dots import DOT_BITS, N_MAX, Dot
+from crdtmesh.crdts.dots import DOT_BITS, N_MAX, Dot, ReplicaTable
 from crdtmesh.replication import wire
 from crdtmesh.replication.events import Event
 from crdtmesh.replication.options import RECENT_BYTES_MAX, RECENT_FRAMES_MAX
 from crdtmesh.replication.shard import Shard
+from crdtmesh.replication.wire import ShardEvents
 
 
 class RecentFrames:
-    """The PUSH messages of one shard seen lately, found by the first dot of an event."""
+    """The PUSH messages of one system seen lately, found by shard and first dot of an event."""
 
-    __slots__ = ("_by_dot", "_bytes", "_frames")
+    __slots__ = ("_by_event", "_bytes", "_frames")
 
     def __init__(self) -> None:
-        self._frames: deque[tuple[bytes, list[Dot]]] = deque()
-        self._by_dot: dict[Dot, bytes] = {}
+        self._frames: deque[tuple[bytes, list[int]]] = deque()
+        self._by_event: dict[int, bytes] = {}
         self._bytes = 0
 
-    def remember(self, message: bytes, events: Sequence[Event]) -> None:
+    def remember(self, message: bytes, sections: Sequence[ShardEvents]) -> None:
         """Keeps a message, and forgets the oldest ones above the limits."""
-        dots = [event.first for event in events]
-        for dot in dots:
-            self._by_dot.setdefault(dot, message)
-        self._frames.append((message, dots))
+        names = [_name(shard, event.first) for shard, events in sections for event in events]
+        for name in names:
+            self._by_event.setdefault(name, message)
+        self._frames.append((message, names))
         self._bytes += len(message)
         while len(self._frames) > RECENT_FRAMES_MAX or self._bytes > RECENT_BYTES_MAX:
             oldest, forgotten = self._frames.popleft()
             self._bytes -= len(oldest)
-            for dot in forgotten:
-                if self._by_dot.get(dot) is oldest:
-                    del self._by_dot[dot]
+            for name in forgotten:
+                if self._by_event.get(name) is oldest:
+                    del self._by_event[name]
 
-    def is_forged(self, shard: Shard, message: bytes, event: Event) -> bool:
+    def is_forged(self, table: ReplicaTable, message: bytes, shard: int, event: Event) -> bool:
         """Whether an event that was applied before came then with another content."""
-        before = self._by_dot.get(event.first)
+        before = self._by_event.get(_name(shard, event.first))
         if before is None or before == message:
             return False
-        push = wire.decode(wire.open_message(before)[2], shard.table, wire.read_push)
-        return not any(_is_same(event, other) for other in push.events)
+        push = wire.decode(wire.open_message(before).body, table, wire.read_push)
+        others = (other for number, events in push.sections if number == shard for other in events)
+        return not any(_is_same(event, other) for other in others)
+
+
+def _name(shard: int, dot: Dot) -> int:
+    """One integer for a dot of one of a system's shards; a dot has 60 bits."""
+    return shard << 60 | dot
 
 
 def _is_same(a: Event, b: Event) -> bool:
@@ -61,4 +68,4 @@ def _is_same(a: Event, b: Event) -> bool:
 
 def describe_run(shard: Shard, first: Dot, last: Dot) -> str:
     """A run of dots for a person: the replica id's first bytes and the numbers."""
-    return f"{shard.table.id_of(first >> DOT_BITS).hex()[:8]}:{first & N_MAX}-{last & N_MAX}"
+    return f"{shard.table.id_of(first >> DOT_BITS).hex()[:8]}:{first & N_MAX}-{last & N_MAX} of shard {shard.number}"

@@ -11,9 +11,14 @@ KEY_BYTES_MAX: Final = 1024
 # The name of a system is counted by one byte on the wire.
 SYSTEM_BYTES_MAX: Final = 255
 
-# A system is a namespace that an operator configures; each costs a shard (about 2 kB empty). 256 shards of one event a
-# second keep the digests of a round within one frame.
+# A system is a namespace that an operator configures; each costs its shards (about 2 kB each, when they are used). The
+# digests of 256 systems, 80 bytes each, are one frame.
 SYSTEMS_MAX: Final = 256
+
+# More shards: repair, audit and a bootstrap work on smaller pieces, and each costs a vector of its own. 16 keep a shard
+# of a million keys at 62,500. The number travels in one byte.
+SHARDS_DEFAULT: Final = 16
+SHARDS_MAX: Final = 256
 
 # Replica ids of one shard are bounded by `crdts.dots.REPLICA_CAPACITY_MAX`, the capacity of its table.
 
@@ -55,15 +60,17 @@ class ReplicationOptions:
     """How a replica paces itself. Unit in each name.
 
     Attributes:
-        repair_interval_ns: one random peer is asked this often for each shard. Longer: lost pushes heal later. Shorter:
-            `digest` traffic of 60 bytes a shard grows.
+        shards: of each system; one number in the whole cluster, and for as long as its data lives: nodes and disks with
+            another one are refused.
+        repair_interval_ns: one random peer is asked this often. Longer: lost pushes heal later. Shorter: `digest`
+            traffic of 80 bytes a system grows.
         repair_jitter_ns: added at random to each interval, so that nodes do not ask in step; less than the interval.
         repair_timeout_ns: a session without progress for so long is given up and counted as failed.
-        repair_sessions_max: sessions that this replica answers at once; more are told "busy" by silence.
+        repair_sessions_max: peers that this replica repairs at once; more are told "busy" by silence.
         repair_chunk_bytes: entries are gathered into one message of a repair until they are so large together; the
             rest of a payload is for names, contexts and the base.
-        repair_chunks_in_flight: chunks on their way before the first acknowledgement is due. With the default size 4
-            make 1 MiB, more than bandwidth times delay of 100 Mbit/s over 80 ms.
+        repair_chunks_in_flight: chunks of that size on their way to one peer before the first acknowledgement is due.
+            With the default size 4 make 768 KiB, about bandwidth times delay of 100 Mbit/s over 60 ms.
         outgoing_bytes_per_peer_max: pushes to one peer waiting to be taken; above it they are dropped and the peer is
             repaired instead.
         checkpoint_log_bytes: so many bytes of log start a checkpoint: 1 MiB is about 40,000 events, which a restart
@@ -77,6 +84,7 @@ class ReplicationOptions:
         read_only: refuse updates and ignore peers from the start: how a node serves what its failed disk still holds.
     """
 
+    shards: int = SHARDS_DEFAULT
     repair_interval_ns: int = SECOND_NS
     repair_jitter_ns: int = SECOND_NS // 4
     repair_timeout_ns: int = 10 * SECOND_NS
@@ -108,6 +116,8 @@ class ReplicationOptions:
         ):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)}: at least 1 expected")
+        if not 1 <= self.shards <= SHARDS_MAX:
+            raise ValueError(f"shards={self.shards}: 1 to {SHARDS_MAX} expected")
         if not 0 <= self.repair_jitter_ns < self.repair_interval_ns:
             raise ValueError(
                 f"repair_jitter_ns={self.repair_jitter_ns}: 0 or more expected, and less than "

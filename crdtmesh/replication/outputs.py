@@ -118,8 +118,9 @@ Event = Committed | CommitFailed | Changed | CaughtUp | Alarm | IdentityNeeded |
 
 
 class EventRun(NamedTuple):
-    """The dots of one event: numbers `first` to `last` of one replica id, in one shard."""
+    """The dots of one event: numbers `first` to `last` of one replica id, in one shard of the entry's system."""
 
     replica_id: bytes
     first: int
     last: int
+    shard: int

@@ -6,14 +6,17 @@ marks the peer, which is then repaired.
 """
 
 from collections.abc import Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Final
 
+from crdtmesh.crdts.dots import ReplicaTable
 from crdtmesh.replication import wire
 from crdtmesh.replication.events import Event
 from crdtmesh.replication.options import PUSH_FRAME_BYTES
 from crdtmesh.replication.outputs import SendTo
 from crdtmesh.replication.parts import split
-from crdtmesh.replication.shard import Shard
+from crdtmesh.replication.wire import ShardEvents
 
 # The first guess of an event's size; it follows what was measured from there on.
 _EVENT_BYTES: Final = 64.0
@@ -27,25 +30,39 @@ class FrameEncoder:
     def __init__(self) -> None:
         self._event_bytes = _EVENT_BYTES
 
-    def encode(self, shard: Shard, clock: int, events: Sequence[Event]) -> list[tuple[bytes, Sequence[Event]]]:
-        """The messages, each with its events, in order.
+    def encode(
+        self, table: ReplicaTable, clock: int, sections: Sequence[ShardEvents]
+    ) -> list[tuple[bytes, list[ShardEvents]]]:
+        """The bodies of the messages for events of one system, each with what is in it, in order.
 
         The number of events for a message is guessed from the sizes seen before; a message that came out too large is
         halved.
         """
-        frames: list[tuple[bytes, Sequence[Event]]] = []
+        events = [(shard, event) for shard, section in sections for event in section]
+        frames: list[tuple[bytes, list[ShardEvents]]] = []
         position = 0
         while position < len(events):
             count = max(1, int(0.9 * PUSH_FRAME_BYTES / self._event_bytes))
-            batch = events[position : position + count]
-            message = wire.encode_push(shard.system, shard.table, clock, batch)
-            while len(message) > PUSH_FRAME_BYTES and len(batch) > 1:
-                batch = batch[: (len(batch) + 1) // 2]
-                message = wire.encode_push(shard.system, shard.table, clock, batch)
-            self._event_bytes += (len(message) / len(batch) - self._event_bytes) / 8
-            frames.append((message, batch))
-            position += len(batch)
+            if position == 0 and count >= len(events):
+                batch = list(sections)
+                count = len(events)
+            else:
+                count = min(count, len(events) - position)
+                batch = _sections(events[position : position + count])
+            body = wire.encode_push(table, clock, batch)
+            while len(body) > PUSH_FRAME_BYTES and count > 1:
+                count = (count + 1) // 2
+                batch = _sections(events[position : position + count])
+                body = wire.encode_push(table, clock, batch)
+            self._event_bytes += (len(body) / count - self._event_bytes) / 8
+            frames.append((body, batch))
+            position += count
         return frames
+
+
+def _sections(events: Sequence[tuple[int, Event]]) -> list[ShardEvents]:
+    """Events that are in order of their shard, by shard."""
+    return [(shard, [event for _, event in group]) for shard, group in groupby(events, key=itemgetter(0))]
 
 
 class Outbox:

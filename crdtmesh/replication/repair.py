@@ -2,14 +2,12 @@
 
     A                                     B
     DIGEST  hash of E, each system  ──►
-            ◄── VECTOR  E of B                      for each system whose hash differs
-    REPAIR  entries, base, E of A   ──►             in chunks, each legal on its own
+            ◄── VECTORS  E of B                     for each system that differs, of its shards that differ
+    REPAIR  entries, base, E of A   ──►             for each shard, in chunks, each legal on its own
             ◄── REPAIR  entries, base               when B has what A lacks
 
-Two round trips, for any number of differing keys; chunks beyond the window wait for ACKs. An entry travels under its
-own context K_k (rule B) plus `base`, what the receiver has applied and the sender knows (rule C): so only the dots that
-the receiver lacks are listed, and the cost is that of the difference. A session holds no promise: when a chunk is lost
-it is given up, what arrived is applied, and the next round asks for the rest.
+Two round trips, for any number of differing keys; when more is on its way to a peer than a few chunks, what follows
+waits for ACKs. What a chunk holds: `session`.
 
 Once a second, with jitter, each replica asks one peer at random, those first that missed pushes; and a peer whose link
 just came up, at once. Of the two ends of a new link the one with the smaller name asks, so that they don't both.
@@ -18,210 +16,91 @@ just came up, at once. Of the two ends of a new link the one with the smaller na
 import hashlib
 import random
 from collections import deque
-from collections.abc import Iterable, Mapping
-from typing import Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, NamedTuple
 
 from crdtmesh.crdts.codec import Writer
 from crdtmesh.crdts.context import CausalContext
-from crdtmesh.crdts.dots import Dot, ReplicaTable
+from crdtmesh.crdts.dots import ReplicaTable
 from crdtmesh.replication import wire
 from crdtmesh.replication.entry import Entry
-from crdtmesh.replication.events import EntryState, covers
-from crdtmesh.replication.options import MESSAGE_BYTES_MAX, PAYLOAD_BYTES_MAX, ReplicationOptions
+from crdtmesh.replication.options import ReplicationOptions
+from crdtmesh.replication.session import Session
 from crdtmesh.replication.shard import Shard
+from crdtmesh.replication.systems import Systems
 
-# An estimate above this is checked by encoding the entry before it is used.
-_MEASURED_ABOVE_BYTES: Final = 4096
-
-_RUN_BYTES: Final = 8
-
-Runs = list[tuple[Dot, Dot]]
+ShardName = tuple[str, int]
+"""A system, and the number of one of its shards."""
 
 
-class Session:
-    """What one peer lacks of one shard, and how far it was sent.
+class _Sent(NamedTuple):
+    """A chunk that was not acknowledged yet."""
+
+    session: int
+    chunk: int
+    size_bytes: int
+    asks: bool
+
+
+class _Stream:
+    """The sessions with one peer, one after the other, and what is on its way to it.
 
     Attributes:
-        number: names the session in its chunks.
-        progress_ns: when it began, or last got an ACK.
+        sessions: those that have chunks left, by shard, in the order of their beginning.
+        progress_ns: when the peer last acknowledged something, or the latest session began.
     """
 
-    __slots__ = (
-        "_acked",
-        "_base",
-        "_dots",
-        "_next_chunk",
-        "_options",
-        "_queue",
-        "_seen",
-        "_sent",
-        "_theirs",
-        "_wants_back",
-        "is_done",
-        "number",
-        "oversized",
-        "progress_ns",
-        "shard",
-    )
+    __slots__ = ("_in_flight", "_sent", "_unasked", "progress_ns", "sessions")
 
-    def __init__(
-        self,
-        shard: Shard,
-        theirs: CausalContext,
-        number: int,
-        *,
-        options: ReplicationOptions,
-        wants_back: bool,
-        now_ns: int,
-    ) -> None:
-        self._options = options
-        self.shard = shard
-        self.number = number
+    def __init__(self, now_ns: int) -> None:
+        self.sessions: dict[ShardName, Session] = {}
         self.progress_ns = now_ns
-        self.is_done = False
-        self.oversized: list[Entry] = []
-        self._theirs = theirs
-        self._wants_back = wants_back
-        self._base = CausalContext(shard.table)
-        self._seen = theirs
-        self._dots: dict[int, Runs] = {}
-        self._sent: set[int] = set()
-        self._next_chunk = 0
-        self._acked = 0
-        missing = shard.applied.difference(theirs).intervals()
-        touched = (number for first, last in missing for _, _, number in shard.owners_within(first, last))
-        self._queue = deque(dict.fromkeys(touched))
-        self._refresh()
+        self._sent: deque[_Sent] = deque()
+        self._in_flight = 0
+        self._unasked = 0
 
-    @property
-    def has_nothing(self) -> bool:
-        """The peer lacks nothing and has nothing that is wanted."""
-        return not self._queue and not self._wants_back
+    def may_send(self, bytes_max: int) -> bool:
+        """Whether there is a chunk to send, and room for it; always room when no answer is awaited."""
+        if not self.sessions:
+            return False
+        return self._in_flight < bytes_max or not any(sent.asks for sent in self._sent)
 
-    def acknowledge(self, chunk: int, now_ns: int) -> None:
-        """The peer has applied a chunk."""
-        self._acked = max(self._acked, min(chunk + 1, self._next_chunk))
-        self.progress_ns = now_ns
+    def chunk(self, clock: int, bytes_max: int) -> tuple[Session, bytes]:
+        """The body of the next chunk, and whose it is."""
+        name, session = next(iter(self.sessions.items()))
+        more = len(self.sessions) > 1
+        body, asks = session.chunk(clock, may_wait=more and 4 * self._unasked >= bytes_max)
+        if session.is_done:
+            del self.sessions[name]
+        self._sent.append(_Sent(session.number, session.sent_chunks - 1, len(body), asks))
+        self._in_flight += len(body)
+        self._unasked = 0 if asks else self._unasked + len(body)
+        return session, body
 
-    def chunks(self, clock: int) -> list[bytes]:
-        """The messages that may be sent now."""
-        messages: list[bytes] = []
-        while not self.is_done and self._next_chunk - self._acked < self._options.repair_chunks_in_flight:
-            messages.append(self._chunk(clock))
-        return messages
-
-    def _chunk(self, clock: int) -> bytes:
-        self._refresh()
-        numbers, spans = self._gather()
+    def acknowledge(self, ack: wire.Ack) -> bool:
+        """Takes note that a chunk and all before it have arrived; False for one that is not awaited."""
+        if not any(sent[:2] == ack for sent in self._sent):
+            return False
         while True:
-            message = self._encode(numbers, spans, clock)
-            if len(message) < PAYLOAD_BYTES_MAX or len(numbers) == 1 or spans:
-                break
-            kept = max(1, int(0.9 * len(numbers) * PAYLOAD_BYTES_MAX / len(message)))
-            self._queue.extendleft(reversed(numbers[kept:]))
-            numbers = numbers[:kept]
-        if len(message) > MESSAGE_BYTES_MAX:
-            # No link would take it. The entries stay behind, and the alarm says which.
-            self.oversized += [self.shard.numbered(number) for number in numbers]
-            message = self._encode([], [], clock)
-        self._sent.update(numbers)
-        self._next_chunk += 1
-        self.is_done = not self._queue
-        return message
-
-    def _refresh(self) -> None:
-        """Takes up dots that this replica learnt since the last chunk, so that contexts fit the entries as they are.
-
-        The base too: of what the peer has applied, this replica may have learnt more, and superseded it in its entries
-        (scenario `removal_learnt_between_chunks`). The peer's E only grows, so what it had applied stays a base for it.
-        """
-        self._base = self.shard.known.intersection(self._theirs)
-        for first, last in self.shard.known.difference(self._seen).intervals():
-            for low, high, number in self.shard.owners_within(first, last):
-                self._dots.setdefault(number, []).append((low, high))
-        self._seen = self._seen.union(self.shard.known)
-
-    def _gather(self) -> tuple[list[int], list[tuple[Dot, Dot]]]:
-        """The entries of the next chunk; those that share an event of several keys go together, whatever their size."""
-        numbers: dict[int, None] = {}
-        spans: dict[tuple[Dot, Dot], None] = {}
-        size = 0
-        limit = self._options.repair_chunk_bytes
-        while self._queue and size < limit:
-            number = self._queue.popleft()
-            if number in self._sent or number in numbers:
-                continue
-            together = self._closure(number, spans)
-            cost = sum(self._cost(each) for each in together)
-            if numbers and size + cost > limit:
-                self._queue.appendleft(number)
-                break
-            numbers.update(dict.fromkeys(together))
-            size += cost
-        return list(numbers), list(spans)
-
-    def _closure(self, number: int, spans: dict[tuple[Dot, Dot], None]) -> list[int]:
-        """An entry, and all that events of several keys tie to it."""
-        found = {number: None}
-        waiting = [number]
-        while waiting:
-            for first, last in self._dots.get(waiting.pop(), ()):
-                for span in self.shard.spans_within(first, last):
-                    if span in spans:
-                        continue
-                    spans[span] = None
-                    others = [other for _, _, other in self.shard.owners_within(*span) if other not in found]
-                    found.update(dict.fromkeys(others))
-                    waiting += others
-        return list(found)
-
-    def _cost(self, number: int) -> int:
-        entry = self.shard.numbered(number)
-        if entry.size_bytes > _MEASURED_ABOVE_BYTES:
-            self.shard.measure(entry)
-        return entry.size_bytes + len(entry.key.key) + _RUN_BYTES * (2 + len(self._dots.get(number, ())))
-
-    def _encode(self, numbers: Iterable[int], spans: Iterable[tuple[Dot, Dot]], clock: int) -> bytes:
-        is_last = not self._queue
-        repair = wire.Repair(
-            session=self.number,
-            chunk=self._next_chunk,
-            clock=clock,
-            base=self._base,
-            entries=tuple(self._state(number) for number in numbers),
-            spans=tuple(spans),
-            applied=self.shard.applied if is_last and self._wants_back else None,
-            is_last=is_last,
-        )
-        return wire.encode_repair(self.shard.system, self.shard.table, repair)
-
-    def _state(self, number: int) -> EntryState:
-        shard = self.shard
-        entry = shard.numbered(number)
-        runs = self._dots.get(number, ())
-        context = CausalContext(shard.table, entry.data_type.dots(entry.store))
-        unapplied = CausalContext(shard.table)
-        for first, last in runs:
-            context.add_run(first, last)
-            if not covers(shard.applied, first, last):
-                run = CausalContext.of_bounds(shard.table, [first, last + 1])
-                unapplied.update(run.difference(shard.applied))
-        return EntryState(entry.name, entry.data_type, entry.store, context, unapplied)
+            sent = self._sent.popleft()
+            self._in_flight -= sent.size_bytes
+            if sent[:2] == ack:
+                return True
 
 
 class Repairer:
-    """Decides whom to ask and when, and answers those who ask. Holds at most `repair_sessions_max` sessions."""
+    """Decides whom to ask and when, and answers those who ask. Serves at most `repair_sessions_max` peers at once."""
 
-    __slots__ = ("_digests", "_next_ns", "_node", "_options", "_rng", "_session_number", "_sessions", "oversized")
+    __slots__ = ("_digests", "_next_ns", "_node", "_options", "_rng", "_session_number", "_streams", "oversized")
 
     def __init__(self, options: ReplicationOptions, node: str, rng: random.Random, now_ns: int) -> None:
         self._options = options
         self._node = node
         self._rng = rng
-        self._sessions: dict[tuple[str, str], Session] = {}
+        self._streams: dict[str, _Stream] = {}
         self._session_number = rng.getrandbits(32)
-        # Hash of E of each system, at a revision of its shard.
-        self._digests: dict[str, tuple[int, bytes]] = {}
+        # Hash of E of each shard, at a revision of it.
+        self._digests: dict[ShardName, tuple[int, bytes]] = {}
         # Entries too large to be sent at all; whoever reports them empties the list.
         self.oversized: list[Entry] = []
         self._next_ns = now_ns
@@ -238,10 +117,9 @@ class Repairer:
 
     def due(self, peers: list[str], lagging: dict[str, None], now_ns: int) -> str | None:
         """The peer to ask now, if a round is due; one that lags is no longer counted as lagging."""
-        self._sessions = {
-            key: session
-            for key, session in self._sessions.items()
-            if now_ns - session.progress_ns < self._options.repair_timeout_ns
+        timeout_ns = self._options.repair_timeout_ns
+        self._streams = {
+            peer: stream for peer, stream in self._streams.items() if now_ns - stream.progress_ns < timeout_ns
         }
         if now_ns < self._next_ns:
             return None
@@ -254,72 +132,118 @@ class Repairer:
 
     def forget(self, peer: str) -> None:
         """Ends the sessions of a peer whose link is gone."""
-        self._sessions = {key: session for key, session in self._sessions.items() if key[0] != peer}
+        self._streams.pop(peer, None)
 
     # --- the messages, each answered with messages to its sender
 
-    def ask(self, shards: Mapping[str, Shard]) -> bytes:
+    def ask(self, systems: Systems) -> bytes:
         """A DIGEST of all systems."""
-        return wire.encode_digests([(system, self._digest(shards[system])) for system in sorted(shards)])
+        digests = [(name, self._digest(systems, name)) for name in systems.names]
+        return wire.header(wire.Kind.DIGEST, self._options.shards) + wire.encode_digests(digests)
 
-    def on_digest(self, digests: Mapping[str, bytes], shards: Mapping[str, Shard]) -> list[bytes]:
-        """A VECTOR for each system that differs; a system that one side does not have is empty there."""
-        answers: list[bytes] = []
-        for system in sorted({*digests, *shards}):
-            shard = shards.get(system)
-            ours = _EMPTY_DIGEST if shard is None else self._digest(shard)
-            if ours != digests.get(system, _EMPTY_DIGEST):
-                applied = CausalContext(ReplicaTable()) if shard is None else shard.applied
-                answers.append(wire.encode_vector(system, applied))
-        return answers
+    def differing(self, digests: Mapping[str, wire.Digest], systems: Systems) -> dict[str, list[int]]:
+        """The shards of each system on either side of which not the same was applied; a missing system is empty."""
+        nothing = self._digest_of([_EMPTY_DIGEST] * self._options.shards)
+        found: dict[str, list[int]] = {}
+        for name in sorted({*digests, *systems.names}):
+            ours = self._digest(systems, name) if name in systems else nothing
+            theirs = digests.get(name, nothing)
+            numbers = []
+            if ours.whole != theirs.whole:
+                pairs = zip(ours.shorts, theirs.shorts, strict=True)
+                numbers = [number for number, (our, their) in enumerate(pairs) if our != their]
+            found[name] = numbers
+        return found
 
-    def agreed(self, digests: Mapping[str, bytes], shards: Mapping[str, Shard]) -> list[str]:
-        """The systems of which sender and receiver have applied the same."""
-        return [
-            system for system, digest in digests.items() if system in shards and self._digest(shards[system]) == digest
-        ]
+    def vectors(self, system: str, numbers: Iterable[int], systems: Systems) -> bytes:
+        """A VECTORS of some shards of a system."""
+        held = systems.get(system)
+        table = ReplicaTable() if held is None else held.table
+        vectors = []
+        for number in numbers:
+            shard = None if held is None else held.find(number)
+            vectors.append((number, CausalContext(table) if shard is None else shard.applied))
+        return wire.header(wire.Kind.VECTORS, self._options.shards, system) + wire.encode_vectors(table, vectors)
 
-    def on_vector(
-        self, peer: str, shard: Shard, theirs: CausalContext, *, clock: int, is_back: bool, now_ns: int
+    def on_vectors(
+        self,
+        peer: str,
+        vectors: Sequence[tuple[Shard, CausalContext]],
+        *,
+        clock: int,
+        is_back: bool,
+        now_ns: int,
     ) -> list[bytes]:
-        """The first chunks of what the peer lacks; nothing when enough sessions are busy or this one makes progress."""
-        key = peer, shard.system
-        running = self._sessions.get(key)
-        if running is None:
-            if len(self._sessions) >= self._options.repair_sessions_max:
+        """The first chunks of what the peer lacks; nothing when enough peers are busy or this one makes progress."""
+        stream = self._streams.get(peer)
+        if stream is None:
+            if len(self._streams) >= self._options.repair_sessions_max:
                 return []
-        elif not is_back and now_ns - running.progress_ns < self._options.repair_interval_ns:
+            stream = _Stream(now_ns)
+        elif not is_back and now_ns - stream.progress_ns >= self._options.repair_interval_ns:
+            # The peer asks again and acknowledged nothing for so long: what was sent is lost.
+            stream = _Stream(now_ns)
+        for shard, theirs in vectors:
+            name = shard.system, shard.number
+            if name in stream.sessions and not is_back:
+                continue
+            session = self._session(shard, theirs, wants_back=not is_back and not theirs.issubset(shard.applied))
+            if session.has_nothing:
+                stream.sessions.pop(name, None)
+            else:
+                stream.sessions[name] = session
+                stream.progress_ns = now_ns
+        if not stream.sessions:
+            self._streams.pop(peer, None)
             return []
+        self._streams[peer] = stream
+        return self._continue(peer, stream, clock)
+
+    def on_ack(self, peer: str, ack: wire.Ack, *, clock: int, now_ns: int) -> list[bytes]:
+        """The next chunks for a peer; an ACK that is not awaited is ignored."""
+        stream = self._streams.get(peer)
+        if stream is None or not stream.acknowledge(ack):
+            return []
+        stream.progress_ns = now_ns
+        return self._continue(peer, stream, clock)
+
+    def _session(self, shard: Shard, theirs: CausalContext, *, wants_back: bool) -> Session:
         self._session_number = self._session_number + 1 & wire.SESSION_MAX
-        wants_back = not is_back and not theirs.issubset(shard.applied)
-        session = Session(
-            shard, theirs, self._session_number, options=self._options, wants_back=wants_back, now_ns=now_ns
+        return Session(
+            shard,
+            theirs,
+            self._session_number,
+            chunk_bytes=self._options.repair_chunk_bytes,
+            wants_back=wants_back,
         )
-        if session.has_nothing:
-            return []
-        self._sessions[key] = session
-        return self._continue(key, session, clock)
 
-    def on_ack(self, peer: str, system: str, number: int, chunk: int, *, clock: int, now_ns: int) -> list[bytes]:
-        """The next chunks of a session; an ACK of another one is ignored."""
-        session = self._sessions.get((peer, system))
-        if session is None or session.number != number:
-            return []
-        session.acknowledge(chunk, now_ns)
-        return self._continue((peer, system), session, clock)
-
-    def _continue(self, key: tuple[str, str], session: Session, clock: int) -> list[bytes]:
-        messages = session.chunks(clock)
-        self.oversized += session.oversized
-        session.oversized = []
-        if session.is_done:
-            self._sessions.pop(key, None)
+    def _continue(self, peer: str, stream: _Stream, clock: int) -> list[bytes]:
+        messages: list[bytes] = []
+        bytes_max = self._options.repair_chunk_bytes * self._options.repair_chunks_in_flight
+        while stream.may_send(bytes_max):
+            session, body = stream.chunk(clock, bytes_max)
+            self.oversized += session.oversized
+            session.oversized = []
+            messages.append(wire.header(wire.Kind.REPAIR, self._options.shards, session.shard.system) + body)
+        if not stream.sessions:
+            self._streams.pop(peer, None)
         return messages
 
-    def _digest(self, shard: Shard) -> bytes:
-        cached = self._digests.get(shard.system)
+    def _digest(self, systems: Systems, name: str) -> wire.Digest:
+        digests = [_EMPTY_DIGEST] * self._options.shards
+        for shard in systems.get(name) or ():
+            digests[shard.number] = self._shard_digest(shard)
+        return self._digest_of(digests)
+
+    def _digest_of(self, digests: Sequence[bytes]) -> wire.Digest:
+        whole = hashlib.blake2b(b"".join(digests), digest_size=wire.DIGEST_BYTES).digest()
+        return wire.Digest(whole, tuple(digest[: wire.SHORT_BYTES] for digest in digests))
+
+    def _shard_digest(self, shard: Shard) -> bytes:
+        name = shard.system, shard.number
+        cached = self._digests.get(name)
         if cached is None or cached[0] != shard.revision:
-            cached = self._digests[shard.system] = shard.revision, context_digest(shard.applied)
+            cached = self._digests[name] = shard.revision, context_digest(shard.applied)
         return cached[1]
 
     def _arm(self, now_ns: int) -> None:

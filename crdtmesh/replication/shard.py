@@ -64,8 +64,15 @@ class OwnDots:
 class Shard:
     """Entries under one numbering, one E and one C.
 
+    Args:
+        system: whose shard it is.
+        clock: of the replica.
+        number: which of the system's shards.
+        table: replica ids of its dots; shared by the shards of one system, or its own.
+
     Attributes:
         system: whose shard it is.
+        number: which of the system's shards.
         table: replica ids of this shard's dots.
         applied: E, the events whose every effect is in the entries.
         known: C, the dots that the entries speak for; E is part of it.
@@ -85,15 +92,17 @@ class Shard:
         "index",
         "known",
         "mutation",
+        "number",
         "revision",
         "spans",
         "system",
         "table",
     )
 
-    def __init__(self, system: str, clock: HybridClock) -> None:
+    def __init__(self, system: str, clock: HybridClock, *, number: int = 0, table: ReplicaTable | None = None) -> None:
         self.system: Final = system
-        self.table: Final = ReplicaTable()
+        self.number: Final = number
+        self.table: Final = ReplicaTable() if table is None else table
         self.applied = CausalContext(self.table)
         self.known = CausalContext(self.table)
         self.index = DotIndex()

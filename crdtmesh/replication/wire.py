@@ -1,9 +1,9 @@
 """Bytes of all replication messages.
 
-A message is a kind, the name of a system, and a body in the canonical codec of `crdts.codec`, whose replica ids are
-named once for the message. Names of keys and types are written once too and referred to by place. Log rows on disk are
-these same messages. A body is decoded to its end before anything is changed; not even a replica id of a refused message
-is kept.
+A message is a kind, the number of shards that the sender splits a system into, the name of a system, and a body in the
+canonical codec of `crdts.codec`, whose replica ids are named once for the message. Names of keys and types are written
+once too and referred to by place. Log rows on disk are these same messages. A body is decoded to its end before
+anything is changed; not even a replica id of a refused message is kept.
 """
 
 import enum
@@ -22,11 +22,19 @@ from crdtmesh.replication.options import (
     KEY_BYTES_MAX,
     KEYS_PER_EVENT_MAX,
     MESSAGE_BYTES_MAX,
+    SHARDS_MAX,
     SYSTEM_BYTES_MAX,
     SYSTEMS_MAX,
 )
 
+# Kind, number of shards, length of the system's name, and the name.
+HEADER_BYTES_MAX: Final = 3 + SYSTEM_BYTES_MAX
+
 DIGEST_BYTES: Final = 16
+
+# Of each shard's digest a DIGEST has only the first bytes, to tell which shards differ when the digest of the system
+# does. Two that differ and begin alike, once in 2**32, are found when the next event changes one of them.
+SHORT_BYTES: Final = 4
 
 # A session number is drawn by its sender; 32 bits tell apart those of one peer that can still be on their way.
 SESSION_MAX: Final = (1 << 32) - 1
@@ -41,26 +49,59 @@ T = TypeVar("T")
 
 
 class Kind(enum.IntEnum):
-    """First byte of a message."""
+    """First byte of a message. 1 to 5 were those of format 1, which knew no shards (`upgrade`)."""
 
-    PUSH = 1
-    DIGEST = 2
-    VECTOR = 3
-    REPAIR = 4
-    ACK = 5
+    PUSH = 17
+    DIGEST = 18
+    VECTORS = 19
+    REPAIR = 20
+    ACK = 21
+
+
+class Frame(NamedTuple):
+    """A message before its body is read.
+
+    Attributes:
+        kind: what the body is.
+        shards: how many shards its sender splits a system into.
+        system: which one it is about; empty when it is about all.
+        body: in the canonical codec.
+    """
+
+    kind: Kind
+    shards: int
+    system: str
+    body: bytes
+
+
+ShardEvents = tuple[int, Sequence[Event]]
+"""The number of a shard, and events of it."""
 
 
 class Push(NamedTuple):
-    """Events, and the sender's clock when it wrote them."""
+    """Events by shard, and the sender's clock when it wrote them."""
 
     clock: int
-    events: tuple[Event, ...]
+    sections: tuple[ShardEvents, ...]
+
+
+class Digest(NamedTuple):
+    """What a replica has applied of one system.
+
+    Attributes:
+        whole: hash over all shards.
+        shorts: the first bytes of the hash of each shard.
+    """
+
+    whole: bytes
+    shorts: tuple[bytes, ...]
 
 
 class Repair(NamedTuple):
-    """A chunk of a repair, legal on its own.
+    """A chunk of a repair of one shard, legal on its own.
 
     Attributes:
+        shard: which.
         session: of the sender.
         chunk: counts from 0.
         clock: the sender's.
@@ -69,9 +110,10 @@ class Repair(NamedTuple):
         entries: states to join.
         spans: events of several keys among them: first and last dot.
         applied: what the sender has applied, in the last chunk of a session whose receiver has more; else None.
-        is_last: nothing follows.
+        wants_ack: more follows when this one has arrived.
     """
 
+    shard: int
     session: int
     chunk: int
     clock: int
@@ -79,7 +121,14 @@ class Repair(NamedTuple):
     entries: tuple[EntryState, ...]
     spans: tuple[tuple[Dot, Dot], ...]
     applied: CausalContext | None
-    is_last: bool
+    wants_ack: bool
+
+
+class Ack(NamedTuple):
+    """A chunk, and all before it, has been applied."""
+
+    session: int
+    chunk: int
 
 
 class _NameWriter:
@@ -101,7 +150,7 @@ class _NameWriter:
         self._writer.text(text)
 
 
-class _NameReader:
+class NameReader:
     """Reads what `_NameWriter` wrote."""
 
     __slots__ = ("_reader", "_texts")
@@ -111,6 +160,7 @@ class _NameReader:
         self._texts: list[str] = []
 
     def read(self) -> str:
+        """The next text."""
         place = self._reader.integer(len(self._texts))
         if place == len(self._texts):
             text = self._reader.text()
@@ -120,6 +170,7 @@ class _NameReader:
         return self._texts[place]
 
     def read_entry(self) -> tuple[EntryName, AnyType]:
+        """The next two texts, as the key and the type of an entry."""
         name = EntryName(self.read(), self.read())
         try:
             return name, registry.get(name.type_name)
@@ -130,24 +181,24 @@ class _NameReader:
 # --- the frame around a body
 
 
-def header(kind: Kind, system: str = "") -> bytes:
+def header(kind: Kind, shards: int, system: str = "") -> bytes:
     """The first bytes of a message."""
     name = system.encode()
-    return bytes((kind, len(name))) + name
+    return bytes((kind, shards - 1, len(name))) + name
 
 
-def open_message(message: bytes) -> tuple[Kind, str, bytes]:
-    """Kind, system and body of a message.
+def open_message(message: bytes) -> Frame:
+    """Reads what is around a body.
 
     Raises:
         CodecError: it has no such form.
     """
     try:
         kind = Kind(message[0])
-        start = 2 + message[1]
+        start = 3 + message[2]
         if len(message) > MESSAGE_BYTES_MAX or len(message) < start:
             raise CodecError(f"message of {len(message)} bytes, at most {MESSAGE_BYTES_MAX} expected")
-        return kind, message[2:start].decode(), message[start:]
+        return Frame(kind, message[1] + 1, message[3:start].decode(), message[start:])
     except (IndexError, ValueError) as error:
         raise CodecError(f"message begins with {shown(message[:8])}") from error
 
@@ -185,7 +236,7 @@ def _read_all(body: bytes, table: ReplicaTable, read: Callable[[Reader], T]) -> 
 # --- pushes
 
 
-def write_push(writer: Writer, clock: int, events: Sequence[Event]) -> None:
+def write_push(writer: Writer, clock: int, sections: Sequence[ShardEvents]) -> None:
     """Writes the body of a `Push`.
 
     An event begins with its number of keys and its run; most are one dot of one key, right after the event before them,
@@ -193,20 +244,23 @@ def write_push(writer: Writer, clock: int, events: Sequence[Event]) -> None:
     """
     names = _NameWriter(writer)
     writer.integer(clock)
-    writer.integer(len(events))
-    following = -1
-    for first, last, parts in events:
-        if first == following and first == last and len(parts) == 1:
-            writer.integer(_NEXT_DOT)
-        else:
-            writer.integer(len(parts))
-            _write_run(writer, first, last)
-        following = last + 1
-        for name, data_type, delta in parts:
-            names.write(name.key)
-            names.write(name.type_name)
-            writer.context(delta.context)
-            data_type.encode(delta.store, writer)
+    writer.integer(len(sections))
+    for shard, events in sections:
+        writer.integer(shard)
+        writer.integer(len(events))
+        following = -1
+        for first, last, parts in events:
+            if first == following and first == last and len(parts) == 1:
+                writer.integer(_NEXT_DOT)
+            else:
+                writer.integer(len(parts))
+                _write_run(writer, first, last)
+            following = last + 1
+            for name, data_type, delta in parts:
+                names.write(name.key)
+                names.write(name.type_name)
+                writer.context(delta.context)
+                data_type.encode(delta.store, writer)
 
 
 def read_push(reader: Reader) -> Push:
@@ -215,15 +269,28 @@ def read_push(reader: Reader) -> Push:
     Raises:
         CodecError: it is none, or an event claims dots that its deltas don't speak for.
     """
-    names = _NameReader(reader)
+    names = NameReader(reader)
     clock = reader.integer()
+    sections: list[ShardEvents] = []
+    for _ in range(reader.integer(SHARDS_MAX)):
+        shard = reader.integer(SHARDS_MAX - 1)
+        sections.append((shard, read_events(reader, names)))
+    return Push(clock, tuple(sections))
+
+
+def read_events(reader: Reader, names: NameReader) -> tuple[Event, ...]:
+    """Reads the events of one shard.
+
+    Raises:
+        CodecError: they are none, or one claims dots that its deltas don't speak for.
+    """
     events: list[Event] = []
     for _ in range(reader.count()):
         events.append(_read_event(reader, names, events[-1].last + 1 if events else 0))
-    return Push(clock, tuple(events))
+    return tuple(events)
 
 
-def _read_event(reader: Reader, names: _NameReader, following: Dot) -> Event:
+def _read_event(reader: Reader, names: NameReader, following: Dot) -> Event:
     keys = reader.integer(KEYS_PER_EVENT_MAX)
     if keys == _NEXT_DOT:
         if following & N_MAX == 0:
@@ -261,30 +328,36 @@ def _read_run(reader: Reader) -> tuple[Dot, Dot]:
 # --- anti-entropy
 
 
-def write_digests(writer: Writer, digests: Sequence[tuple[str, bytes]]) -> None:
-    """Writes the body of a DIGEST: the hash of what was applied, for each system."""
+def write_digests(writer: Writer, digests: Sequence[tuple[str, Digest]]) -> None:
+    """Writes the body of a DIGEST: the hash of what was applied, for each system and its shards."""
     writer.integer(len(digests))
     for system, digest in digests:
         writer.text(system)
-        writer.binary(digest)
+        writer.binary(digest.whole + b"".join(digest.shorts))
 
 
-def read_digests(reader: Reader) -> dict[str, bytes]:
+def read_digests(reader: Reader) -> dict[str, Digest]:
     """Reads the body of a DIGEST."""
-    digests: dict[str, bytes] = {}
+    digests: dict[str, Digest] = {}
     for _ in range(reader.integer(SYSTEMS_MAX)):
-        system, digest = reader.text(), reader.binary()
-        if len(digest) != DIGEST_BYTES or not system or len(system.encode()) > SYSTEM_BYTES_MAX:
-            raise CodecError(f"expected a system and {DIGEST_BYTES} bytes, got {shown(system)}, {len(digest)} bytes")
-        digests[system] = digest
+        system, data = reader.text(), reader.binary()
+        count, rest = divmod(len(data) - DIGEST_BYTES, SHORT_BYTES)
+        if not 1 <= count <= SHARDS_MAX or rest or not system or len(system.encode()) > SYSTEM_BYTES_MAX:
+            raise CodecError(f"expected a system and the digests of its shards, got {shown(system)}, {len(data)} bytes")
+        shorts = tuple(data[at : at + SHORT_BYTES] for at in range(DIGEST_BYTES, len(data), SHORT_BYTES))
+        digests[system] = Digest(data[:DIGEST_BYTES], shorts)
     return digests
 
 
 def write_repair(writer: Writer, repair: Repair) -> None:
     """Writes the body of a `Repair`."""
     names = _NameWriter(writer)
-    for number in (repair.session, repair.chunk, repair.clock, int(repair.is_last), int(repair.applied is not None)):
-        writer.integer(number)
+    writer.integer(repair.shard)
+    writer.integer(repair.session)
+    writer.integer(repair.chunk)
+    writer.integer(repair.clock)
+    writer.integer(int(repair.wants_ack))
+    writer.integer(int(repair.applied is not None))
     writer.context(repair.base)
     if repair.applied is not None:
         writer.context(repair.applied)
@@ -306,68 +379,72 @@ def read_repair(reader: Reader) -> Repair:
     Raises:
         CodecError: it is none.
     """
-    names = _NameReader(reader)
+    names = NameReader(reader)
+    shard = reader.integer(SHARDS_MAX - 1)
     session, chunk = reader.integer(SESSION_MAX), reader.integer(SESSION_MAX)
     clock = reader.integer()
-    is_last, has_applied = reader.integer(1), reader.integer(1)
+    wants_ack, has_applied = reader.integer(1), reader.integer(1)
     base = reader.context()
     applied = reader.context() if has_applied else None
     spans = tuple(_read_run(reader) for _ in range(reader.count()))
     entries = tuple(_read_entry(reader, names) for _ in range(reader.count()))
-    return Repair(session, chunk, clock, base, entries, spans, applied, is_last == 1)
+    return Repair(shard, session, chunk, clock, base, entries, spans, applied, wants_ack == 1)
 
 
-def _read_entry(reader: Reader, names: _NameReader) -> EntryState:
+def _read_entry(reader: Reader, names: NameReader) -> EntryState:
     name, data_type = names.read_entry()
     unapplied = reader.context()
     context = reader.context()
     return EntryState(name, data_type, data_type.decode(reader), context, unapplied)
 
 
-def read_vector(reader: Reader) -> CausalContext:
-    """Reads the body of a VECTOR: what the sender has applied."""
-    return reader.context()
+def read_vectors(reader: Reader) -> tuple[tuple[int, CausalContext], ...]:
+    """Reads the body of a VECTORS: for some shards, what the sender has applied."""
+    return tuple((reader.integer(SHARDS_MAX - 1), reader.context()) for _ in range(reader.integer(SHARDS_MAX)))
 
 
-def read_ack(reader: Reader) -> tuple[int, int]:
-    """Reads the body of an ACK: session and chunk."""
-    return reader.integer(SESSION_MAX), reader.integer(SESSION_MAX)
+def read_ack(reader: Reader) -> Ack:
+    """Reads the body of an ACK."""
+    return Ack(reader.integer(SESSION_MAX), reader.integer(SESSION_MAX))
 
 
-# --- whole messages
+# --- whole messages, without their headers
 
 
-def encode_push(system: str, table: ReplicaTable, clock: int, events: Sequence[Event]) -> bytes:
-    """A PUSH message."""
+def encode_push(table: ReplicaTable, clock: int, sections: Sequence[ShardEvents]) -> bytes:
+    """The body of a PUSH."""
     writer = Writer(table)
-    write_push(writer, clock, events)
-    return header(Kind.PUSH, system) + writer.finish()
+    write_push(writer, clock, sections)
+    return writer.finish()
 
 
-def encode_digests(digests: Sequence[tuple[str, bytes]]) -> bytes:
-    """A DIGEST message."""
+def encode_digests(digests: Sequence[tuple[str, Digest]]) -> bytes:
+    """The body of a DIGEST."""
     writer = Writer(ReplicaTable())
     write_digests(writer, digests)
-    return header(Kind.DIGEST) + writer.finish()
+    return writer.finish()
 
 
-def encode_vector(system: str, applied: CausalContext) -> bytes:
-    """A VECTOR message."""
-    writer = Writer(applied.table)
-    writer.context(applied)
-    return header(Kind.VECTOR, system) + writer.finish()
+def encode_vectors(table: ReplicaTable, vectors: Sequence[tuple[int, CausalContext]]) -> bytes:
+    """The body of a VECTORS."""
+    writer = Writer(table)
+    writer.integer(len(vectors))
+    for shard, applied in vectors:
+        writer.integer(shard)
+        writer.context(applied)
+    return writer.finish()
 
 
-def encode_repair(system: str, table: ReplicaTable, repair: Repair) -> bytes:
-    """A REPAIR message."""
+def encode_repair(table: ReplicaTable, repair: Repair) -> bytes:
+    """The body of a REPAIR."""
     writer = Writer(table)
     write_repair(writer, repair)
-    return header(Kind.REPAIR, system) + writer.finish()
+    return writer.finish()
 
 
-def encode_ack(system: str, session: int, chunk: int) -> bytes:
-    """An ACK message."""
+def encode_ack(ack: Ack) -> bytes:
+    """The body of an ACK."""
     writer = Writer(ReplicaTable())
-    writer.integer(session)
-    writer.integer(chunk)
-    return header(Kind.ACK, system) + writer.finish()
+    writer.integer(ack.session)
+    writer.integer(ack.chunk)
+    return writer.finish()

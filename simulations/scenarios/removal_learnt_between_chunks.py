@@ -17,7 +17,8 @@ def run() -> list[str]:
     """What went wrong; nothing if all is well."""
     hand = Hand("a", "b", "c")
     for number in range(LARGE):
-        hand.update("a", f"large-{number:02}", "LWWRegister", "set", "." * LARGE_BYTES)
+        # In the shard of the basket: each shard has a session of its own.
+        hand.update("a", f"{{basket}}large-{number:02}", "LWWRegister", "set", "." * LARGE_BYTES)
     # Behind the large ones, so that it goes into the last chunk.
     hand.update("a", "basket", "ORSet", "add", "y")
     hand.lose("a", "b")

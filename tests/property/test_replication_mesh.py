@@ -128,8 +128,7 @@ class MeshMachine(RuleBasedStateMachine):
     @invariant()
     def contexts_hold(self) -> None:
         for node in self.mesh.nodes.values():
-            for system in node.replica.systems():
-                shard = node.replica._shards[system]
+            for shard in node.replica._systems:
                 assert shard.applied.issubset(shard.known)
                 for entry in shard.sorted_entries():
                     assert all(dot in shard.known for dot in entry.data_type.dots(entry.store))

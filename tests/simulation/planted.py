@@ -14,8 +14,10 @@ from crdtmesh.crdts.context import CausalContext
 from crdtmesh.replication.checkpoint import Checkpoints
 from crdtmesh.replication.entry import Entry
 from crdtmesh.replication.outputs import Committed
-from crdtmesh.replication.repair import Repairer, Session
+from crdtmesh.replication.receiver import Receiver
+from crdtmesh.replication.repair import Repairer
 from crdtmesh.replication.replica import Replica
+from crdtmesh.replication.session import Session
 from crdtmesh.replication.shard import Shard
 from gossip.refutation import Refuter
 from gossip.rules import Rules
@@ -32,7 +34,7 @@ def acknowledge_before_sync(patch: pytest.MonkeyPatch) -> None:
 
     def update(self: Replica, *arguments: Any, ticket: Any, **rest: Any) -> Any:
         result = original(self, *arguments, ticket=None, **rest)
-        self._events.append(Committed(ticket))
+        self._outlet.events.append(Committed(ticket))
         return result
 
     original = Replica.update
@@ -43,7 +45,7 @@ def show_reads_before_sync(patch: pytest.MonkeyPatch) -> None:
     """A reader sees nothing that a crash could take back."""
 
     def barrier(self: Replica, ticket: Any) -> None:
-        self._events.append(Committed(ticket))
+        self._outlet.events.append(Committed(ticket))
 
     patch.setattr(Replica, "barrier", barrier)
 
@@ -72,9 +74,9 @@ def repair_by_what_is_known(patch: pytest.MonkeyPatch) -> None:
 def repair_without_base(patch: pytest.MonkeyPatch) -> None:
     """Rule C: a repaired entry's context reaches below what both sides have."""
 
-    def encode(self: Session, numbers: Any, spans: Any, clock: int) -> bytes:
+    def encode(self: Session, *arguments: Any, **rest: Any) -> bytes:
         self._base = CausalContext(self.shard.table)
-        return original(self, numbers, spans, clock)
+        return original(self, *arguments, **rest)
 
     original = Session._encode
     patch.setattr(Session, "_encode", encode)
@@ -141,7 +143,7 @@ def reuse_replica_id_after_lost_state(patch: pytest.MonkeyPatch) -> None:
     original = SimulatedNode._new_replica_id
     patch.setattr(SimulatedNode, "_new_replica_id", new_replica_id)
     # Production has two guards of its own; a bug like this one would have got past both.
-    patch.setattr(Replica, "_check_own_dots", lambda self, shard, context, source: None)
+    patch.setattr(Receiver, "_check_own_dots", lambda self, shard, context, source: None)
     patch.setattr(Shard, "is_above", lambda self, context: False)
 
 
@@ -165,21 +167,21 @@ def note_applied_at_the_end_of_a_checkpoint(patch: pytest.MonkeyPatch) -> None:
 
 def load_without_the_log(patch: pytest.MonkeyPatch) -> None:
     """A start takes up the log behind the last checkpoint."""
-    patch.setattr(Replica, "_replay", lambda self, message: self._checkpoints.logged(len(message)))
+    patch.setattr(Receiver, "replay", lambda self, message: None)
 
 
 def forget_to_log_what_peers_send(patch: pytest.MonkeyPatch) -> None:
     """What was received is logged before it is shown to anybody."""
 
-    def apply_events(self: Replica, *arguments: Any) -> Any:
-        self._log = lambda message: None  # type: ignore[method-assign]
+    def receive_push(self: Receiver, *arguments: Any) -> Any:
+        self._outlet.log = lambda message: None  # type: ignore[method-assign]
         try:
             return original(self, *arguments)
         finally:
-            del self._log
+            del self._outlet.log
 
-    original = Replica._receive_push
-    patch.setattr(Replica, "_receive_push", apply_events)
+    original = Receiver._receive_push
+    patch.setattr(Receiver, "_receive_push", receive_push)
 
 
 def never_refute(patch: pytest.MonkeyPatch) -> None:
@@ -222,7 +224,7 @@ def many_chunks(plan: RunPlan) -> RunPlan:
     """Repairs of one entry a message, on links that lose."""
     plan = many_losses(plan)
     workload = replace(plan.workload, keys=8)
-    return replace(plan, workload=workload, repair_chunk_bytes=1, repair_chunks_in_flight=1)
+    return replace(plan, workload=workload, shards=1, repair_chunk_bytes=1, repair_chunks_in_flight=1)
 
 
 @dataclass(frozen=True)

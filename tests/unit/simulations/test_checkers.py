@@ -28,8 +28,8 @@ def call(
     value: PlainValue = None,
 ) -> Call:
     """A call that took one instant; `sees` gives, for each replica id, up to which number events were applied."""
-    event = None if dot is None else EventRun(dot[0], dot[1], dot[1] + len(operations) - 1)
-    visible = {replica_id: ((1, last),) for replica_id, last in (sees or {}).items()}
+    event = None if dot is None else EventRun(dot[0], dot[1], dot[1] + len(operations) - 1, 0)
+    visible = {(0, replica_id): ((1, last),) for replica_id, last in (sees or {}).items()}
     return Call(
         number=at,
         client=1,
@@ -48,7 +48,7 @@ def call(
 def final(
     values: Mapping[EntryKey, PlainValue], applied: Mapping[bytes, int] | None = None, node: str = "n1"
 ) -> FinalState:
-    intervals = {replica_id: ((1, last),) for replica_id, last in (applied or {}).items()}
+    intervals = {(0, replica_id): ((1, last),) for replica_id, last in (applied or {}).items()}
     return FinalState(node, repr(sorted(values.items())).encode(), values, intervals)
 
 
@@ -155,7 +155,7 @@ def test_removal_of_the_newest_add_removes_the_adds_which_that_one_saw() -> None
             call(SET, remove("x"), dot=(B, 1)),
         ]
     )
-    history.calls[2].visible = {A: ((2, 2),)}
+    history.calls[2].visible = {(0, A): ((2, 2),)}
     assert [] == checkers.add_wins(history, [final({}, {A: 2, B: 1})])
     assert checkers.add_wins(history, [final({SET: ("x",)}, {A: 2, B: 1})])
 

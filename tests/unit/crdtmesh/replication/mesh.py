@@ -22,6 +22,7 @@ from crdtmesh.replication.outputs import (
     SendTo,
 )
 from crdtmesh.replication.replica import Replica, UpdateResult
+from crdtmesh.replication.shard import Shard
 
 E = TypeVar("E", bound=Event)
 
@@ -113,6 +114,12 @@ class Mesh:
             now_ns=self.now_ns,
             wall_ms=self.wall_ms,
         )
+
+    def shard(self, name: str, key: EntryKey) -> Shard:
+        """The shard of a key at a node, which has something in it."""
+        shard = self[name].replica._systems.find_for(key)
+        assert shard is not None
+        return shard
 
     def connect(self, a: str, b: str) -> None:
         self[a].replica.peer_up(b, now_ns=self.now_ns)

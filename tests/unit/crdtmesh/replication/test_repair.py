@@ -13,10 +13,17 @@ from crdtmesh.crdts.operations import Operation
 from crdtmesh.replication import wire
 from crdtmesh.replication.errors import IdentityLost
 from crdtmesh.replication.events import EntryName, Event, KeyDelta
-from crdtmesh.replication.options import MESSAGE_BYTES_MAX, PAYLOAD_BYTES_MAX, PUSH_FRAME_BYTES, ReplicationOptions
+from crdtmesh.replication.options import (
+    MESSAGE_BYTES_MAX,
+    PAYLOAD_BYTES_MAX,
+    PUSH_FRAME_BYTES,
+    SHARDS_DEFAULT,
+    ReplicationOptions,
+)
 from crdtmesh.replication.outputs import CaughtUp, Changed, EntryKey, IdentityNeeded, SendTo
 from crdtmesh.replication.parts import WHOLE as WHOLE_MESSAGE
 from crdtmesh.replication.shard import Shard
+from crdtmesh.replication.systems import shard_number
 from tests.unit.crdtmesh.replication.mesh import LIST, PRICE, STOCK, Mesh, add, increment, remove
 
 
@@ -140,7 +147,7 @@ def test_equal_replicas_exchange_one_digest() -> None:
     mesh["a"].replica.tick(now_ns=mesh.now_ns)
     (message,) = pushes(mesh, "a")
     assert ["DIGEST"] == kinds([message])
-    assert len(message.payload) < 64
+    assert len(message.payload) < 110
     mesh.deliver("a", message)
     assert [] == pushes(mesh, "b")
 
@@ -160,7 +167,8 @@ def test_new_link_is_repaired_both_ways_within_two_round_trips() -> None:
         seen.append(kinds(sent))
         for message in sent:
             mesh.deliver(source, message)
-    assert [["DIGEST"], ["VECTOR", "VECTOR"], ["REPAIR", "REPAIR"], ["REPAIR", "REPAIR"]] == seen
+    # One system has all its 16 shards to repair, the other one.
+    assert [["DIGEST"], ["VECTORS", "VECTORS"], ["REPAIR"] * 17, ["REPAIR"] * 17] == seen
     assert mesh.agree()
     assert [] == pushes(mesh, "a")
 
@@ -239,7 +247,7 @@ def test_rule_a_what_is_known_is_not_what_was_applied() -> None:
     first, _second, third = mesh.take_sent("a")
     for message in (third, first):
         mesh.deliver("a", message)
-    shard = mesh["b"].replica._shards["shop"]
+    shard = mesh.shard("b", PRICE)
     entry = shard.find(("price", "LWWRegister"))
     assert entry is not None
     assert 2 == len(entry.store)
@@ -263,7 +271,7 @@ def test_repair_does_not_claim_what_its_sender_knows_but_never_applied() -> None
     mesh.disconnect("a", "b")
     mesh.connect("b", "c")
     mesh.drain()
-    shard = mesh["c"].replica._shards["shop"]
+    shard = mesh.shard("c", PRICE)
     assert (3, 2) == (len(shard.known), len(shard.applied))
     mesh.connect("a", "c")
     mesh.settle()
@@ -348,21 +356,28 @@ def test_busy_replica_answers_no_further_vectors() -> None:
 # --- events of several keys
 
 
+ONE = EntryKey("shop", "{both}one", "ORSet")
+TWO = EntryKey("shop", "{both}two", "ORSet")
+
+
+def push(table: ReplicaTable, key: EntryKey, event: Event) -> bytes:
+    """The payload of an event of the shard of a key."""
+    sections = [(shard_number(key.key, SHARDS_DEFAULT), [event])]
+    body = wire.encode_push(table, 0, sections)
+    return WHOLE_MESSAGE + wire.header(wire.Kind.PUSH, SHARDS_DEFAULT, key.system) + body
+
+
 def both(mesh: Mesh, name: str, elements: tuple[str, str] = ("left", "right")) -> bytes:
     """A push from a replica of its own, whose one event adds an element to two sets."""
     shard = Shard("shop", HybridClock(mesh.rng.randbytes(16)))
     parts = []
     first = shard.mutation.next
-    for key, element in zip(("one", "two"), elements, strict=True):
+    for key, element in zip((ONE, TWO), elements, strict=True):
         delta = registry.get("ORSet").mutate(registry.get("ORSet").bottom(), add(element), shard.mutation)
         assert delta is not None
-        parts.append(KeyDelta(EntryName(key, "ORSet"), registry.get("ORSet"), delta))
+        parts.append(KeyDelta(EntryName(key.key, "ORSet"), registry.get("ORSet"), delta))
     event = Event(first, shard.mutation.next - 1, tuple(parts))
-    return WHOLE_MESSAGE + wire.encode_push("shop", shard.table, 0, [event])
-
-
-ONE = EntryKey("shop", "one", "ORSet")
-TWO = EntryKey("shop", "two", "ORSet")
+    return push(shard.table, ONE, event)
 
 
 def test_event_of_several_keys_is_repaired_in_one_message() -> None:
@@ -384,8 +399,7 @@ def test_event_of_several_keys_is_repaired_in_one_message() -> None:
                 assert has_one == has_two
     assert ("left",) == mesh.value("b", ONE)
     # What came by repair is passed on as one event too.
-    shard = mesh["b"].replica._shards["shop"]
-    assert 1 == shard.span_count
+    assert 1 == mesh.shard("b", ONE).span_count
 
 
 def test_event_of_several_keys_survives_a_restart_as_one() -> None:
@@ -398,7 +412,7 @@ def test_event_of_several_keys_survives_a_restart_as_one() -> None:
     mesh["a"].sync()
     mesh.restart("a")
     assert ("right",) == mesh.value("a", TWO)
-    assert mesh["a"].replica._shards["shop"].span_count >= 1
+    assert mesh.shard("a", ONE).span_count >= 1
 
 
 # --- hostile and doubled peers
@@ -411,11 +425,13 @@ def test_event_of_several_keys_survives_a_restart_as_one() -> None:
         (b"\x07", "malformed_part"),
         (WHOLE_MESSAGE, "undecodable"),
         (WHOLE_MESSAGE + b"\x63\x00", "undecodable"),
-        (WHOLE_MESSAGE + b"\x01\xff", "undecodable"),
-        (WHOLE_MESSAGE + b"\x01\x02\xff\xff", "undecodable"),
-        (WHOLE_MESSAGE + b"\x01\x04shop\x01\xc4\x11" + bytes(17), "undecodable"),
-        (WHOLE_MESSAGE + b"\x01\x04shop\x01\xc4\x10" + bytes(16) + b"\x00\x01", "undecodable"),
-        (WHOLE_MESSAGE + b"\x04\x04shop" + b"\xff" * 100, "undecodable"),
+        (WHOLE_MESSAGE + b"\x11\x0f\xff", "undecodable"),
+        (WHOLE_MESSAGE + b"\x11\x0f\x02\xff\xff", "undecodable"),
+        (WHOLE_MESSAGE + b"\x11\x0f\x04shop\x01\xc4\x11" + bytes(17), "undecodable"),
+        (WHOLE_MESSAGE + b"\x11\x0f\x04shop\x01\xc4\x10" + bytes(16) + b"\x00\x01", "undecodable"),
+        (WHOLE_MESSAGE + b"\x14\x0f\x04shop" + b"\xff" * 100, "undecodable"),
+        (WHOLE_MESSAGE + b"\x11\x07\x04shop\x01\xc4\x00\x00\x00", "shard_count"),
+        (WHOLE_MESSAGE + b"\x11\x0f\x04shop\x01\xc4\x00\x00\x01\x10\x00", "undecodable"),
     ],
 )
 def test_hostile_payload_is_rejected_and_leaves_no_trace(payload: bytes, reason: str) -> None:
@@ -439,7 +455,7 @@ def test_event_that_claims_dots_it_does_not_speak_for_is_rejected() -> None:
         dot + 5,
         (KeyDelta(EntryName("stock", "PNCounter"), registry.get("PNCounter"), Delta({}, CausalContext(table, [dot]))),),
     )
-    mesh.deliver("a", SendTo("b", WHOLE_MESSAGE + wire.encode_push("shop", table, 0, [event])))
+    mesh.deliver("a", SendTo("b", push(table, STOCK, event)))
     mesh["b"].flush()
     assert ["undecodable"] == mesh.rejections("b")
 
@@ -506,7 +522,7 @@ def test_clock_far_ahead_is_reported_once_and_does_not_drag_ours() -> None:
     mesh.update("b", PRICE, Operation("set", (4,)))
     mesh.drain()
     assert [4, 4] == mesh.values(PRICE)
-    assert mesh["b"].replica._clock.time >> 16 < mesh.wall_ms + 60_000
+    assert mesh["b"].replica._systems.clock.time >> 16 < mesh.wall_ms + 60_000
 
 
 def test_no_message_is_larger_than_what_is_accepted() -> None:

@@ -27,9 +27,21 @@ def test_update_is_seen_at_once_and_counts_its_operations_as_dots() -> None:
 def test_dots_continue_with_the_next_event() -> None:
     mesh = Mesh("a")
     mesh.update("a", LIST, add("milk"), add("eggs"))
-    result = mesh.update("a", STOCK, increment())
+    result = mesh.update("a", LIST, add("flour"))
     assert result.event is not None
     assert (3, 3) == (result.event.first, result.event.last)
+
+
+def test_each_shard_numbers_its_events_by_itself() -> None:
+    mesh = Mesh("a")
+    events = [mesh.update("a", EntryKey("shop", f"key{number}", "ORSet"), add(1)).event for number in range(400)]
+    by_shard: dict[int, list[int]] = {}
+    for event in events:
+        assert event is not None
+        by_shard.setdefault(event.shard, []).append(event.first)
+    assert set(range(16)) == set(by_shard)
+    for numbers in by_shard.values():
+        assert list(range(1, len(numbers) + 1)) == numbers
 
 
 def test_no_effect_is_no_event_and_takes_no_dot() -> None:
@@ -383,7 +395,8 @@ def test_stamps_go_on_above_those_of_the_run_before_although_the_clock_was_set_b
     mesh.now_ns = 0
     # On another key there is no older stamp to exceed: only the persisted bound keeps the order.
     mesh.update("a", EntryKey("shop", "other", "LWWRegister"), Operation("set", (2,)))
-    stores = [mesh["a"].replica._shards["shop"].find((key, "LWWRegister")) for key in ("price", "other")]
+    keys = [EntryKey("shop", key, "LWWRegister") for key in ("price", "other")]
+    stores = [mesh.shard("a", key).find(key[1:]) for key in keys]
     stamps = [max(entry.store.values())[0] for entry in stores if entry is not None]
     assert stamps[0] < stamps[1]
 

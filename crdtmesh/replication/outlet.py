@@ -1,0 +1,186 @@
+"""What leaves a replica, and when: records, messages to peers, and events, in the order that the commit barrier allows.
+
+Local events wait here until the group is closed; then they become PUSH messages, which are the log rows at the same
+time. Driven by `Replica` and `Receiver`.
+"""
+
+from collections.abc import Hashable, Sequence
+from typing import Final
+
+from crdtmesh.persistence.base import LogRecord
+from crdtmesh.replication import wire
+from crdtmesh.replication.checkpoint import Checkpoints, clock_record
+from crdtmesh.replication.commits import CommitBarrier
+from crdtmesh.replication.errors import StorageFailed
+from crdtmesh.replication.events import Event
+from crdtmesh.replication.identity import RecentFrames
+from crdtmesh.replication.options import ReplicationOptions
+from crdtmesh.replication.outputs import (
+    Alarm,
+    AlarmKind,
+    Changed,
+    CommitFailed,
+    Committed,
+    Outgoing,
+    ReadOnly,
+    Rejected,
+)
+from crdtmesh.replication.outputs import Event as OutputEvent
+from crdtmesh.replication.push import FrameEncoder, Outbox
+from crdtmesh.replication.shard import Change, Shard
+from crdtmesh.replication.systems import Systems
+
+
+class Outlet:
+    """Collects outputs until the driver takes them.
+
+    Attributes:
+        barrier: what may leave before the disk has what it could have seen.
+        outbox: messages for peers.
+        checkpoints: when to write what beside the log.
+        events: what happened, in order.
+        wall_ms: wall clock, as the driver told last.
+        read_only_reason: why nothing is applied any more; None while all is well.
+        is_tainted: memory holds what the disk never will; then not even reads are acknowledged.
+    """
+
+    def __init__(self, options: ReplicationOptions, systems: Systems, *, wall_ms: int) -> None:
+        self.barrier: Final = CommitBarrier()
+        self.outbox: Final = Outbox(options.outgoing_bytes_per_peer_max)
+        self.checkpoints: Final = Checkpoints(options)
+        self.events: list[OutputEvent] = []
+        self.wall_ms = wall_ms
+        self.read_only_reason: str | None = "read_only is set in the options" if options.read_only else None
+        self.is_tainted = False
+        self._systems = systems
+        self._frames = FrameEncoder()
+        self._recent: dict[str, RecentFrames] = {}
+        # Local events that are applied but not yet encoded, by system and shard, until the group is closed.
+        self._unsent: dict[str, dict[int, list[Event]]] = {}
+
+    # --- what others put in
+
+    def queue(self, shard: Shard, event: Event) -> None:
+        """Takes a local event, to be logged and pushed."""
+        sections = self._unsent.get(shard.system)
+        if sections is None:
+            self._unsent[shard.system] = {shard.number: [event]}
+        else:
+            events = sections.get(shard.number)
+            if events is None:
+                sections[shard.number] = [event]
+            else:
+                events.append(event)
+        self.barrier.expect()
+
+    def log(self, message: bytes) -> None:
+        """Has a message written to the log with the open group."""
+        self.barrier.record(LogRecord(message))
+        self.checkpoints.logged(len(message))
+
+    def send(self, peer: str, message: bytes) -> None:
+        """Sends a message of anti-entropy as soon as all that it could have seen is on disk."""
+        if not self.barrier.hold(peer, message):
+            self.outbox.send(peer, message)
+
+    def announce(self, changes: Sequence[Change], size_bytes: int) -> None:
+        """Reports changes, and counts their share of a message of this size as growth of their entries."""
+        for entry, _ in changes:
+            entry.size_bytes += size_bytes // len(changes)
+        self.events += [Changed(entry.key, touched, False, entry.version) for entry, touched in changes]
+
+    def alarm(self, kind: AlarmKind, detail: str) -> None:
+        """Reports something that an operator should see."""
+        self.events.append(Alarm(kind, detail))
+
+    def reject(self, peer: str, reason: str, detail: str) -> None:
+        """Reports a payload that changed nothing."""
+        self.events.append(Rejected(peer, reason, detail))
+
+    def recent(self, system: str) -> RecentFrames:
+        """The frames of a system seen lately."""
+        return self._recent.setdefault(system, RecentFrames())
+
+    def wait(self, ticket: Hashable | None) -> None:
+        """Has `Committed(ticket)` emitted when all that could have been seen so far is on disk; at once if it is."""
+        if ticket is None:
+            return
+        if self.is_tainted:
+            self.events.append(CommitFailed(ticket, self.read_only_reason or ""))
+        elif not self.barrier.wait(ticket):
+            self.events.append(Committed(ticket))
+
+    def require_writable(self) -> None:
+        """Refuses an update after a failed commit.
+
+        Raises:
+            StorageFailed: nothing was changed.
+        """
+        if self.read_only_reason is not None:
+            raise StorageFailed(
+                f"a disk that takes commits expected, it failed: {self.read_only_reason}; restart the node"
+            )
+
+    # --- the disk
+
+    def persisted(self, seq: int) -> None:
+        """All groups up to `seq` are on disk: what waited for them may leave."""
+        for group in self.barrier.persisted(seq):
+            for peer, message in group.sends:
+                if peer is None:
+                    self.outbox.broadcast(message)
+                else:
+                    self.outbox.send(peer, message)
+            self.events += [Committed(ticket) for ticket in group.tickets]
+
+    def persist_failed(self, reason: str) -> None:
+        """Nothing that waits will ever be on disk: nothing is applied or acknowledged from here on."""
+        if self.is_tainted:
+            return
+        self.is_tainted = True
+        self.read_only_reason = reason
+        self._unsent.clear()
+        for group in self.barrier.abandon():
+            self.events += [CommitFailed(ticket, reason) for ticket in group.tickets]
+        self.events.append(ReadOnly(reason))
+
+    # --- what the driver takes
+
+    def take_outgoing(self) -> list[Outgoing]:
+        """Closes the open group: at most one `Persist`, then the payloads that may leave."""
+        persist = self._close_group()
+        payloads = self.outbox.take()
+        return [*payloads] if persist is None else [persist, *payloads]
+
+    def take_events(self) -> list[OutputEvent]:
+        """What happened, in order."""
+        events, self.events = self.events, []
+        return events
+
+    def _close_group(self) -> Outgoing | None:
+        if self.is_tainted:
+            return None
+        if self._unsent:
+            self._encode_unsent()
+            bound_ms = self._systems.clock.renew_bound(now_ms=self.wall_ms)
+            if bound_ms is not None:
+                self.barrier.record(clock_record(bound_ms))
+        rows = self.barrier.row_count
+        if rows or self.checkpoints.is_running:
+            for record in self.checkpoints.records(self._systems, rows):
+                self.barrier.record(record)
+        return self.barrier.close_group()
+
+    def _encode_unsent(self) -> None:
+        systems = self._systems
+        for name, sections in self._unsent.items():
+            system = systems.get(name)
+            assert system is not None
+            head = wire.header(wire.Kind.PUSH, systems.shards, name)
+            recent = self.recent(name)
+            for body, batch in self._frames.encode(system.table, systems.clock.time, sorted(sections.items())):
+                message = head + body
+                recent.remember(message, batch)
+                self.log(message)
+                self.barrier.hold(None, message)
+        self._unsent = {}
