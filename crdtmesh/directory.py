@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from crdtmesh.crdts.operations import Operation
+from crdtmesh.crdts.values import PlainValue
 from crdtmesh.replication.outputs import EntryKey
-from crdtmesh.runtime.definition import MESH_SYSTEM, ActorAddress
+from crdtmesh.runtime.definition import MESH_SYSTEM, ActorAddress, Kind, StateKind
 from crdtmesh.runtime.messages import ActorOffer, Offers
 
 DIRECTORY_TYPE: Final = "LWWRegister"
@@ -24,8 +25,16 @@ def entry_key(node: str) -> EntryKey:
 
 def announcement(start_id: bytes, offers: Offers) -> Operation:
     """The operation by which a node announces what it offers."""
-    actors = [
-        [offer.address.system, offer.address.name, offer.state_type, list(offer.actions)]
+    actors: list[PlainValue] = [
+        [
+            offer.address.system,
+            offer.address.name,
+            offer.state_type,
+            list(offer.actions),
+            int(offer.kind),
+            offer.state.name,
+            offer.is_available,
+        ]
         for offer in sorted(offers, key=lambda offer: offer.address)
     ]
     return Operation("set", ({"start": start_id.hex(), "actors": actors},))
@@ -76,8 +85,15 @@ def _read(value: Any) -> tuple[str, Offers] | None:
     try:
         start = value["start"]
         offers = [
-            ActorOffer(address=ActorAddress(system, name), state_type=state_type, actions=tuple(actions))
-            for system, name, state_type, actions in value["actors"]
+            ActorOffer(
+                address=ActorAddress(system, name),
+                state_type=state_type,
+                actions=tuple(actions),
+                kind=Kind(kind),
+                state=StateKind[state],
+                is_available=is_available,
+            )
+            for system, name, state_type, actions, kind, state, is_available in value["actors"]
         ]
     except (KeyError, TypeError, ValueError):
         return None

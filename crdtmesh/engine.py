@@ -32,7 +32,8 @@ from crdtmesh.replication.outputs import (
 from crdtmesh.replication.replica import Replica
 from crdtmesh.runtime.definition import ActorDefinition
 from crdtmesh.runtime.messages import CallerId, HostId, ReplyColumns, ToPeer, TurnColumns
-from crdtmesh.runtime.runtime import OffersChanged, PeerRejected, Runtime
+from crdtmesh.runtime.runtime import Event as RuntimeEvent
+from crdtmesh.runtime.runtime import OffersChanged, Runtime, StateConflict
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -91,6 +92,7 @@ class Counters:
         rejected: peers' payloads that were not understood, by reason.
         clients_rejected: messages of local clients and hosts that were not understood, by reason.
         alarms: by kind.
+        conflicts: opaque states that were written at two places at once and put aside.
     """
 
     calls: int = 0
@@ -98,6 +100,7 @@ class Counters:
     rejected: dict[str, int] = field(default_factory=dict)
     clients_rejected: dict[str, int] = field(default_factory=dict)
     alarms: dict[str, int] = field(default_factory=dict)
+    conflicts: int = 0
 
 
 class Engine:
@@ -322,7 +325,7 @@ class Engine:
         now_ns = self._clock_ns()
         replica, runtime = self.replica, self.runtime
         replica.tick(now_ns=now_ns)
-        runtime.tick(now_ns=now_ns)
+        runtime.tick(now_ns=now_ns, wall_ms=self._wall_ms())
         self._replica_events()
         runtime.seal()
         for output in replica.take_outgoing():
@@ -422,9 +425,13 @@ class Engine:
             if self._limit():
                 logs.event(_LOG, logging.WARNING, f"replication.{event.kind}", detail=event.detail)
 
-    def _runtime_event(self, event: OffersChanged | PeerRejected) -> None:
+    def _runtime_event(self, event: RuntimeEvent) -> None:
         if isinstance(event, OffersChanged):
             self.hooks.offers_changed()
+        elif isinstance(event, StateConflict):
+            self.counters.conflicts += event.losers
+            if self._limit():
+                logs.event(_LOG, logging.WARNING, "actor.state_conflict", actor=str(event.actor), losers=event.losers)
         else:
             self.counters.rejected[event.reason] = self.counters.rejected.get(event.reason, 0) + 1
             if self._limit():

@@ -39,6 +39,7 @@ from crdtmesh.replication.outputs import EntryKey
 from crdtmesh.replication.replica import Replica
 from crdtmesh.runtime.definition import MESH_SYSTEM
 from crdtmesh.runtime.options import RuntimeOptions
+from crdtmesh.runtime.placement import Placement
 from crdtmesh.runtime.runtime import Runtime
 from crdtmesh.voters import Voters
 from crdtmesh.wire import values
@@ -200,7 +201,7 @@ class Node:
         replica.load(store.load())
         runtime = Runtime(
             RuntimeOptions(),
-            node=config.name,
+            placement=Placement(config.name, cluster_hash(config.cluster).encode()),
             replica=replica,
             encode_state=lambda name, value: values.value_from_plain(name, value).SerializeToString(),
             now_ns=time.monotonic_ns(),

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Final
 from crdtmesh.crdts.base import WHOLE, Touched
 from crdtmesh.replication.entry import Snapshot
 from crdtmesh.replication.outputs import EntryKey
-from crdtmesh.runtime.definition import ActorDefinition
+from crdtmesh.runtime.definition import ActorDefinition, state_key
 from crdtmesh.runtime.opaque import OpaqueState
 from crdtmesh.runtime.turn import Turn
 
@@ -116,9 +116,9 @@ class Activation:
 
     def __init__(self, definition: ActorDefinition, host: "Host", *, now_ns: int) -> None:
         address = definition.address
-        type_name = definition.type_name
+        type_name = definition.entry_type
         self.definition = definition
-        self.key = None if type_name is None else EntryKey(address.system, address.name, type_name)
+        self.key = None if type_name is None else EntryKey(address.system, state_key(address), type_name)
         self.host = host
         self.phase = Phase.COLD
         self.mailbox: deque[Turn] = deque()

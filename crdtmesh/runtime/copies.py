@@ -1,4 +1,7 @@
-"""How a host's copy of a state is brought up to date: whole, or by the elements of a set that others touched."""
+"""How a host's copy of a state is brought up to date: whole, or by the elements of a set that others touched.
+
+An opaque state always goes whole.
+"""
 
 from collections.abc import Mapping
 from itertools import islice
@@ -7,12 +10,14 @@ from typing import Final
 from crdtmesh.crdts import values
 from crdtmesh.crdts.set_aw import OR_SET, ORSet
 from crdtmesh.crdts.values import PlainValue
-from crdtmesh.replication.entry import Snapshot
+from crdtmesh.replication.entry import EntryView, Snapshot
+from crdtmesh.runtime import opaque
 from crdtmesh.runtime.activation import Activation
-from crdtmesh.runtime.definition import ActorAddress
+from crdtmesh.runtime.definition import ActorAddress, ActorDefinition
 from crdtmesh.runtime.messages import StateUpdate
+from crdtmesh.runtime.opaque import OpaqueState
 
-__all__ = ["bring_up_to_date"]
+__all__ = ["bring_up_to_date", "opaque_state"]
 
 # Types whose value is a collection of the elements that `Touched` names. Of other types every change is sent whole.
 SETS: Final[Mapping[str, ORSet]] = {OR_SET.name: OR_SET}
@@ -24,8 +29,9 @@ def bring_up_to_date(activation: Activation, view: Snapshot) -> StateUpdate | No
     Complexity: O(state) for a whole state, O(touched) for a change of a set.
     """
     definition = activation.definition
+    if definition.type_name is None:
+        return _opaque(activation, view)
     touched = activation.touched
-    assert definition.type_name is not None
     is_accounted = touched is not None and activation.seen_version == view.version
     activation.note_copy(view.version)
     if touched is not None and is_accounted:
@@ -35,6 +41,17 @@ def bring_up_to_date(activation: Activation, view: Snapshot) -> StateUpdate | No
         if data_type is not None and _is_larger(data_type, view, len(touched)):
             return _set_change(definition.address, data_type, view, touched)
     return StateUpdate(definition.address, definition.type_name, True, view.value())
+
+
+def _opaque(activation: Activation, view: Snapshot) -> StateUpdate:
+    activation.note_copy(view.version)
+    return StateUpdate(activation.definition.address, "", True, None, opaque=opaque_state(activation.definition, view))
+
+
+def opaque_state(definition: ActorDefinition, entry: EntryView) -> OpaqueState:
+    """The opaque state in an entry; what the actor begins with as long as nothing was written."""
+    value = entry.value()
+    return definition.initial if value is None else opaque.from_plain(value)
 
 
 def _is_larger(data_type: ORSet, view: Snapshot, count: int) -> bool:

@@ -1,8 +1,8 @@
 """How an actor and its actions are declared, and which declarations this version runs.
 
-A definition comes from Spawn's `RegistrationRequest`; the adapter in `crdtmesh.wire` makes it. NAMED actors run, with a
-replicated data type as state or without state. The other kinds are refused here, with the reason; where an actor runs
-is decided in `placement`.
+A definition comes from Spawn's `RegistrationRequest`; the adapter in `crdtmesh.wire` makes it. NAMED actors run, and
+UNNAMED ones, which are templates: their instances have names of their own and bear the template's as parent. The other
+kinds are refused here, with the reason; where an actor runs is decided in `placement`.
 """
 
 import enum
@@ -21,7 +21,11 @@ __all__ = [
     "Channel",
     "Kind",
     "StateKind",
+    "address_of",
     "check_definitions",
+    "check_name",
+    "declared_as",
+    "state_key",
 ]
 
 STATE_TYPE_PREFIX: Final = "crdtmesh.v1."
@@ -31,6 +35,13 @@ READ_ACTIONS: Final = frozenset({"get", "Get", "get_state", "getState", "GetStat
 """Answered by the node with the state, unless the actor declares one of them itself: then all five go to its host."""
 
 MESH_SYSTEM: Final = "_mesh"
+
+OPAQUE_TYPE: Final = "LWWRegister"
+"""The data type that holds an opaque state: it keeps values that were written concurrently until somebody saw them all,
+and knows the later one by the hybrid clock."""
+
+# Between parent and name in the key of an instance's state. No name has it, since names are printable.
+_KEY_SEPARATOR: Final = "\x1f"
 
 DEACTIVATION_TIMEOUT_MS: Final = 10_000
 """Spawn's default."""
@@ -52,6 +63,9 @@ class Kind(enum.IntEnum):
     PROXY = 4
     TASK = 5
     PROJECTION = 6
+
+
+_KINDS_SERVED: Final = frozenset({Kind.UNKNOWN, Kind.NAMED, Kind.UNNAMED})
 
 
 class StateKind(enum.Enum):
@@ -95,6 +109,8 @@ class ActorDefinition:
         deactivation_timeout_ms: idle time after which the activation is dropped; 0 or less means the default.
         initial: the opaque state and the tags that an activation begins with when nothing else is known.
         channels: topics that it listens to, and the action for each; an empty one means the default.
+        is_available: an opaque state is served by another node when the actor's own is out of reach, at the price that
+            both may write; the later one is kept, the other counted and put aside.
     """
 
     address: ActorAddress
@@ -105,6 +121,7 @@ class ActorDefinition:
     deactivation_timeout_ms: int = DEACTIVATION_TIMEOUT_MS
     initial: OpaqueState = NO_STATE
     channels: tuple[Channel, ...] = ()
+    is_available: bool = False
 
     @property
     def type_name(self) -> str | None:
@@ -121,6 +138,16 @@ class ActorDefinition:
         return StateKind.OPAQUE if self.type_name is None else StateKind.MERGED
 
     @property
+    def entry_type(self) -> str | None:
+        """Name of the data type of the entry that holds the state; None when there is none to hold."""
+        return OPAQUE_TYPE if self.state is StateKind.OPAQUE else self.type_name
+
+    @property
+    def is_template(self) -> bool:
+        """Instances can be spawned from it."""
+        return self.kind is Kind.UNNAMED
+
+    @property
     def idle_timeout_ns(self) -> int:
         """How long an activation without calls stays; Spawn's 0 and less mean the default."""
         timeout_ms = self.deactivation_timeout_ms
@@ -132,6 +159,22 @@ class ActorDefinition:
         return not READ_ACTIONS.isdisjoint(self.actions)
 
 
+def declared_as(address: ActorAddress) -> ActorAddress:
+    """The address under which hosts declare an actor: of an instance that of its template, else its own."""
+    return ActorAddress(address.system, address.parent) if address.parent else address
+
+
+def state_key(address: ActorAddress) -> str:
+    """The key under which an actor's state is kept in its system; an instance's tells its parent too."""
+    return f"{address.parent}{_KEY_SEPARATOR}{address.name}" if address.parent else address.name
+
+
+def address_of(system: str, key: str) -> ActorAddress:
+    """The actor whose state is kept under a key; the inverse of `state_key`."""
+    parent, separator, name = key.partition(_KEY_SEPARATOR)
+    return ActorAddress(system, name, parent) if separator else ActorAddress(system, key)
+
+
 def check_definitions(definitions: Iterable[ActorDefinition]) -> None:
     """Lets definitions pass that this version can run.
 
@@ -139,8 +182,8 @@ def check_definitions(definitions: Iterable[ActorDefinition]) -> None:
         RegistrationRefused: for the first that it can't; says what to change.
     """
     for definition in definitions:
-        _check_name("actor system", definition.address.system)
-        _check_name("actor", definition.address.name)
+        check_name("actor system", definition.address.system)
+        check_name("actor", definition.address.name)
         if definition.address.system == MESH_SYSTEM:
             raise RegistrationRefused(f"actor system {MESH_SYSTEM!r} is the mesh's own; choose another name")
         _check_kind(definition)
@@ -149,10 +192,15 @@ def check_definitions(definitions: Iterable[ActorDefinition]) -> None:
                 f"at most {ACTIONS_MAX} actions expected, got {len(definition.actions)} for actor {definition.address}"
             )
         for action in definition.actions:
-            _check_name(f"action of actor {definition.address}", action)
+            check_name(f"action of actor {definition.address}", action)
 
 
-def _check_name(label: str, name: str) -> None:
+def check_name(label: str, name: str) -> None:
+    """Lets a name pass that can be one.
+
+    Raises:
+        RegistrationRefused: it can't; says why.
+    """
     size = len(name.encode("utf-8", "surrogatepass"))
     if not 1 <= size <= NAME_SIZE_BYTES_MAX:
         raise RegistrationRefused(f"{label} name of 1 to {NAME_SIZE_BYTES_MAX} bytes expected, got {size} bytes")
@@ -161,13 +209,8 @@ def _check_name(label: str, name: str) -> None:
 
 
 def _check_kind(definition: ActorDefinition) -> None:
-    address = definition.address
-    if definition.kind not in {Kind.NAMED, Kind.UNKNOWN}:
+    if definition.kind not in _KINDS_SERVED:
         raise RegistrationRefused(
-            f"actor {address}: kind NAMED expected, got {definition.kind.name}; this version runs named actors only"
-        )
-    if definition.state is StateKind.OPAQUE:
-        raise RegistrationRefused(
-            f"actor {address}: stateful with state_type {definition.state_type or ''!r}; opaque states are not served "
-            f"yet: set state_type to {STATE_TYPE_PREFIX}<Type>, or stateful to false"
+            f"actor {definition.address}: kind NAMED or UNNAMED expected, got {definition.kind.name}; "
+            f"this version runs no actors of that kind"
         )

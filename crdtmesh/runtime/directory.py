@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import Final
 
-from crdtmesh.runtime.definition import ActorAddress
+from crdtmesh.runtime.definition import ActorAddress, declared_as
 from crdtmesh.runtime.messages import ActorOffer, Offers
 
 __all__ = ["Directory", "nearest_name"]
@@ -37,12 +37,12 @@ class Directory:
         self._nodes = {address: tuple(names) for address, names in nodes.items()}
 
     def nodes(self, address: ActorAddress) -> tuple[str, ...]:
-        """Names of the live nodes that offer it, sorted."""
-        return self._nodes.get(address, ())
+        """Names of the live nodes that offer it, or the template that it is an instance of, sorted."""
+        return self._nodes.get(declared_as(address), ())
 
     def offer(self, address: ActorAddress) -> ActorOffer | None:
         """What the first of these nodes says of it."""
-        return self._offers.get(address)
+        return self._offers.get(declared_as(address))
 
     def names(self, system: str) -> Iterable[str]:
         """Names of all actors of a system."""

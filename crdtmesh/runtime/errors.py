@@ -1,7 +1,8 @@
 """What can go wrong with a call: a closed set of codes, each with what it says about the call's effect.
 
     RuntimeRefusal (exception; for the caller of a command, nothing was changed)
-    └── RegistrationRefused   a definition that this version doesn't run, or a name that can't be one
+    ├── RegistrationRefused   a definition that this version doesn't run, or a name that can't be one
+    └── SpawnRefused          an instance of a template that nobody knows
 
 Calls don't raise: their failures are values, `CallFailure(id, code, outcome, message)`. The codes and outcomes carry
 the numbers of `crdtmesh.v1.ErrorCode` and `crdtmesh.v1.Outcome`, so that the edge passes them on as they are.
@@ -26,7 +27,7 @@ import enum
 
 from crdtmesh.errors import MeshError
 
-__all__ = ["ErrorCode", "Outcome", "RegistrationRefused", "RuntimeRefusal"]
+__all__ = ["ErrorCode", "Outcome", "RegistrationRefused", "RuntimeRefusal", "SpawnRefused"]
 
 
 class ErrorCode(enum.IntEnum):
@@ -69,3 +70,7 @@ class RuntimeRefusal(MeshError):
 
 class RegistrationRefused(RuntimeRefusal):
     """A definition can't be registered; no definition of the same request was."""
+
+
+class SpawnRefused(RuntimeRefusal):
+    """Instances can't be spawned; none of the same request was."""

@@ -7,9 +7,10 @@ call is told `no_host` and not `unknown_actor`.
 
 from collections import deque
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from crdtmesh.runtime.activation import Activation
-from crdtmesh.runtime.definition import ActorAddress, ActorDefinition
+from crdtmesh.runtime.definition import ActorAddress, ActorDefinition, declared_as
 from crdtmesh.runtime.errors import RegistrationRefused
 from crdtmesh.runtime.messages import ActorOffer, HostId, TurnColumns
 
@@ -42,6 +43,11 @@ class Host:
         self.turn_count = 0
         self.blocked: deque[Activation] = deque()
         self.out: TurnColumns | None = None
+
+    def definition(self, address: ActorAddress) -> ActorDefinition:
+        """What it declares of an actor that it may run; of an instance, what it declares of the template."""
+        definition = self.definitions[declared_as(address)]
+        return replace(definition, address=address) if address.parent else definition
 
 
 class Hosts:
@@ -108,18 +114,22 @@ class Hosts:
         return host
 
     def definition(self, address: ActorAddress) -> ActorDefinition | None:
-        """What the actor is, with or without a host."""
-        return self._definitions.get(address)
+        """What the actor is, with or without a host; an instance is what its template is."""
+        definition = self._definitions.get(declared_as(address))
+        if definition is None or not address.parent:
+            return definition
+        return replace(definition, address=address) if definition.is_template else None
 
     def has_host(self, address: ActorAddress) -> bool:
         """Whether a host of this node declares it."""
-        return address in self._hosts_of
+        return declared_as(address) in self._hosts_of
 
     def choose(self, address: ActorAddress) -> Host | None:
         """The host for a new activation: of those that declare what the latest one does, the one with fewest bound.
 
         Ties go to the earlier registration. Complexity: O(hosts of this actor).
         """
+        address = declared_as(address)
         hosts = self._hosts_of.get(address)
         if not hosts:
             return None
@@ -138,6 +148,9 @@ class Hosts:
                 address=address,
                 state_type=definition.state_type or "",
                 actions=tuple(sorted(definition.actions)),
+                kind=definition.kind,
+                state=definition.state,
+                is_available=definition.is_available,
             )
             for address, definition in sorted(self._definitions.items(), key=lambda item: item[0])
             if address in self._hosts_of

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple, NewType, TypeAlias
 from crdtmesh.crdts.errors import InvalidOperation
 from crdtmesh.crdts.operations import Operation
 from crdtmesh.crdts.values import PlainValue
-from crdtmesh.runtime.definition import ActorAddress
+from crdtmesh.runtime.definition import ActorAddress, Kind, StateKind
 from crdtmesh.runtime.errors import ErrorCode, Outcome
 from crdtmesh.runtime.opaque import OpaqueState
 from crdtmesh.runtime.workflow import Workflow
@@ -223,14 +223,20 @@ class ActorOffer:
     """What a node says of an actor that it has a host for.
 
     Attributes:
-        address: the actor.
+        address: the actor; instances of a template are not listed.
         state_type: full name of its state's type, or empty.
         actions: names of its actions, sorted.
+        kind: NAMED or UNNAMED.
+        state: what kind of state it has, which decides where it runs.
+        is_available: see `placement.where`.
     """
 
     address: ActorAddress
     state_type: str
     actions: tuple[str, ...]
+    kind: Kind = Kind.NAMED
+    state: StateKind = StateKind.NONE
+    is_available: bool = False
 
 
 Offers: TypeAlias = Sequence[ActorOffer]

@@ -6,6 +6,7 @@ again, except when a peer says that it has no host and did nothing.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from heapq import heapify, heappop, heappush
 from typing import Final
 
@@ -20,13 +21,17 @@ from crdtmesh.runtime.definition import (
     ActorAddress,
     ActorDefinition,
     StateKind,
+    address_of,
+    state_key,
 )
-from crdtmesh.runtime.directory import Directory, nearest_name
+from crdtmesh.runtime.directory import nearest_name
 from crdtmesh.runtime.errors import ErrorCode, Outcome
-from crdtmesh.runtime.hosts import Host, Hosts
+from crdtmesh.runtime.hosts import Host
+from crdtmesh.runtime.instances import Instances
 from crdtmesh.runtime.messages import CallExtra
+from crdtmesh.runtime.moves import Moves
 from crdtmesh.runtime.options import RuntimeOptions
-from crdtmesh.runtime.placement import Site, where
+from crdtmesh.runtime.placement import LOCAL, NOWHERE, Place, Placement, Site
 from crdtmesh.runtime.replies import Replies
 from crdtmesh.runtime.routes import Routes
 from crdtmesh.runtime.turn import Caller, CallTuple, Turn, TurnKind, TurnPhase
@@ -55,10 +60,12 @@ class Router:
         "_directory",
         "_hosts",
         "_idle",
+        "_instances",
         "_live",
-        "_node",
+        "_moves",
         "_number",
         "_options",
+        "_placement",
         "_replies",
         "_routes",
         "_turns",
@@ -71,22 +78,23 @@ class Router:
         self,
         options: RuntimeOptions,
         *,
-        node: str,
+        placement: Placement,
         live: dict[int, Turn],
         replies: Replies,
         turns: Turns,
         routes: Routes,
-        hosts: Hosts,
-        directory: Directory,
+        instances: Instances,
     ) -> None:
         self._options = options
-        self._node = node
+        self._placement = placement
+        self._instances = instances
+        self._moves = Moves(live)
         self._live = live
         self._replies = replies
         self._turns = turns
         self._routes = routes
-        self._hosts = hosts
-        self._directory = directory
+        self._hosts = instances.hosts
+        self._directory = instances.directory
         self._deadlines = Deadlines(live)
         self._number = 0
         self._activation_count = 0
@@ -132,12 +140,12 @@ class Router:
 
     def _refuse(self, caller: Caller, call_id: int) -> None:
         if self.is_draining:
-            self._replies.refuse(caller, call_id, ErrorCode.DRAINING, f"node {self._node} is shutting down")
+            self._replies.refuse(caller, call_id, ErrorCode.DRAINING, f"node {self._placement.node} is shutting down")
         elif call_id in caller.calls:
             message = f"call id {call_id} is in flight already; ids are unique among a caller's calls in flight"
             self._replies.refuse(caller, call_id, ErrorCode.INVALID_REQUEST, message)
         else:
-            message = f"node {self._node} has {self._options.calls_max} calls in flight (calls_max); call later"
+            message = f"node {self._placement.node} has {self._options.calls_max} calls in flight (calls_max)"
             self._replies.refuse(caller, call_id, ErrorCode.MAILBOX_FULL, message)
 
     def enqueue(self, activation: Activation, turn: Turn, *, now_ns: int) -> None:
@@ -152,7 +160,7 @@ class Router:
 
     def update(self, turn: Turn, key: EntryKey, *, now_ns: int) -> None:
         """Applies operations from outside: in the queue of the actor that has this state, or at once."""
-        activation = self.activations.get(ActorAddress(key.system, key.key))
+        activation = self.activations.get(address_of(key.system, key.key))
         if activation is None or activation.key != key:
             self._turns.update(turn, key, None)
         else:
@@ -162,32 +170,47 @@ class Router:
 
     def _place(self, turn: Turn, now_ns: int) -> None:
         """Finds the place of a turn that has none: here, at a peer, or nowhere."""
-        address = turn.call[1]
+        address = self._instances.resolve(turn.call[1])
+        if address is not turn.call[1]:
+            turn.call = (turn.call[0], address, *turn.call[2:])
         definition = self._hosts.definition(address)
-        offering = self._directory.nodes(address)
-        if definition is None and not offering:
+        if definition is None and self._directory.offer(address) is None:
             self._replies.fail(turn, ErrorCode.UNKNOWN_ACTOR, Outcome.NOT_APPLIED, self._unknown(address))
             return
         activation = self.activations.get(address)
         host = self._hosts.choose(address) if activation is None else activation.host
-        is_routed = turn.caller is not None and turn.caller.peer is not None
-        place = where(
-            address,
-            state=StateKind.NONE if definition is None else definition.state,
-            has_local_host=host is not None,
-            # A call from a peer is not passed on: the peer's view of the directory may be old, and so may ours.
-            offering=() if is_routed else offering,
-            reachable=[name for name in self._routes.reachable if name not in turn.tried],
-            node=self._node,
-        )
+        place = self._where(turn, definition, has_local_host=host is not None, is_active=activation is not None)
         if place.site is Site.PEER:
             self._routes.route(turn, self._routes.peer(place.peer))
-        elif host is None:
-            self._place_nowhere(turn, definition)
-        elif self._decide_kind(turn, host.definitions[address] if activation is None else activation.definition):
+        elif place.site is Site.NOWHERE or host is None:
+            if not (place.peer and turn.caller is not None and self._moves.wait(turn, now_ns)):
+                self._place_nowhere(turn, definition)
+        elif self._decide_kind(turn, host.definition(address) if activation is None else activation.definition):
             if activation is None:
-                activation = self._activate(host.definitions[address], host, now_ns)
+                activation = self._activate(host.definition(address), host, now_ns)
             self.enqueue(activation, turn, now_ns=now_ns)
+
+    def _where(self, turn: Turn, definition: ActorDefinition | None, *, has_local_host: bool, is_active: bool) -> Place:
+        """Decides the place; a call from a peer is run here or refused, since its view may be old, and so may ours."""
+        address = turn.call[1]
+        offering = self._directory.nodes(address)
+        offer = definition or self._directory.offer(address)
+        state = StateKind.NONE if offer is None else offer.state
+        is_routed = turn.caller is not None and turn.caller.peer is not None
+        if is_routed and (state is StateKind.MERGED or is_active or not has_local_host):
+            return LOCAL if has_local_host else NOWHERE
+        if state is StateKind.OPAQUE and turn.tried:
+            # Who should run it says that it is another one's: the views differ, and will agree in a moment.
+            return Place(Site.NOWHERE, turn.tried[-1])
+        place = self._placement.where(
+            address,
+            state=state,
+            is_available=offer is not None and offer.is_available,
+            has_local_host=has_local_host,
+            offering=[name for name in offering if name not in turn.tried] if turn.tried else offering,
+            reachable=self._routes.reachable,
+        )
+        return NOWHERE if is_routed and place.site is Site.PEER else place
 
     def _decide_kind(self, turn: Turn, definition: ActorDefinition) -> bool:
         """Whether the node or the handler does it; False, and the turn has ended, when nobody does."""
@@ -218,11 +241,11 @@ class Router:
             has_own_reads = not READ_ACTIONS.isdisjoint(offer.actions)
         if type_name is not None and action in READ_ACTIONS and not has_own_reads:
             turn.kind = TurnKind.READ
-            self._turns.read(turn, EntryKey(address.system, address.name, type_name))
+            self._turns.read(turn, EntryKey(address.system, state_key(address), type_name))
             return
         nodes = ", ".join(self._directory.nodes(address)[:8])
         where_else = f"; offered by {nodes}, out of reach" if nodes else ""
-        message = f"no host of actor {address} is connected to node {self._node}{where_else}"
+        message = f"no host of actor {address} is connected to node {self._placement.node}{where_else}"
         self._replies.fail(turn, ErrorCode.NO_HOST, Outcome.NOT_APPLIED, message)
 
     def place_again(self, turns: Iterable[Turn], *, now_ns: int) -> None:
@@ -259,6 +282,8 @@ class Router:
     # --- lives
 
     def _activate(self, definition: ActorDefinition, host: Host, now_ns: int) -> Activation:
+        if definition.address.parent:
+            self._remember(definition.address)
         activation = Activation(definition, host, now_ns=now_ns)
         activation.happen(Happening.BOUND)
         # A replicated state is on this node already, and an actor without state has nothing to load.
@@ -269,14 +294,52 @@ class Router:
         heappush(self._idle, (activation.idle_deadline_ns, self._activation_count, activation))
         return activation
 
+    def _remember(self, instance: ActorAddress) -> None:
+        """An instance was called with its parent, which later calls may leave out."""
+        try:
+            self._instances.remember(instance, wall_ms=self._turns.wall_ms)
+        except ReplicationError:
+            # A node that is read-only says so in the reply to the call itself.
+            return
+
     def redefine(self, definition: ActorDefinition, *, now_ns: int) -> None:
         """An actor was registered again: a running activation of another definition ends its turns and moves."""
-        activation = self.activations.get(definition.address)
-        if activation is not None and activation.definition != definition:
-            activation.happen(Happening.REDEFINED)
-            if not activation.in_flight:
-                self._turns.drained.append(activation)
-                self.settle_drained(now_ns=now_ns)
+        if definition.is_template:
+            parent = (definition.address.system, definition.address.name)
+            for address, activation in list(self.activations.items()):
+                if (address.system, address.parent) == parent:
+                    self._redefine(activation, replace(definition, address=address), now_ns)
+        same = self.activations.get(definition.address)
+        if same is not None:
+            self._redefine(same, definition, now_ns)
+
+    def _redefine(self, activation: Activation, definition: ActorDefinition, now_ns: int) -> None:
+        if activation.definition != definition:
+            self._move(activation, now_ns)
+
+    def _move(self, activation: Activation, now_ns: int) -> None:
+        """Ends an activation behind its turns in flight; what waits for it is placed again."""
+        activation.happen(Happening.REDEFINED)
+        if not activation.in_flight:
+            self._turns.drained.append(activation)
+            self.settle_drained(now_ns=now_ns)
+
+    def owners_changed(self) -> None:
+        """Other nodes offer actors than before: activations that may exist once only are checked."""
+        self._moves.suspect(
+            activation
+            for activation in self.activations.values()
+            if activation.definition.state is not StateKind.MERGED
+        )
+
+    def move(self, *, now_ns: int) -> None:
+        """Tries calls that wait for a place, and moves activations that have another owner now."""
+        self.place_again(self._moves.due(now_ns), now_ns=now_ns)
+        for activation in self._moves.take_suspects():
+            address = activation.definition.address
+            is_here = activation.phase in {Phase.ACTIVE, Phase.LOADING}
+            if is_here and not self._placement.owns(address, self._directory.nodes(address)):
+                self._move(activation, now_ns)
 
     def settle_drained(self, *, now_ns: int) -> None:
         """Ends activations whose last turn in flight was answered, and places what waited for them."""
@@ -384,10 +447,9 @@ class Router:
 
     def next_deadline_ns(self) -> int | None:
         """When `expire` or `passivate` has something to do; may be early."""
-        deadline_ns = self._deadlines.next_ns()
-        if self._idle and (deadline_ns is None or self._idle[0][0] < deadline_ns):
-            return self._idle[0][0]
-        return deadline_ns
+        idle_ns = self._idle[0][0] if self._idle else None
+        times = [self._deadlines.next_ns(), idle_ns, self._moves.next_ns()]
+        return min((time_ns for time_ns in times if time_ns is not None), default=None)
 
 
 def _level_problem(extra: CallExtra) -> str | None:

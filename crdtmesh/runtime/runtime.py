@@ -17,20 +17,22 @@ from crdtmesh.crdts.errors import UnknownType
 from crdtmesh.crdts.operations import Operation
 from crdtmesh.replication.outputs import EntryKey
 from crdtmesh.replication.replica import Replica
-from crdtmesh.runtime.definition import ActorAddress, ActorDefinition, check_definitions
+from crdtmesh.runtime.definition import ActorAddress, ActorDefinition, address_of, check_definitions, check_name
 from crdtmesh.runtime.directory import Directory
-from crdtmesh.runtime.errors import RegistrationRefused
+from crdtmesh.runtime.errors import RegistrationRefused, SpawnRefused
 from crdtmesh.runtime.hosts import Hosts
+from crdtmesh.runtime.instances import Instances
 from crdtmesh.runtime.messages import CallerId, HostId, Offers, Operations, Outgoing, ToPeer
 from crdtmesh.runtime.options import RuntimeOptions
 from crdtmesh.runtime.peer_codec import Calls, Malformed, decode
+from crdtmesh.runtime.placement import Placement
 from crdtmesh.runtime.replies import Replies
 from crdtmesh.runtime.router import Router
 from crdtmesh.runtime.routes import Routes, reply_messages
 from crdtmesh.runtime.turn import CallTuple, Turn, TurnKind
 from crdtmesh.runtime.turns import StateEncoder, Turns
 
-__all__ = ["Event", "OffersChanged", "PeerRejected", "Runtime"]
+__all__ = ["Event", "OffersChanged", "PeerRejected", "Runtime", "StateConflict"]
 
 
 class OffersChanged(NamedTuple):
@@ -44,7 +46,19 @@ class PeerRejected(NamedTuple):
     reason: str
 
 
-Event = OffersChanged | PeerRejected
+class StateConflict(NamedTuple):
+    """An opaque state had been written at two places at once; the values that were not kept were put aside.
+
+    Attributes:
+        actor: whose state.
+        losers: how many values were put aside.
+    """
+
+    actor: ActorAddress
+    losers: int
+
+
+Event = OffersChanged | PeerRejected | StateConflict
 
 
 class Runtime:
@@ -52,7 +66,7 @@ class Runtime:
 
     Args of the constructor:
         options: bounds and times.
-        node: this node's name.
+        placement: where actors run, as this node sees it.
         replica: the replicated state; the runtime updates it, reads it and asks it for barriers, its driver does the
             rest.
         encode_state: `(type name, plain value) -> bytes` of a `crdtmesh.v1.Value`, for what the node answers itself.
@@ -63,7 +77,7 @@ class Runtime:
         self,
         options: RuntimeOptions,
         *,
-        node: str,
+        placement: Placement,
         replica: Replica,
         encode_state: StateEncoder,
         now_ns: int,
@@ -75,15 +89,15 @@ class Runtime:
         self._routes = Routes(options, self._replies)
         self._hosts = Hosts(options.definitions_max, options.window_max)
         self._directory = Directory()
+        self._instances = Instances(replica, self._hosts, self._directory)
         self._router = Router(
             options,
-            node=node,
+            placement=placement,
             live=live,
             replies=self._replies,
             turns=self._turns,
             routes=self._routes,
-            hosts=self._hosts,
-            directory=self._directory,
+            instances=self._instances,
         )
         self._events: list[Event] = []
 
@@ -164,6 +178,26 @@ class Runtime:
         self._router.host_lost(record, now_ns=now_ns)
         self._events.append(OffersChanged())
 
+    def spawn(self, instances: Sequence[ActorAddress], *, wall_ms: int) -> None:
+        """Remembers instances of templates, on every node; nothing is activated.
+
+        An address without parent is left alone, and so is an instance that is known already.
+
+        Raises:
+            SpawnRefused: the template of one of them is not known; none was remembered.
+            ReplicationError: the node is read-only; none was remembered.
+        """
+        spawned = [address for address in instances if address.parent]
+        for address in spawned:
+            check_name("actor", address.name)
+            if not self._instances.is_template(ActorAddress(address.system, address.parent)):
+                raise SpawnRefused(
+                    f"actor {address}: parent {address.parent[:256]!r} expected to be an UNNAMED actor of this system, "
+                    f"none is known; register it first"
+                )
+        for address in spawned:
+            self._instances.remember(address, wall_ms=wall_ms)
+
     # --- callers
 
     def invoke(self, caller: CallerId, calls: Iterable[CallTuple], *, now_ns: int) -> None:
@@ -195,7 +229,7 @@ class Runtime:
         """
         self._now_ns = now_ns
         self._turns.wall_ms = wall_ms
-        call = (update, ActorAddress(key.system, key.key), "", "", b"", timeout_ms, None)
+        call = (update, address_of(key.system, key.key), "", "", b"", timeout_ms, None)
         turn = self._router.admit(self._replies.caller(caller), call, now_ns=now_ns)
         if turn is not None:
             turn.kind = TurnKind.UPDATE
@@ -257,6 +291,7 @@ class Runtime:
         """What the *other* live nodes offer, by node name; replaces what was known."""
         self._directory.replace(offers)
         self._router.names_changed()
+        self._router.owners_changed()
 
     def offers(self) -> Offers:
         """What this node has hosts for, sorted; changes are announced by the event `OffersChanged`."""
@@ -266,7 +301,7 @@ class Runtime:
 
     def state_changed(self, key: EntryKey, touched: Touched, version: int) -> None:
         """`Changed` of the replica, whoever changed it. Give it on before other inputs."""
-        activation = self._router.activations.get(ActorAddress(key.system, key.key))
+        activation = self._router.activations.get(address_of(key.system, key.key))
         if activation is not None and activation.key == key:
             activation.account(touched, version)
 
@@ -295,10 +330,12 @@ class Runtime:
         """Asks the replica to say when all that the finished turns could have seen is on disk."""
         self._replies.seal()
 
-    def tick(self, *, now_ns: int) -> None:
-        """Ends what is too late, and puts idle actors out of memory."""
+    def tick(self, *, now_ns: int, wall_ms: int) -> None:
+        """Ends what is too late, moves what is at the wrong place, and puts idle actors out of memory."""
         self._now_ns = now_ns
+        self._turns.wall_ms = wall_ms
         self._router.expire(now_ns=now_ns)
+        self._router.move(now_ns=now_ns)
         self._router.passivate(now_ns=now_ns)
 
     def next_deadline_ns(self) -> int | None:
@@ -320,6 +357,8 @@ class Runtime:
     def take_events(self) -> list[Event]:
         """What happened, emptied."""
         events, self._events = self._events, []
+        conflicts, self._turns.conflicts = self._turns.conflicts, []
+        events += [StateConflict(actor, count) for actor, count in conflicts]
         return events
 
 

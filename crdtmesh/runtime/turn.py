@@ -85,6 +85,7 @@ class Turn:
         type_url, payload, failure: the held reply.
         key, operations: of an UPDATE; None and empty otherwise.
         tried: peers that had no host for it.
+        place_until_ns: until when it waits for its actor's node to be in reach; 0 while it never had to.
     """
 
     # Defaults stand in the class, not in slots: most calls set none of them, and this saves a tenth of a call's cost.
@@ -100,6 +101,7 @@ class Turn:
     key: "EntryKey | None" = None
     operations: Sequence[Operation] = ()
     tried: tuple[str, ...] = ()
+    place_until_ns = 0
 
     def __init__(self, number: int, caller: Caller, call: CallTuple, deadline_ns: int) -> None:
         self.number = number

@@ -21,12 +21,15 @@ from types import MappingProxyType
 from typing import Final
 
 from crdtmesh.crdts.errors import CrdtError, InvalidOperation
+from crdtmesh.crdts.operations import Operation
 from crdtmesh.crdts.values import PlainValue
 from crdtmesh.replication.errors import IdentityLost, ReplicationError, StorageFailed
 from crdtmesh.replication.outputs import EntryKey
 from crdtmesh.replication.replica import Replica
+from crdtmesh.runtime import opaque
 from crdtmesh.runtime.activation import STALE, Activation, Phase
-from crdtmesh.runtime.copies import bring_up_to_date
+from crdtmesh.runtime.copies import bring_up_to_date, opaque_state
+from crdtmesh.runtime.definition import ActorAddress, StateKind
 from crdtmesh.runtime.errors import ErrorCode, Outcome
 from crdtmesh.runtime.hosts import Host
 from crdtmesh.runtime.messages import (
@@ -40,7 +43,6 @@ from crdtmesh.runtime.messages import (
     TurnColumns,
     TurnEffects,
 )
-from crdtmesh.runtime.opaque import NO_STATE, OpaqueState
 from crdtmesh.runtime.options import RuntimeOptions
 from crdtmesh.runtime.replies import Replies
 from crdtmesh.runtime.turn import Turn, TurnKind, TurnPhase
@@ -75,6 +77,8 @@ class Turns:
     Attributes:
         drained: activations that were to end their turns in flight, and have; the runtime takes them.
         answers_unasked: answers to turns that their host did not have; a broken host, or one that answers twice.
+        conflicts: (actor, values) of opaque states that were written at two places and put aside; the runtime takes
+            them.
         wall_ms: wall-clock time of the latest input, for the hybrid clock.
     """
 
@@ -86,6 +90,7 @@ class Turns:
         "_replica",
         "_replies",
         "answers_unasked",
+        "conflicts",
         "drained",
         "wall_ms",
     )
@@ -107,6 +112,7 @@ class Turns:
         self._dirty: list[Host] = []
         self.drained: list[Activation] = []
         self.answers_unasked = 0
+        self.conflicts: list[tuple[ActorAddress, int]] = []
         self.wall_ms = 0
 
     # --- to the host
@@ -143,7 +149,7 @@ class Turns:
                 turn.phase = TurnPhase.RIDING
                 in_flight.append(turn)
             else:
-                self.read(turn, activation.key, activation.memory)
+                self._read_of(activation, turn)
             mailbox.popleft()
 
     def _has_room(self, activation: Activation) -> bool:
@@ -300,12 +306,15 @@ class Turns:
             if operations.workflow is not None:
                 self._refuse(activation, turn, ErrorCode.INVALID_REQUEST, _NO_WORKFLOWS)
                 return False
-            if operations.state is not None:
+            if operations.state is not None and activation.definition.state is StateKind.MERGED:
                 words = (
                     f"actor {activation.definition.address} has a {key.type_name} for its state; change it by mutations"
                 )
                 self._refuse(activation, turn, ErrorCode.INVALID_OPERATION, words)
                 return False
+        if activation.definition.state is StateKind.OPAQUE:
+            return self._replace(activation, turn, operations)
+        if isinstance(operations, TurnEffects):
             operations = operations.operations
         try:
             if isinstance(operations, InvalidOperation):
@@ -318,6 +327,36 @@ class Turns:
         if result.event is not None:
             turn.has_written = True
             activation.account_own(result.entry.version)
+        return True
+
+    def _replace(self, activation: Activation, turn: Turn, did: Operations) -> bool:
+        """Puts the opaque state that a turn left into view and entry, and puts aside what it supersedes unseen."""
+        key, view, definition = activation.key, activation.view, activation.definition
+        assert key is not None
+        assert view is not None
+        if not isinstance(did, TurnEffects) or did.operations:
+            words = f"actor {definition.address} has an opaque state; answer with the state that it leaves"
+            self._refuse(activation, turn, ErrorCode.INVALID_OPERATION, words)
+            return False
+        before = opaque_state(definition, view)
+        after = before if did.state is None else before.followed_by(did.state)
+        if after == before:
+            return True
+        losers = opaque.losers(view.store)
+        try:
+            if losers:
+                aside = key._replace(type_name=opaque.LOSERS_TYPE)
+                put = [opaque.set_aside(*loser) for loser in losers]
+                self._replica.update(aside, put, ticket=None, wall_ms=self.wall_ms)
+                self.conflicts.append((definition.address, len(losers)))
+            put = [Operation("set", (opaque.to_plain(after),))]
+            result = self._replica.update(key, put, ticket=None, wall_ms=self.wall_ms, view=view)
+        except (CrdtError, ReplicationError) as error:
+            code, words = refusal(error)
+            self._refuse(activation, turn, code, words)
+            return False
+        turn.has_written = True
+        activation.account_own(result.entry.version)
         return True
 
     def _remember(self, activation: Activation, turn: Turn, did: Operations) -> bool:
@@ -375,7 +414,19 @@ class Turns:
         if turn.caller is None:
             self._end(turn)
         else:
-            self.read(turn, activation.key, activation.memory)
+            self._read_of(activation, turn)
+
+    def _read_of(self, activation: Activation, turn: Turn) -> None:
+        definition, key = activation.definition, activation.key
+        if definition.state is StateKind.MERGED:
+            assert key is not None
+            self.read(turn, key)
+        elif key is None:
+            self._replies.reply(turn, activation.memory.type_url, activation.memory.data)
+        else:
+            entry = self._replica.read(key)
+            state = definition.initial if entry is None else opaque_state(definition, entry)
+            self._replies.hold(turn, state.type_url, state.data)
 
     def close_view(self, activation: Activation) -> None:
         """Ends the view, if one is open; the host's copy stays as it was in it."""
@@ -388,12 +439,10 @@ class Turns:
             if not activation.host.keeps_state:
                 activation.forget_copy()
 
-    def read(self, turn: Turn, key: EntryKey | None, memory: OpaqueState = NO_STATE) -> None:
-        """Answers a read action with the state as it is now; an actor that has none has no payload to give."""
-        entry = None if key is None else self._replica.read(key)
-        if key is None:
-            self._replies.reply(turn, memory.type_url, memory.data)
-        elif entry is None:
+    def read(self, turn: Turn, key: EntryKey) -> None:
+        """Answers a read action with a replicated state as it is now."""
+        entry = self._replica.read(key)
+        if entry is None:
             self._replies.hold(turn, NO_PAYLOAD, b"")
         else:
             self._replies.hold(turn, STATE_VALUE, self._encode_state(key.type_name, entry.value()))

@@ -17,6 +17,8 @@ from crdtmesh.wire.gen.spawn.actors import actor_pb2, protocol_pb2
 ACCEPTED: Final = "Accepted"
 # Released SDKs can't send `state_type`; a tag says the same.
 TYPE_TAG: Final = "crdtmesh.type"
+PLACEMENT_TAG: Final = "crdtmesh.placement"
+_PLACEMENTS: Final = ("owner", "available")
 
 # One host declares what its code holds, one entry per actor name. 10,000 definitions of a kilobyte are 10 MB, the same
 # order as the largest message that the endpoint takes.
@@ -91,7 +93,8 @@ def channels_from(groups: Iterable[bytes]) -> tuple[Channel, ...]:
 
 def _definition(system: str, name: str, actor: actor_pb2.Actor) -> ActorDefinition:
     settings = actor.settings
-    declared = settings.state_type or actor.metadata.tags.get(TYPE_TAG) or actor.state.tags.get(TYPE_TAG) or None
+    tags = {**actor.state.tags, **actor.metadata.tags}
+    declared = settings.state_type or tags.get(TYPE_TAG) or None
     timeout_ms = settings.deactivation_strategy.timeout.timeout
     # What a timer runs can be called by its name too.
     actions = {action.name for action in actor.actions} | {timer.action.name for timer in actor.timer_actions}
@@ -106,7 +109,16 @@ def _definition(system: str, name: str, actor: actor_pb2.Actor) -> ActorDefiniti
         deactivation_timeout_ms=timeout_ms if timeout_ms > 0 else DEACTIVATION_TIMEOUT_MS,
         initial=OpaqueState(state.state.type_url, state.state.value, dict(state.tags)),
         channels=channels_from(actor.metadata.channel_group),
+        is_available=_is_available(name, tags.get(PLACEMENT_TAG, _PLACEMENTS[0])),
     )
+
+
+def _is_available(name: str, placement: str) -> bool:
+    if placement not in _PLACEMENTS:
+        raise RegistrationRefused(
+            f"actor {name!r:.64}: tag {PLACEMENT_TAG} of {' or '.join(_PLACEMENTS)} expected, got {placement!r:.64}"
+        )
+    return placement == "available"
 
 
 def _kind(name: str, number: int) -> Kind:

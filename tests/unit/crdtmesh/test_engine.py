@@ -17,6 +17,7 @@ from crdtmesh.replication.outputs import EntryKey
 from crdtmesh.replication.replica import Replica
 from crdtmesh.runtime.messages import STATE_CHANGED, ReplyColumns
 from crdtmesh.runtime.options import RuntimeOptions
+from crdtmesh.runtime.placement import Placement
 from crdtmesh.runtime.runtime import Runtime
 
 KEY = EntryKey("shops", "stock", "PNCounter")
@@ -30,7 +31,11 @@ class Bench:
             ReplicationOptions(), node="a", replica_id=bytes(16), rng=random.Random(1), now_ns=0, wall_ms=1_000
         )
         runtime = Runtime(
-            RuntimeOptions(), node="a", replica=replica, encode_state=lambda name, value: repr(value).encode(), now_ns=0
+            RuntimeOptions(),
+            placement=Placement("a", b"key"),
+            replica=replica,
+            encode_state=lambda name, value: repr(value).encode(),
+            now_ns=0,
         )
         self.written: list[int] = []
         self.sent: list[tuple[str, Channel]] = []

@@ -27,6 +27,7 @@ from crdtmesh.runtime.messages import (
     TurnColumns,
 )
 from crdtmesh.runtime.options import RuntimeOptions
+from crdtmesh.runtime.placement import Placement
 from crdtmesh.runtime.runtime import Event, Runtime
 
 MS_NS = 1_000_000
@@ -94,7 +95,7 @@ class Node:
         )
         self.runtime = Runtime(
             RuntimeOptions(**options),
-            node=name,
+            placement=Placement(name, b"key"),
             replica=self.replica,
             encode_state=lambda type_name, value: json.dumps([type_name, value]).encode(),
             now_ns=self.now_ns,
@@ -159,7 +160,7 @@ class Node:
         """Lets time pass."""
         self.now_ns += ms * MS_NS
         self.wall_ms += ms
-        self.runtime.tick(now_ns=self.now_ns)
+        self.runtime.tick(now_ns=self.now_ns, wall_ms=self.wall_ms)
         self.flush()
 
     # --- the disk

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from crdtmesh.runtime.definition import ActorAddress, ActorDefinition, Kind, StateKind
+from crdtmesh.runtime.definition import ActorAddress, ActorDefinition, Kind, StateKind, address_of, state_key
 from crdtmesh.runtime.errors import ErrorCode, Outcome, RegistrationRefused
 from tests.unit.crdtmesh.runtime.mesh import ECHO, SHOP, STOCK, Node, definition
 
@@ -12,13 +12,10 @@ from tests.unit.crdtmesh.runtime.mesh import ECHO, SHOP, STOCK, Node, definition
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"kind": Kind.UNNAMED}, "kind NAMED expected, got UNNAMED"),
-        ({"kind": Kind.POOLED}, "kind NAMED expected, got POOLED"),
-        ({"kind": Kind.PROXY}, "kind NAMED expected, got PROXY"),
-        ({"kind": Kind.TASK}, "kind NAMED expected, got TASK"),
-        ({"kind": Kind.PROJECTION}, "kind NAMED expected, got PROJECTION"),
-        ({"is_stateful": True}, "opaque states are not served yet"),
-        ({"is_stateful": True, "state_type": "shop.Stock"}, "state_type 'shop.Stock'"),
+        ({"kind": Kind.POOLED}, "kind NAMED or UNNAMED expected, got POOLED"),
+        ({"kind": Kind.PROXY}, "kind NAMED or UNNAMED expected, got PROXY"),
+        ({"kind": Kind.TASK}, "kind NAMED or UNNAMED expected, got TASK"),
+        ({"kind": Kind.PROJECTION}, "kind NAMED or UNNAMED expected, got PROJECTION"),
         ({"is_stateful": True, "state_type": "crdtmesh.v1.PNCountr"}, "did you mean 'PNCounter'"),
         ({"address": ActorAddress("_mesh", "stock")}, "the mesh's own"),
         ({"address": ActorAddress("", "stock")}, "1 to 256 bytes expected, got 0"),
@@ -53,3 +50,8 @@ def test_kind_of_state_follows_from_its_type() -> None:
     assert [StateKind.MERGED, StateKind.MERGED, StateKind.NONE] == [item.state for item in SHOP]
     assert StateKind.OPAQUE is ActorDefinition(address=STOCK, is_stateful=True, state_type="shop.Stock").state
     assert StateKind.NONE is ActorDefinition(address=STOCK, state_type="crdtmesh.v1.PNCounter").state
+
+
+@pytest.mark.parametrize("address", [STOCK, ActorAddress("shop", "eve", "customer"), ActorAddress("shop", "a/b", "c")])
+def test_key_of_a_state_tells_its_actor(address: ActorAddress) -> None:
+    assert address == address_of(address.system, state_key(address))

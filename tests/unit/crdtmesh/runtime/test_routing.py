@@ -5,7 +5,7 @@ import pytest
 from crdtmesh.runtime.definition import ActorAddress, StateKind
 from crdtmesh.runtime.errors import ErrorCode, Outcome
 from crdtmesh.runtime.messages import Call, CallExtra
-from crdtmesh.runtime.placement import Place, Site, where
+from crdtmesh.runtime.placement import Place, Placement, Site
 from tests.unit.crdtmesh.runtime.mesh import CALLER, ECHO, LIST, STOCK, STOCK_KEY, Node, deliver, link, unlink
 
 NOT_APPLIED, UNKNOWN = Outcome.NOT_APPLIED, Outcome.UNKNOWN
@@ -251,17 +251,18 @@ def test_message_that_is_none_is_counted_and_changes_nothing(payload: bytes) -> 
 
 def test_one_actor_goes_to_one_peer_and_many_are_spread() -> None:
     peers = ["b", "c", "d"]
+    placement = Placement("a", b"key")
     chosen = []
     for number in range(60):
         address = ActorAddress("shop", f"actor-{number}")
         places = {
-            where(
+            placement.where(
                 address,
                 state=StateKind.MERGED,
+                is_available=False,
                 has_local_host=False,
                 offering=peers,
                 reachable=frozenset(peers),
-                node="a",
             )
             for _ in range(3)
         }
@@ -271,7 +272,12 @@ def test_one_actor_goes_to_one_peer_and_many_are_spread() -> None:
 
 
 def test_actor_without_host_and_reachable_peer_is_placed_nowhere() -> None:
-    place = where(
-        STOCK, state=StateKind.NONE, has_local_host=False, offering=["b"], reachable=frozenset({"c"}), node="a"
+    place = Placement("a", b"key").where(
+        STOCK,
+        state=StateKind.NONE,
+        is_available=False,
+        has_local_host=False,
+        offering=["b"],
+        reachable=frozenset({"c"}),
     )
     assert Place(Site.NOWHERE) == place

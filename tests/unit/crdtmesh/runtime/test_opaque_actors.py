@@ -1,0 +1,195 @@
+"""Actors whose state nobody here can read: one place for each, and what happens when there were two."""
+
+from typing import Any
+
+from crdtmesh.crdts.operations import Operation
+from crdtmesh.replication.outputs import EntryKey
+from crdtmesh.runtime.definition import ActorAddress
+from crdtmesh.runtime.errors import ErrorCode, Outcome
+from crdtmesh.runtime.messages import StateUpdate, TurnEffects
+from crdtmesh.runtime.opaque import OpaqueState
+from crdtmesh.runtime.runtime import StateConflict
+from tests.unit.crdtmesh.runtime.mesh import SYSTEM, TYPE_URL, Host, Node, definition, deliver, link, unlink
+
+TILL = ActorAddress(SYSTEM, "till")
+TILL_KEY = EntryKey(SYSTEM, "till", "LWWRegister")
+DEFINITION = definition(TILL, is_stateful=True, state_type="shop.Till")
+
+
+def state(number: int) -> OpaqueState:
+    return OpaqueState("type.example/shop.Till", bytes([number]), {"aisle": "3"})
+
+
+def answer(host: Host, did: Any = ()) -> None:
+    """Takes the one turn that is there, and answers it."""
+    (turn,) = host.take()
+    host.answer([(turn.number, TYPE_URL, b"done", did)], [])
+
+
+def pair() -> tuple[Node, Node, Host, Host]:
+    """Two linked nodes that both offer the till: (its owner, the other, their hosts)."""
+    a, b = Node("a"), Node("b")
+    hosts = {node.name: node.connect(DEFINITION) for node in (a, b)}
+    link(a, b)
+    a.call(TILL, "echo")
+    owner, other = (b, a) if a.calls_to_peers else (a, b)
+    deliver(a, b)
+    answer(hosts[owner.name])
+    deliver(a, b)
+    return owner, other, hosts[owner.name], hosts[other.name]
+
+
+def test_state_is_what_the_last_turn_left_and_survives_its_activation() -> None:
+    node = Node()
+    host = node.connect(DEFINITION)
+    node.call(TILL, "echo")
+    answer(host, TurnEffects(state=state(1)))
+    node.advance(20_000)
+    node.call(TILL, "echo")
+    host.take()
+    assert [TILL] == host.released
+    assert [OpaqueState(), state(1)] == [update.opaque for update in host.updates]
+    assert StateUpdate(TILL, "", True, None, opaque=state(1)) == host.updates[-1]
+
+
+def test_copy_that_the_host_keeps_is_not_sent_again() -> None:
+    node = Node()
+    host = node.connect(DEFINITION)
+    for number in range(3):
+        node.call(TILL, "echo")
+        answer(host, TurnEffects(state=state(number)))
+    assert 1 == len(host.updates)
+
+
+def test_initial_state_holds_until_the_first_write() -> None:
+    node = Node()
+    host = node.connect(definition(TILL, is_stateful=True, initial=state(9)))
+    call = node.call(TILL, "get")
+    assert (state(9).type_url, state(9).data) == (node.reply(call).type_url, node.reply(call).payload)
+    node.call(TILL, "echo")
+    answer(host, TurnEffects(state=OpaqueState()))
+    assert (state(9).data, {}) == (node.value(TILL_KEY)[1], node.value(TILL_KEY)[2])
+
+
+def test_reply_waits_for_the_disk() -> None:
+    node = Node()
+    host = node.connect(DEFINITION)
+    node.is_disk_held = True
+    call = node.call(TILL, "echo")
+    answer(host, TurnEffects(state=state(1)))
+    assert node.outcome(call) is None
+    node.sync()
+    assert b"done" == node.reply(call).payload
+
+
+def test_answer_of_operations_is_refused_and_leaves_the_state() -> None:
+    node = Node()
+    host = node.connect(DEFINITION)
+    call = node.call(TILL, "echo")
+    answer(host, (Operation("set", (1,)),))
+    assert (ErrorCode.INVALID_OPERATION, Outcome.NOT_APPLIED) == node.failure(call)[1:3]
+    assert node.value(TILL_KEY) is None
+
+
+def test_calls_of_all_nodes_run_at_one_of_them() -> None:
+    owner, other, host, idle = pair()
+    for number, node in enumerate((other, owner, other)):
+        call = node.call(TILL, "echo")
+        deliver(owner, other)
+        answer(host, TurnEffects(state=state(number)))
+        deliver(owner, other)
+        assert b"done" == node.reply(call).payload
+    assert [] == idle.take()
+    assert owner.value(TILL_KEY) == other.value(TILL_KEY) == ("type.example/shop.Till", b"\x02", {"aisle": "3"})
+
+
+def test_actors_are_spread_over_the_nodes_that_offer_them() -> None:
+    a, b = Node("a"), Node("b")
+    actors = [ActorAddress(SYSTEM, f"till-{number}") for number in range(40)]
+    host, _ = (node.connect(*(definition(actor, is_stateful=True) for actor in actors)) for node in (a, b))
+    link(a, b)
+    for actor in actors:
+        a.call(actor, "echo")
+    assert 10 <= len(host.take()) <= 30
+
+
+def test_another_node_takes_over_when_the_owner_is_gone() -> None:
+    owner, other, host, second = pair()
+    owner.call(TILL, "echo")
+    answer(host, TurnEffects(state=state(1)))
+    deliver(owner, other)
+    unlink(owner, other)
+    other.runtime.directory_changed({})
+    call = other.call(TILL, "echo")
+    answer(second, TurnEffects(state=state(2)))
+    assert other.reply(call)
+    assert [state(1)] == [update.opaque for update in second.updates]
+
+
+def test_call_waits_while_the_owner_is_out_of_reach_and_is_told_in_the_end() -> None:
+    owner, other, host, second = pair()
+    unlink(owner, other)
+    waits, gives_up = other.call(TILL, "echo"), other.call(TILL, "echo", timeout_ms=60_000)
+    other.advance(200)
+    assert [] == second.take()
+    assert other.outcome(waits) is None
+    other.advance(3_000)
+    assert (ErrorCode.NO_HOST, Outcome.NOT_APPLIED) == other.failure(gives_up)[1:3]
+    again = other.call(TILL, "echo")
+    link(owner, other)
+    other.advance(200)
+    deliver(owner, other)
+    answer(host)
+    deliver(owner, other)
+    assert other.reply(again)
+
+
+def test_activation_moves_when_a_better_owner_appears() -> None:
+    owner, other, host, second = pair()
+    late = other.runtime.offers()
+    # The node that lost sees itself alone for a while, and runs the actor.
+    other.runtime.directory_changed({})
+    other.call(TILL, "echo")
+    answer(second, TurnEffects(state=state(1)))
+    other.runtime.directory_changed({owner.name: late})
+    other.advance(1)
+    assert [TILL] == (second.take(), second.released)[1]
+    call = other.call(TILL, "echo")
+    deliver(owner, other)
+    answer(host)
+    deliver(owner, other)
+    assert other.reply(call)
+
+
+def test_value_that_lost_is_put_aside_and_counted_by_the_next_write() -> None:
+    owner, other, host, second = pair()
+    unlink(owner, other)
+    other.runtime.directory_changed({})
+    owner.call(TILL, "echo")
+    answer(host, TurnEffects(state=state(1)))
+    other.advance(5)
+    other.call(TILL, "echo")
+    answer(second, TurnEffects(state=state(2)))
+    link(owner, other)
+    other.advance(1)
+    assert owner.value(TILL_KEY) == other.value(TILL_KEY)
+    owner.call(TILL, "echo")
+    assert state(2) == (host.take(), host.updates[-1].opaque)[1]
+    turn = host.queue[-1]
+    assert not isinstance(turn, StateUpdate)
+    host.answer([(turn.number, TYPE_URL, b"", TurnEffects(state=state(3)))], [])
+    deliver(owner, other)
+    assert [StateConflict(TILL, 1)] == [event for event in owner.events if isinstance(event, StateConflict)]
+    aside = other.value(TILL_KEY._replace(type_name="LWWMap"))
+    assert [b"\x01"] == [value[1] for value in aside.values()]
+    assert b"\x03" == other.value(TILL_KEY)[1]
+
+
+def test_actor_that_prefers_availability_is_served_by_another_node() -> None:
+    a, b = Node("a"), Node("b")
+    hosts = [node.connect(definition(TILL, is_stateful=True, is_available=True)) for node in (a, b)]
+    link(a, b)
+    for node in (a, b):
+        node.runtime.peer_down({"a": "b", "b": "a"}[node.name], now_ns=node.now_ns)
+        node.call(TILL, "echo")
+    assert [1, 1] == [len(host.take()) for host in hosts]
