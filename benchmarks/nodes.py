@@ -26,7 +26,7 @@ def start_node(children: Children, name: str, *, actors: str | None = None, join
     folder = children.folder(name)
     command = ["crdtmesh.cli", "up", "--format", "json", "--name", name, "--cluster", "benchmarks"]
     command += ["--data-dir", str(folder / "data"), "--bind", "127.0.0.1", "--discovery", "static" if join else "none"]
-    for port in ("gossip", "link", "grpc"):
+    for port in ("gossip", "link", "grpc", "http"):
         command += [f"--{port}-port", "0"]
     for address in join:
         command += ["--join", address]

@@ -22,21 +22,28 @@ from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
 from crdtmesh.errors import ConfigError
+from crdtmesh.networks import AllowedNetwork
 
 Discovery = Literal["mdns", "dns", "static", "none"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 ENVIRONMENT_PREFIX: Final = "CRDTMESH_"
 
-# Spawn's variables that mean the same here. Those of its HTTP protocol join with that protocol.
 # Read by the client commands, not by the node.
 CLIENT_VARIABLES: Final = frozenset({"CRDTMESH_ENDPOINT", "CRDTMESH_CONFIG"})
 
+# Spawn's variables that mean the same here. `PROXY_UDS_ADDRESS` counts only with `PROXY_UDS_ENABLED`.
 SPAWN_VARIABLES: Final[Mapping[str, str]] = {
     "PROXY_ACTOR_SYSTEM_NAME": "system",
     "PROXY_GRPC_PORT": "grpc_port",
+    "PROXY_HTTP_PORT": "http_port",
+    "PROXY_UDS_ADDRESS": "http_socket",
     "SPAWN_PROXY_LOGGER_LEVEL": "log_level",
+    "USER_FUNCTION_HOST": "user_function_host",
+    "USER_FUNCTION_PORT": "user_function_port",
 }
+SPAWN_SOCKET: Final = "/var/run/spawn.sock"
+"""Where Spawn's proxy listens when its socket is enabled and no path is given."""
 
 # A socket path is copied into a fixed field of 108 bytes, its closing zero included.
 SOCKET_PATH_SIZE_BYTES_MAX: Final = 107
@@ -63,9 +70,13 @@ class NodeConfig:
         data_dir: where state is kept. Default: `~/.local/share/crdtmesh/NAME`.
         bind: address of gossip and peer links. Anything but loopback needs `insecure` until certificates exist.
         advertise: the address others should use; needed only when `bind` is 0.0.0.0 or ::, and then guessed if absent.
-        api_bind: address of the gRPC endpoint. Default: `bind` if it is loopback, else 127.0.0.1.
-        gossip_port: UDP and TCP; 0 takes a free one. Likewise `link_port` (TCP) and `grpc_port` (TCP).
+        api_bind: address of the gRPC and HTTP endpoints. Default: `bind` if it is loopback, else 127.0.0.1.
+        gossip_port: UDP and TCP; 0 takes a free one. Likewise `link_port`, `grpc_port` and `http_port` (TCP).
         socket: path of the gRPC Unix socket; at most 107 bytes. Default: `DATA_DIR/run/node.sock`.
+        http_socket: path of the HTTP Unix socket, likewise. Default: `DATA_DIR/run/http.sock`.
+        user_function_host: where actors that were registered by HTTP are called: an address or a name.
+        user_function_port: the port there.
+        callback_allow: `NETWORK:PORT`, `NETWORK:FIRST-LAST` or `NETWORK` where actors may be called beside loopback.
         join: `HOST:PORT` of gossip ports to contact at the start.
         discovery: `mdns`, `dns` (`join` holds names, looked up again and again), `static` (only `join`) or `none`
             (wait to be found).
@@ -85,7 +96,12 @@ class NodeConfig:
     gossip_port: int = 7946
     link_port: int = 7947
     grpc_port: int = 9980
+    http_port: int = 9001
     socket: Path | None = None
+    http_socket: Path | None = None
+    user_function_host: str = "127.0.0.1"
+    user_function_port: int = 8090
+    callback_allow: tuple[str, ...] = ()
     join: tuple[str, ...] = ()
     discovery: Discovery = "mdns"
     actors: str | None = None
@@ -103,26 +119,38 @@ class NodeConfig:
                 )
         for key in ("bind", "advertise", "api_bind"):
             _check_address(key, getattr(self, key))
-        for key in ("gossip_port", "link_port", "grpc_port"):
-            if not 0 <= getattr(self, key) <= 65_535:
-                raise ConfigError(f"{key}: expected 0 to 65535, got {getattr(self, key)}; set it by {how_to_set(key)}")
+        for key in ("gossip_port", "link_port", "grpc_port", "http_port", "user_function_port"):
+            least = 1 if key == "user_function_port" else 0
+            if not least <= getattr(self, key) <= 65_535:
+                raise ConfigError(
+                    f"{key}: expected {least} to 65535, got {getattr(self, key)}; set it by {how_to_set(key)}"
+                )
         if not 0 <= self.drain_timeout_s <= 600:
             raise ConfigError(f"drain_timeout_s: expected 0 to 600 seconds, got {self.drain_timeout_s}")
         if self.actors is not None and not re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", self.actors):
             raise ConfigError(f"actors: expected MODULE:SYSTEM, such as shops:system, got {self.actors!r:.64}")
         for address in self.join:
             split_address("join", address)
+        for network in self.callback_allow:
+            try:
+                AllowedNetwork.parse(network)
+            except ValueError:
+                raise ConfigError(
+                    f"callback_allow: expected NETWORK, NETWORK:PORT or NETWORK:FIRST-LAST, got {network!r:.64}; "
+                    "for example 10.0.0.0/8:8090"
+                ) from None
         if self.discovery == "dns" and not 1 <= len(self.join) <= DNS_NAMES_MAX:
             raise ConfigError(
                 f"discovery: dns needs 1 to {DNS_NAMES_MAX} names in join, got {len(self.join)}; "
                 f"set them by {how_to_set('join')}"
             )
-        size = len(os.fsencode(self.socket_path))
-        if size > SOCKET_PATH_SIZE_BYTES_MAX:
-            raise ConfigError(
-                f"socket: path of {size} bytes exceeds the system's {SOCKET_PATH_SIZE_BYTES_MAX}; "
-                "set a shorter one by --socket or --data-dir"
-            )
+        for key, path in (("socket", self.socket_path), ("http_socket", self.http_socket_path)):
+            size = len(os.fsencode(path))
+            if size > SOCKET_PATH_SIZE_BYTES_MAX:
+                raise ConfigError(
+                    f"{key}: path of {size} bytes exceeds the system's {SOCKET_PATH_SIZE_BYTES_MAX}; "
+                    f"set a shorter one by --{key.replace('_', '-')} or --data-dir"
+                )
 
     @property
     def data_path(self) -> Path:
@@ -138,8 +166,13 @@ class NodeConfig:
         return self.socket if self.socket is not None else self.data_path / "run" / "node.sock"
 
     @property
+    def http_socket_path(self) -> Path:
+        """The Unix socket of the HTTP endpoint in force."""
+        return self.http_socket if self.http_socket is not None else self.data_path / "run" / "http.sock"
+
+    @property
     def api_address(self) -> str:
-        """The address of the gRPC endpoint in force."""
+        """The address of the gRPC and HTTP endpoints in force."""
         if self.api_bind is not None:
             return self.api_bind
         return self.bind if ipaddress.ip_address(self.bind).is_loopback else "127.0.0.1"
@@ -147,7 +180,12 @@ class NodeConfig:
     def dump(self) -> dict[str, Any]:
         """The settings in force as plain values, defaults resolved; holds no secret."""
         values = {item.name: _plain(getattr(self, item.name)) for item in dataclasses.fields(self)}
-        values.update(data_dir=str(self.data_path), socket=str(self.socket_path), api_bind=self.api_address)
+        values.update(
+            data_dir=str(self.data_path),
+            socket=str(self.socket_path),
+            http_socket=str(self.http_socket_path),
+            api_bind=self.api_address,
+        )
         return values
 
 
@@ -229,11 +267,7 @@ def _from_file(file: Path) -> dict[str, Any]:
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     known = [item.name for item in dataclasses.fields(NodeConfig)]
-    found = {
-        key: _convert(key, environment[variable], variable)
-        for variable, key in SPAWN_VARIABLES.items()
-        if environment.get(variable)
-    }
+    found = _from_spawn(environment)
     for variable, value in sorted(environment.items()):
         if not variable.startswith(ENVIRONMENT_PREFIX) or not value or variable in CLIENT_VARIABLES:
             continue
@@ -243,6 +277,21 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
             raise ConfigError(f"unknown variable {variable}; {hint}")
         found[key] = _convert(key, value, variable)
     return found
+
+
+def _from_spawn(environment: Mapping[str, str]) -> dict[str, Any]:
+    """Spawn's variables, read as Spawn's proxy reads them: an empty one is none."""
+    given = {variable: environment[variable] for variable in SPAWN_VARIABLES if environment.get(variable)}
+    if environment.get("PROXY_UDS_ENABLED", "").lower() == "true":
+        given.setdefault("PROXY_UDS_ADDRESS", SPAWN_SOCKET)
+    else:
+        given.pop("PROXY_UDS_ADDRESS", None)
+    if given.get("USER_FUNCTION_HOST") == "0.0.0.0":  # noqa: S104 - what Spawn's operator writes for "this machine"
+        del given["USER_FUNCTION_HOST"]
+    return {
+        SPAWN_VARIABLES[variable]: _convert(SPAWN_VARIABLES[variable], value, variable)
+        for variable, value in given.items()
+    }
 
 
 def _convert(key: str, value: Any, source: str) -> Any:
@@ -300,17 +349,22 @@ def _guarded_boolean(value: Any) -> bool:
 
 
 _CONVERTERS: Final[Mapping[str, Any]] = {
-    **dict.fromkeys(("name", "cluster", "system", "bind", "advertise", "api_bind", "actors"), _text),
-    **dict.fromkeys(("data_dir", "socket"), lambda value: Path(_text(value)).expanduser()),
-    **dict.fromkeys(("gossip_port", "link_port", "grpc_port"), _integer),
-    "join": _addresses,
+    **dict.fromkeys(
+        ("name", "cluster", "system", "bind", "advertise", "api_bind", "actors", "user_function_host"), _text
+    ),
+    **dict.fromkeys(("data_dir", "socket", "http_socket"), lambda value: Path(_text(value)).expanduser()),
+    **dict.fromkeys(("gossip_port", "link_port", "grpc_port", "http_port", "user_function_port"), _integer),
+    **dict.fromkeys(("join", "callback_allow"), _addresses),
     "discovery": _choice(*get_args(Discovery)),
     "log_level": _choice(*get_args(LogLevel)),
     "insecure": _guarded_boolean,
     "drain_timeout_s": _number,
 }
 _EXPECTED: Final[Mapping[str, str]] = {
-    **dict.fromkeys(("gossip_port", "link_port", "grpc_port"), "expected a port number"),
+    **dict.fromkeys(
+        ("gossip_port", "link_port", "grpc_port", "http_port", "user_function_port"), "expected a port number"
+    ),
+    "callback_allow": "expected a list of NETWORK:PORT",
     "join": "expected a list of HOST:PORT",
     "discovery": f"expected one of {', '.join(get_args(Discovery))}",
     "log_level": f"expected one of {', '.join(get_args(LogLevel))}",

@@ -44,6 +44,7 @@ class LocalNode:
         self.grpc = ""
         self.gossip = ""
         self.links = ""
+        self.http = ""
         self.socket = ""
         self._cluster = cluster
         self._arguments = arguments
@@ -86,7 +87,8 @@ class LocalNode:
             await self.kill()
             raise StartError(f"node {self.name} did not get ready; the end of {self.log_path}:\n{self.log_tail()}")
         ready = json.loads(line)
-        self.grpc, self.gossip, self.links, self.socket = (ready[key] for key in ("grpc", "gossip", "links", "uds"))
+        self.grpc, self.gossip, self.links, self.http = (ready[key] for key in ("grpc", "gossip", "links", "http"))
+        self.socket = ready["uds"]
 
     async def kill(self) -> None:
         """SIGKILL, to the process and its actor host: a power cut as far as the node can tell."""
@@ -138,7 +140,8 @@ class LocalNode:
             *(sys.executable, "-m", "crdtmesh.cli", "up"),
             *("--name", self.name, "--cluster", self._cluster, "--format", "json"),
             *("--data-dir", str(self.folder / self.name), "--bind", "127.0.0.1"),
-            *("--gossip-port", _port(self.gossip), "--link-port", _port(self.links), "--grpc-port", _port(self.grpc)),
+            *("--gossip-port", _port(self.gossip), "--link-port", _port(self.links)),
+            *("--grpc-port", _port(self.grpc), "--http-port", _port(self.http)),
             *self._arguments,
         ]
 

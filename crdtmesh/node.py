@@ -14,6 +14,7 @@ import logging
 import random
 import secrets
 import time
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
@@ -21,16 +22,22 @@ import crdtmesh
 from crdtmesh.config import NodeConfig, how_to_set
 from crdtmesh.directory import DIRECTORY_TYPE, Directory, announcement, entry_key
 from crdtmesh.edge import actors, cluster, state
+from crdtmesh.edge.callbacks import CallbackPolicy
 from crdtmesh.edge.cluster import MemberView, NodeStatus, PeerView, SystemView
+from crdtmesh.edge.http_hosts import HttpHosts
+from crdtmesh.edge.http_server import HttpServer
 from crdtmesh.edge.pending import PendingCalls
 from crdtmesh.edge.server import GrpcServer
+from crdtmesh.edge.spawn_api import SpawnApi
 from crdtmesh.engine import CommitLost, Engine, wall_clock_ms
 from crdtmesh.errors import StartError
 from crdtmesh.host_process import HostProcess
 from crdtmesh.links import Channel, CloseReason, Identity, LinkCounters, LinkManager, LinkOptions, require_secure
 from crdtmesh.membership import Membership
 from crdtmesh.mesh_tag import MeshTag, cluster_hash
+from crdtmesh.networks import AllowedNetwork
 from crdtmesh.observability import logs
+from crdtmesh.observability.metrics import Counts, Gauges, Metrics
 from crdtmesh.observability.stalls import StallWatch
 from crdtmesh.persistence.sqlite import SqliteOptions, SqliteStore
 from crdtmesh.replication.errors import ReplicationError
@@ -129,6 +136,28 @@ class Node:
         """host:port of the gRPC endpoint."""
         return _join_address(self.config.api_address, self._server.port)
 
+    @property
+    def http_address(self) -> str:
+        """host:port of the HTTP endpoint."""
+        return _join_address(self.config.api_address, self._http.port)
+
+    # --- HttpView
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether calls are welcome."""
+        return not self._is_draining and not self._is_read_only
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether the node is shutting down."""
+        return self._is_draining
+
+    @property
+    def metrics(self) -> Metrics:
+        """What the node measures."""
+        return self._metrics
+
     # --- ClusterView
 
     def members(self) -> Sequence[MemberView]:
@@ -146,7 +175,7 @@ class Node:
             version=crdtmesh.__version__,
             start_id=self.start_id.hex(),
             uptime_s=time.monotonic() - self._started_s,
-            state="read_only" if self._is_read_only else "draining" if self._is_draining else "ready",
+            state="ready" if self.is_ready else "read_only" if self._is_read_only else "draining",
             hosts=engine.hosts,
             calls=counters.calls,
             calls_failed=sum(counters.failures.values()),
@@ -155,20 +184,13 @@ class Node:
                 f"links {self.link_address}",
                 f"grpc {self.grpc_address}",
                 f"grpc unix:{self.config.socket_path}",
+                f"http {self.http_address}",
+                f"http unix:{self.config.http_socket_path}",
             ],
             peers=self._peer_views(),
             systems=self._system_views(digests=digests),
             warnings=[*self._warnings, *self._membership.warnings()],
-            counters={
-                **{f"call.failed.{code}": count for code, count in sorted(counters.failures.items())},
-                **{f"replication.rejected.{reason}": count for reason, count in sorted(counters.rejected.items())},
-                **{f"client.rejected.{reason}": count for reason, count in sorted(counters.clients_rejected.items())},
-                **{f"replication.alarm.{kind}": count for kind, count in sorted(counters.alarms.items())},
-                "loop.stalls": self._stalls.count,
-                "loop.stall_worst_ms": round(self._stalls.worst_s * 1000),
-                **self._membership.counters(),
-                **_link_counters(self._links.counters),
-            },
+            counters=self._counters(),
         )
 
     async def leave(self) -> None:
@@ -222,6 +244,7 @@ class Node:
         await self._start_links()
         await self._start_endpoint()
         await self._start_membership()
+        await self._start_http()
         if config.actors is not None:
             self._start_host_process(config.actors)
         self._engine.wake()
@@ -268,11 +291,11 @@ class Node:
 
     async def _start_endpoint(self) -> None:
         config = self.config
-        pending = PendingCalls(self._engine)
+        self._pending = PendingCalls(self._engine)
         self._server = GrpcServer(
             [
-                *actors.services(self._engine, pending, self._directory, system=config.system),
-                state.service(self._engine, pending, system=config.system),
+                *actors.services(self._engine, self._pending, self._directory, system=config.system),
+                state.service(self._engine, self._pending, system=config.system),
                 cluster.service(self),
             ],
             on_rejected=self._engine.client_rejected,
@@ -293,6 +316,23 @@ class Node:
         )
         self._closing.push_async_callback(self._membership.aclose)
         await self._membership.start()
+
+    async def _start_http(self) -> None:
+        config = self.config
+        self._metrics = Metrics(
+            node=config.name, version=crdtmesh.__version__, gauges=self._gauges, counts=self._counts
+        )
+        hosts = HttpHosts(
+            self._engine,
+            CallbackPolicy(map(AllowedNetwork.parse, config.callback_allow), self._own_ports),
+            host=config.user_function_host,
+            port=config.user_function_port,
+            on_callback=self._metrics.observe_callback,
+        )
+        self._closing.callback(hosts.close)
+        self._http = HttpServer(self, SpawnApi(self._pending), hosts, on_rejected=self._engine.client_rejected)
+        await self._http.start(host=config.api_address, port=config.http_port, socket_path=config.http_socket_path)
+        self._closing.push_async_callback(self._http.stop)
 
     def _start_host_process(self, system: str) -> None:
         config = self.config
@@ -374,6 +414,39 @@ class Node:
         self._engine.wake()
 
     # --- views
+
+    def _own_ports(self) -> frozenset[int]:
+        gossip_port = int(self.gossip_address.rpartition(":")[2])
+        return frozenset((gossip_port, self._link_endpoint[1], self._server.port, self._http.port))
+
+    def _counters(self) -> dict[str, int]:
+        """What happened since the start, under the names that status shows."""
+        counters = self._engine.counters
+        return {
+            **{f"call.failed.{code}": count for code, count in sorted(counters.failures.items())},
+            **{f"replication.rejected.{reason}": count for reason, count in sorted(counters.rejected.items())},
+            **{f"client.rejected.{reason}": count for reason, count in sorted(counters.clients_rejected.items())},
+            **{f"replication.alarm.{kind}": count for kind, count in sorted(counters.alarms.items())},
+            "loop.stalls": self._stalls.count,
+            "loop.stall_worst_ms": round(self._stalls.worst_s * 1000),
+            **self._membership.counters(),
+            **_link_counters(self._links.counters),
+        }
+
+    def _counts(self) -> Counts:
+        counters = self._engine.counters
+        return Counts(counters.calls - sum(counters.failures.values()), self._counters())
+
+    def _gauges(self) -> Gauges:
+        return Gauges(
+            members=Counter(member.state for member in self.members()),
+            links=len(self._links.links()),
+            hosts=self._engine.hosts,
+            actors=self._engine.runtime.active,
+            entries=sum(shard.entries for shard in self._engine.replica.summary()),
+            is_ready=self.is_ready,
+            stall_worst_s=self._stalls.worst_s,
+        )
 
     def _peer_views(self) -> list[PeerView]:
         links = {link.peer: link for link in self._links.links()}

@@ -28,7 +28,9 @@ _CONFIG_OPTIONS: Final = (
         "--advertise", metavar="IP", help="Address for others, when --bind is 0.0.0.0 or ::. Default: guessed."
     ),
     click.option(
-        "--api-bind", metavar="IP", help="Address of the gRPC endpoint. Default: --bind if loopback, else 127.0.0.1."
+        "--api-bind",
+        metavar="IP",
+        help="Address of the gRPC and HTTP endpoints. Default: --bind if loopback, else 127.0.0.1.",
     ),
     click.option("--gossip-port", type=int, help="UDP and TCP; 0 takes a free one. Default: 7946."),
     click.option("--link-port", type=int, help="TCP; 0 takes a free one. Default: 7947."),
@@ -37,6 +39,24 @@ _CONFIG_OPTIONS: Final = (
         "--socket",
         type=click.Path(path_type=Path),
         help="Unix socket of the gRPC endpoint. Default: DATA_DIR/run/node.sock.",
+    ),
+    click.option("--http-port", type=int, help="TCP of Spawn's HTTP protocol; 0 takes a free one. Default: 9001."),
+    click.option(
+        "--http-socket",
+        type=click.Path(path_type=Path),
+        help="Unix socket of the HTTP endpoint. Default: DATA_DIR/run/http.sock.",
+    ),
+    click.option(
+        "--user-function-host",
+        metavar="HOST",
+        help="Where actors that were registered by HTTP are called. Default: 127.0.0.1.",
+    ),
+    click.option("--user-function-port", type=int, help="The port there. Default: 8090."),
+    click.option(
+        "--callback-allow",
+        multiple=True,
+        metavar="NETWORK:PORT",
+        help="Where they may be called beside loopback, such as 10.0.0.0/8:8090-8099; may be repeated.",
     ),
     click.option("--join", multiple=True, metavar="HOST:PORT", help="Gossip address of a member; may be repeated."),
     click.option("--discovery", type=click.Choice(get_args(Discovery)), help="How to find others. Default: mdns."),

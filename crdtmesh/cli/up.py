@@ -94,13 +94,16 @@ def _announce(node: Node, *, as_json: bool) -> None:
             "gossip": node.gossip_address,
             "links": node.link_address,
             "grpc": node.grpc_address,
+            "http": node.http_address,
             "uds": str(config.socket_path),
+            "http_uds": str(config.http_socket_path),
             "data_dir": str(config.data_path),
         }
         click.echo(json.dumps(ready))
         return
     click.echo(f"node {config.name} of cluster {config.cluster} is ready")
     click.echo(f"  grpc    {node.grpc_address} and unix:{config.socket_path}")
+    click.echo(f"  http    {node.http_address} and unix:{config.http_socket_path}")
     click.echo(f"  gossip  {node.gossip_address}   (others: crdtmesh up --join {node.gossip_address})")
     click.echo(f"  links   {node.link_address}")
     click.echo(f"  data    {config.data_path}")

@@ -82,7 +82,7 @@ class GrpcServer:
                 f"gRPC port {port} on {host} can't be had, another process may hold it; "
                 "set another by --grpc-port or CRDTMESH_GRPC_PORT"
             ) from None
-        _prepare_socket(socket_path)
+        prepare_socket(socket_path, "--socket")
         try:
             self._server.add_insecure_port(f"unix:{socket_path}")
         except RuntimeError:
@@ -108,18 +108,26 @@ class GrpcServer:
             self._socket = None
 
 
-def _prepare_socket(path: Path) -> None:
-    """Makes the folder, and removes the socket of a process that is gone."""
+def prepare_socket(path: Path, flag: str) -> None:
+    """Makes the folder, and removes the socket of a process that is gone.
+
+    Args:
+        path: of the socket.
+        flag: what sets another path, for messages.
+
+    Raises:
+        StartError: the path can't be had.
+    """
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise StartError(f"the folder of the Unix socket {path} can't be made: {error.strerror}") from None
     if not path.is_socket():
         if path.exists():
-            raise StartError(f"{path} exists and is not a socket; set another by --socket")
+            raise StartError(f"{path} exists and is not a socket; set another by {flag}")
         return
     probe = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     with contextlib.closing(probe):
         if probe.connect_ex(os.fspath(path)) == 0:
-            raise StartError(f"the Unix socket {path} is in use by another process; set another by --socket")
+            raise StartError(f"the Unix socket {path} is in use by another process; set another by {flag}")
     path.unlink()

@@ -313,6 +313,11 @@ class Runtime:
         """`CommitFailed` of the replica; tickets of others are ignored."""
         self._replies.commit_failed(ticket, reason)
 
+    @property
+    def active(self) -> int:
+        """How many actors are in memory."""
+        return len(self._router.activations)
+
     # --- shutting down
 
     def drain(self) -> None:

@@ -23,7 +23,7 @@ class Invocation(NamedTuple):
         caller: the calling actor, if any.
         metadata: passed on to the handler.
         scheduled_ms: when to run, in Unix milliseconds; 0 for now.
-        template: the UNNAMED actor that this one is spawned from first, or empty.
+        templates: UNNAMED actors that this one may have to be spawned from first; the first that is registered counts.
         is_pooled: any instance of a pool will do.
     """
 
@@ -35,7 +35,7 @@ class Invocation(NamedTuple):
     caller: ActorAddress | None
     metadata: Mapping[str, str]
     scheduled_ms: int
-    template: str
+    templates: tuple[str, ...]
     is_pooled: bool
 
 
@@ -58,12 +58,12 @@ class RouteKind(enum.Enum):
 
 
 class Route(NamedTuple):
-    """The actor whose answer the caller gets instead; `template` as in `Invocation`."""
+    """The actor whose answer the caller gets instead; `templates` as in `Invocation`."""
 
     kind: RouteKind
     actor: str
     action: str
-    template: str
+    templates: tuple[str, ...]
 
 
 class Workflow(NamedTuple):

@@ -25,7 +25,7 @@ class Machine:
     def make(cls, folder: Path, *, cluster: str) -> Machine:
         """A machine whose node is called as the folder is, with free ports."""
         folder.mkdir()
-        ports = dict(zip(("GOSSIP", "LINK", "GRPC"), _free_ports(3), strict=True))
+        ports = dict(zip(("GOSSIP", "LINK", "GRPC", "HTTP"), _free_ports(4), strict=True))
         environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith("CRDTMESH_")},
             **{f"CRDTMESH_{name}_PORT": str(port) for name, port in ports.items()},

@@ -12,7 +12,8 @@ from tests.e2e.conftest import Nodes
 
 
 @pytest.mark.parametrize(
-    ("option", "setting"), [("gossip", "--gossip-port"), ("link", "--link-port"), ("grpc", "--grpc-port")]
+    ("option", "setting"),
+    [("gossip", "--gossip-port"), ("link", "--link-port"), ("grpc", "--grpc-port"), ("http", "--http-port")],
 )
 async def test_a_taken_port_is_named_with_its_setting(nodes: Nodes, option: str, setting: str) -> None:
     with socket.socket() as holder:
@@ -102,7 +103,7 @@ def _contents(folder: Path) -> dict[str, bytes]:
 async def test_actors_that_can_not_be_loaded_end_the_node_with_the_reason(
     tmp_path: Path, actors: str, reason: str
 ) -> None:
-    ports = [argument for name in ("gossip", "link", "grpc") for argument in (f"--{name}-port", "0")]
+    ports = [argument for name in ("gossip", "link", "grpc", "http") for argument in (f"--{name}-port", "0")]
     ran = await crdtmesh("up", "--data-dir", str(tmp_path / "a"), "--discovery", "none", "--actors", actors, *ports)
 
     assert 1 == ran.code

@@ -27,6 +27,38 @@ def test_spawn_variables_are_understood_and_ours_win() -> None:
     assert (4321, "shop") == (config.grpc_port, config.system)
 
 
+def test_a_spawn_user_brings_the_variables_of_his_proxy() -> None:
+    config = load(
+        environment={
+            "PROXY_HTTP_PORT": "9002",
+            "PROXY_UDS_ENABLED": "true",
+            "PROXY_UDS_ADDRESS": "/shared/spawn.sock",
+            "USER_FUNCTION_HOST": "app",
+            "USER_FUNCTION_PORT": "8091",
+            "PROXY_DATABASE_TYPE": "postgres",
+        }
+    )
+
+    assert (9002, Path("/shared/spawn.sock")) == (config.http_port, config.http_socket_path)
+    assert ("app", 8091) == (config.user_function_host, config.user_function_port)
+
+
+@pytest.mark.parametrize(
+    ("environment", "socket"),
+    [
+        ({"PROXY_UDS_ENABLED": "true"}, Path("/var/run/spawn.sock")),
+        ({"PROXY_UDS_ENABLED": "false", "PROXY_UDS_ADDRESS": "/shared/spawn.sock"}, None),
+        ({"PROXY_UDS_ADDRESS": "/shared/spawn.sock"}, None),
+    ],
+)
+def test_spawns_socket_counts_when_it_is_enabled(environment: dict[str, str], socket: Path | None) -> None:
+    assert socket == load(environment=environment).http_socket
+
+
+def test_what_spawn_writes_for_this_machine_is_loopback() -> None:
+    assert "127.0.0.1" == load(environment={"USER_FUNCTION_HOST": "0.0.0.0"}).user_function_host
+
+
 @pytest.mark.parametrize(
     ("environment", "hint"),
     [({"CRDTMESH_GRPC_PROT": "1"}, "CRDTMESH_GRPC_PORT"), ({"CRDTMESH_NAMES": "a"}, "CRDTMESH_NAME")],
@@ -63,6 +95,13 @@ def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
         {"actors": "no-colon"},
         {"drain_timeout_s": -1.0},
         {"socket": Path("/" + "x" * 107)},
+        {"http_socket": Path("/" + "x" * 107)},
+        {"http_port": -1},
+        {"user_function_port": 0},
+        {"callback_allow": ("app:8090",)},
+        {"callback_allow": ("10.0.0.1/8",)},
+        {"callback_allow": ("10.0.0.0/8:0",)},
+        {"callback_allow": ("10.0.0.0/8:9-8",)},
     ],
 )
 def test_a_value_that_can_not_be_used_is_refused(flags: dict[str, object]) -> None:
