@@ -129,8 +129,8 @@ class Membership:
         """What an operator should look at."""
         since_s = time.monotonic() - CONFLICT_SHOWN_S
         return [
-            f"the name {name!r} is used by {claimant} too; start one of the two with another --name"
-            for name, (claimant, seen_s) in sorted(self._conflicts.items())
+            f"the name {name!r} is used by {other} too; start one of the two with another --name"
+            for name, (other, seen_s) in sorted(self._conflicts.items())
             if seen_s > since_s
         ]
 
@@ -161,17 +161,18 @@ class Membership:
                 logs.event(_LOG, level, f"member.{event.change.value}", member=event.member.name)
                 self._on_change()
             elif isinstance(event, gossip.NameConflict):
-                self._conflict(event.name, str(event.claimant))
+                is_ours = event.claimant == self._agent.local.endpoint
+                self._conflict(event.name, str(event.holder if is_ours else event.claimant))
 
-    def _conflict(self, name: str, claimant: str) -> None:
+    def _conflict(self, name: str, other: str) -> None:
         now_s = time.monotonic()
         if len(self._conflicts) >= CONFLICTS_MAX:
             over_s = now_s - CONFLICT_SHOWN_S
             self._conflicts = {name: seen for name, seen in self._conflicts.items() if seen[1] > over_s}
         if name in self._conflicts or len(self._conflicts) < CONFLICTS_MAX:
-            self._conflicts[name] = (claimant, now_s)
+            self._conflicts[name] = (other, now_s)
         if self._conflict_limit():
-            logs.event(_LOG, logging.ERROR, "member.name_conflict", name=name, claimant=claimant)
+            logs.event(_LOG, logging.ERROR, "member.name_conflict", name=name, other=other)
 
 
 def _agent_config(config: NodeConfig, tag: MeshTag) -> gossip.AgentConfig:

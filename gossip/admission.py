@@ -7,6 +7,7 @@ incarnation far ahead would take its owner's means to refute.
 
 import ipaddress
 
+from gossip.codec import encode
 from gossip.config import to_ns
 from gossip.errors import RejectReason
 from gossip.identity import INCARNATION_CLAIM_MAX, INCARNATION_MAX, Endpoint
@@ -27,6 +28,7 @@ class Admission:
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
         self._config = kernel.config
+        self._tell_again_ns = 0
         self._networks = tuple(ipaddress.ip_network(network) for network in kernel.config.networks_allowed)
 
     def allows_alive(self, claim: Alive, endpoint: Endpoint, known: Member | None, source: Endpoint) -> bool:
@@ -44,9 +46,21 @@ class Admission:
                 return False
             return self._is_plausible(claim.incarnation, INCARNATION_CLAIM_MAX, source)
         if known.endpoint != endpoint and not self._is_reclaimable(known):
-            self._kernel.emit(NameConflict(claim.node, known.endpoint, endpoint))
+            self.report_conflict(claim, endpoint, known)
             return False
         return self._is_plausible(claim.incarnation, self._limit(known), source)
+
+    def report_conflict(self, claim: Alive, endpoint: Endpoint, known: Member) -> None:
+        """Reports a second node of one name, here and to the member that holds the name.
+
+        Nobody passes the claim of the second one on, so its holder would never hear of it. One packet per probe
+        interval is enough for that, and no more than was sent to us.
+        """
+        kernel = self._kernel
+        kernel.emit(NameConflict(claim.node, known.endpoint, endpoint))
+        if known.is_present and kernel.now_ns >= self._tell_again_ns:
+            self._tell_again_ns = kernel.now_ns + to_ns(self._config.probe_interval_s)
+            kernel.send(known.endpoint, [encode(claim)])
 
     def allows_accusation(self, claim: Suspect | Dead, known: Member, source: Endpoint) -> bool:
         """Whether the incarnation of an accusation is plausible."""

@@ -193,7 +193,10 @@ class Prober:
         if ping.node and ping.node != self._kernel.name:
             self._kernel.reject(RejectReason.WRONG_NAME, source, f"a ping for {ping.node[:64]!r}")
             return
-        self._kernel.send_direct(self._reply_to(ping, source), Ack(ping.sequence))
+        reply_to = self._reply_to(ping, source)
+        if ping.node and self._kernel.members.at(reply_to) is not None:
+            self._kernel.is_established = True
+        self._kernel.send_direct(reply_to, Ack(ping.sequence))
 
     def on_indirect_ping(self, request: IndirectPing, source: Endpoint) -> None:
         """Pings a member for another member; never anybody else, or we would be a tool to reach third parties."""

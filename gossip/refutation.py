@@ -91,14 +91,18 @@ class Refuter:
                 if endpoint != self._kernel.local.endpoint:
                     self._on_name_conflict(endpoint)
 
-    def _on_name_conflict(self, holder: Endpoint) -> None:
-        """Others know our name at another address: a former run of ours, or another node.
+    def _on_name_conflict(self, other: Endpoint) -> None:
+        """Our name at another address: a former run of ours, or another node.
 
-        A former run will be declared dead soon, and then whoever knows so has to hear of us: so we go on exchanging
-        tables.
+        Whom the members probe holds the name, and is told of the other by them. For who comes second, a former run
+        will be declared dead soon, and then whoever knows so has to hear of us: so we go on exchanging tables.
         """
         kernel = self._kernel
-        kernel.emit(NameConflict(kernel.name, holder, kernel.local.endpoint))
+        home = kernel.local.endpoint
+        if kernel.is_established:
+            kernel.emit(NameConflict(kernel.name, home, other))
+            return
+        kernel.emit(NameConflict(kernel.name, other, home))
         if not kernel.timers.is_armed((TimerKind.CONFLICT, None)):
             due_ns = kernel.now_ns + 2 * to_ns(kernel.config.probe_interval_s)
             kernel.timers.arm((TimerKind.CONFLICT, None), due_ns)

@@ -105,10 +105,12 @@ class Rules:
             return
         known = self._members.get(claim.node)
         endpoint = Endpoint(host_of(claim.address), claim.port)
-        if known is not None and (
-            claim.incarnation < known.incarnation
-            or (claim.incarnation == known.incarnation and endpoint == known.endpoint)
-        ):
+        if known is not None and claim.incarnation < known.incarnation:
+            # From somebody else it would be old news: a member may have had another address before.
+            if endpoint != known.endpoint and known.is_present and is_first_hand(claim, source):
+                self._admission.report_conflict(claim, endpoint, known)
+            return
+        if known is not None and claim.incarnation == known.incarnation and endpoint == known.endpoint:
             return
         if not self._admission.allows_alive(claim, endpoint, known, source):
             return
@@ -232,6 +234,11 @@ class Rules:
         """Whether a table has a live member that we can speak with, or no live member at all."""
         alive = [state for state in states if state.state is MemberState.ALIVE]
         return not alive or any(are_compatible(self._config.versions.wire, state.versions) for state in alive)
+
+
+def is_first_hand(claim: Alive, source: Endpoint) -> bool:
+    """Whether a node announces itself; on a stream only the host can be compared."""
+    return host_of(claim.address) == source.host
 
 
 def claims_in(states: Iterable[NodeState], *, receiver: NodeName) -> Iterator[Alive | Suspect | Dead]:

@@ -110,6 +110,22 @@ async def test_a_member_restarted_before_anyone_noticed_is_updated(start: Start)
     assert {"a", "b", "c"} == present(again)
 
 
+async def test_two_agents_of_one_name_both_hear_of_it_and_the_first_stays(
+    start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    measured: list[str] = []
+    a, b, c = await three(start)
+    holder = await start("d", join=(a.local.endpoint,), metrics=lambda name, value, attributes: measured.append(name))
+    await until(lambda: all("d" in present(agent) for agent in (a, b, c)))
+    await until(lambda: holder.counters.packets_received > 50)  # it has been probed, as an established member is
+    twin = await start("d", join=(a.local.endpoint,))
+
+    await until(lambda: all(agent.counters.name_conflicts for agent in (holder, twin)))
+    assert "gossip.name_conflicts" in measured
+    assert f"'d' is held by {holder.local.endpoint}; rename one of them" in caplog.text
+    assert all((m := agent.member("d")) and m.endpoint == holder.local.endpoint for agent in (a, b, c))
+
+
 async def test_the_list_is_tried_until_somebody_is_there_and_again_when_alone(start: Start) -> None:
     first = await start("a")
     endpoint = first.local.endpoint

@@ -115,7 +115,7 @@ def test_flood_of_synthetic_members_stops_at_the_cap_and_the_real_ones_stay() ->
     assert figures["rss_growth_bytes"] < 32 * 1024 * 1024
 
 
-def test_second_node_of_a_name_hears_of_it_and_the_established_one_stays() -> None:
+def test_both_nodes_of_one_name_hear_of_it_and_the_established_one_stays() -> None:
     world = World(1)
     first, second, third = (world.add(name) for name in ("a", "b", "c"))
     for node in (second, third):
@@ -132,7 +132,7 @@ def test_second_node_of_a_name_hears_of_it_and_the_established_one_stays() -> No
     _join(world, claimant, first)
     world.run(20)
 
-    assert {str(first.endpoint), str(claimant.endpoint)} <= conflicts
+    assert {str(first.endpoint), str(second.endpoint), str(claimant.endpoint)} <= conflicts
     for node in (first, third):
         held = node.swim.member("b")
         assert held is not None

@@ -40,6 +40,7 @@ class World:
         self.now_ns = 0
         self.nodes: dict[Endpoint, Swim] = {}
         self.events: dict[str, list[Event]] = {}
+        self.events_at: dict[Endpoint, list[Event]] = {}
         self.datagrams = 0
         self.cut: Callable[[Endpoint, Endpoint], bool] = lambda a, b: False
         self._queue: list[tuple[int, int, Callable[[], None]]] = []
@@ -124,7 +125,9 @@ class World:
             return
         for outgoing in swim.take_outgoing():
             self._carry(endpoint, outgoing)
-        self.events[swim.local.name] += swim.take_events()
+        events = swim.take_events()
+        self.events[swim.local.name] += events
+        self.events_at.setdefault(endpoint, []).extend(events)
 
     def _later(self, action: Callable[[], None]) -> None:
         self._sequence += 1

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from gossip.config import LAN
+from gossip.identity import NodeName
 from gossip.messages import MemberState
 from gossip.outputs import JoinFinished, LeaveFinished, MemberChange, NameConflict, ProbeFinished, ProbeOutcome
 from gossip.swim import Swim
@@ -136,19 +137,26 @@ def test_a_restarted_member_gets_its_name_back_at_a_new_address() -> None:
     assert world.run_until(is_back, within=30) < 3
 
 
-def test_two_nodes_of_one_name_are_reported_on_both_and_the_first_stays() -> None:
+@pytest.mark.parametrize("has_refuted", [False, True])
+def test_two_nodes_of_one_name_are_reported_on_both_and_the_first_stays(has_refuted: bool) -> None:
     world = World(11)
     swims = world.cluster(3)
     world.run(5)
+    if has_refuted:  # now its incarnation is above that with which the second one starts
+        world.act(swims[1], lambda now_ns: swims[1].set_meta(b"new", now_ns=now_ns))
+        world.run(5)
     twin = world.add("n2", number=77)
     world.join(twin, swims[0])
     world.run(60)
 
-    holder = swims[0].member("n2")
-    assert holder is not None
-    assert swims[1].local.endpoint == holder.endpoint
-    assert any(isinstance(e, NameConflict) and e.claimant == twin.local.endpoint for e in world.events["n1"])
-    assert any(isinstance(e, NameConflict) for e in world.events["n2"])
+    conflict = NameConflict(NodeName("n2"), swims[1].local.endpoint, twin.local.endpoint)
+    for reporter in (swims[0], swims[1], twin):
+        reported = {e for e in world.events_at[reporter.local.endpoint] if isinstance(e, NameConflict)}
+        assert {conflict} == reported
+    for swim in (swims[0], swims[2]):
+        holder = swim.member("n2")
+        assert holder is not None
+        assert swims[1].local.endpoint == holder.endpoint
 
 
 def test_a_member_that_leaves_is_left_and_not_dead() -> None:

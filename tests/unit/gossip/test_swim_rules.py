@@ -13,7 +13,7 @@ from gossip.config import LAN, SwimConfig
 from gossip.errors import BroadcastTooLarge, ConfigError, RejectReason
 from gossip.identity import INCARNATION_CLAIM_MAX, INCARNATION_MAX, Endpoint, NodeName, address_of
 from gossip.members import Member
-from gossip.messages import Alive, Dead, MemberState, Message, Suspect, User
+from gossip.messages import Alive, Dead, MemberState, Message, Ping, Suspect, User
 from gossip.outputs import (
     Event,
     MemberChange,
@@ -294,6 +294,32 @@ def test_a_live_member_keeps_its_name_and_both_sides_hear_of_the_conflict() -> N
     claimant = Node()
     claimant.feed(alive(1, node=SELF, at=AWAY))
     assert NameConflict(SELF, AWAY, HOME) in claimant.events()
+
+
+def test_the_holder_of_a_name_is_told_of_a_second_one_once_per_probe_interval() -> None:
+    node = Node()
+    second = alive(6, at=AWAY)
+    node.feed(second, second, second)
+    told = [out for out in node.swim.take_outgoing() if isinstance(out, SendDatagram)]
+
+    assert [SendDatagram(PEER_HOME, encode(second))] == told
+
+
+def test_who_is_probed_under_a_name_holds_it() -> None:
+    node = Node()
+    node.feed(Ping(1, SELF), alive(1, node=SELF, at=AWAY))
+
+    assert NameConflict(SELF, HOME, AWAY) in node.events()
+
+
+def test_old_news_of_a_former_address_is_no_conflict_unless_first_hand() -> None:
+    node = Node()
+    old = encode(alive(4, at=AWAY))
+    node.swim.receive(old, PEER_HOME, now_ns=0)
+    assert [] == node.events()
+
+    node.swim.receive(old, AWAY, now_ns=0)
+    assert [NameConflict(PEER, PEER_HOME, AWAY)] == node.events()
 
 
 @pytest.mark.parametrize("state", [MemberState.DEAD, MemberState.LEFT])
