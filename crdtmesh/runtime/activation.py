@@ -94,6 +94,8 @@ class Activation:
         seen_version: the greatest version of the entry that is accounted for in `touched` or in the copy.
         touched: elements that others changed since the copy; None means that only the whole state will do.
         is_blocked: it waits for its host to have room.
+        resolves: what lost of an opaque state is shown to the actor.
+        resolved_version: the entry's version at which the actor was last shown that.
         memory: the opaque state of an actor without replicated state; as long-lived as the activation.
         used_ns: when it last had something to do.
     """
@@ -108,6 +110,8 @@ class Activation:
         "mailbox",
         "memory",
         "phase",
+        "resolved_version",
+        "resolves",
         "seen_version",
         "touched",
         "used_ns",
@@ -128,6 +132,8 @@ class Activation:
         self.seen_version = STALE
         self.touched: set[bytes] | None = None
         self.is_blocked = False
+        self.resolves = definition.resolves
+        self.resolved_version = STALE
         self.memory: OpaqueState = definition.initial
         self.used_ns = now_ns
 

@@ -14,7 +14,9 @@ from crdtmesh.runtime.errors import RegistrationRefused
 from crdtmesh.runtime.opaque import NO_STATE, OpaqueState
 
 __all__ = [
+    "INIT_ACTIONS",
     "READ_ACTIONS",
+    "RESOLVE_ACTION",
     "STATE_TYPE_PREFIX",
     "ActorAddress",
     "ActorDefinition",
@@ -33,6 +35,13 @@ STATE_TYPE_PREFIX: Final = "crdtmesh.v1."
 
 READ_ACTIONS: Final = frozenset({"get", "Get", "get_state", "getState", "GetState"})
 """Answered by the node with the state, unless the actor declares one of them itself: then all five go to its host."""
+
+INIT_ACTIONS: Final = ("init", "Init", "setup", "Setup")
+"""The first of these that an actor declares is called at each activation, without payload. Its answer counts for the
+state alone; that it failed is nobody's business."""
+
+RESOLVE_ACTION: Final = "resolve"
+"""Called with each value of an opaque state that lost, while the one that won is the state; what it leaves stays."""
 
 MESH_SYSTEM: Final = "_mesh"
 
@@ -109,6 +118,7 @@ class ActorDefinition:
         deactivation_timeout_ms: idle time after which the activation is dropped; 0 or less means the default.
         initial: the opaque state and the tags that an activation begins with when nothing else is known.
         channels: topics that it listens to, and the action for each; an empty one means the default.
+        is_eager: it is activated as soon as it is registered, and not only by its first call.
         is_available: an opaque state is served by another node when the actor's own is out of reach, at the price that
             both may write; the later one is kept, the other counted and put aside.
     """
@@ -121,6 +131,7 @@ class ActorDefinition:
     deactivation_timeout_ms: int = DEACTIVATION_TIMEOUT_MS
     initial: OpaqueState = NO_STATE
     channels: tuple[Channel, ...] = ()
+    is_eager: bool = False
     is_available: bool = False
 
     @property
@@ -152,6 +163,16 @@ class ActorDefinition:
         """How long an activation without calls stays; Spawn's 0 and less mean the default."""
         timeout_ms = self.deactivation_timeout_ms
         return (timeout_ms if timeout_ms > 0 else DEACTIVATION_TIMEOUT_MS) * 1_000_000
+
+    @property
+    def init_action(self) -> str | None:
+        """What is called at each activation before anything else; None for nothing."""
+        return next((action for action in INIT_ACTIONS if action in self.actions), None)
+
+    @property
+    def resolves(self) -> bool:
+        """The actor wants to see the values of its opaque state that were written at two places at once."""
+        return self.state is StateKind.OPAQUE and RESOLVE_ACTION in self.actions
 
     @property
     def answers_reads(self) -> bool:

@@ -30,6 +30,7 @@ from crdtmesh.runtime.hosts import Host
 from crdtmesh.runtime.instances import Instances
 from crdtmesh.runtime.messages import CallExtra
 from crdtmesh.runtime.moves import Moves
+from crdtmesh.runtime.opaque import NO_STATE
 from crdtmesh.runtime.options import RuntimeOptions
 from crdtmesh.runtime.placement import LOCAL, NOWHERE, Place, Placement, Site
 from crdtmesh.runtime.replies import Replies
@@ -63,7 +64,7 @@ class Router:
         "_instances",
         "_live",
         "_moves",
-        "_number",
+        "_numbers",
         "_options",
         "_placement",
         "_replies",
@@ -96,7 +97,7 @@ class Router:
         self._hosts = instances.hosts
         self._directory = instances.directory
         self._deadlines = Deadlines(live)
-        self._number = 0
+        self._numbers = turns.numbers
         self._activation_count = 0
         # When each activation may be idle: one item for each, put back with its new time when it comes up too early.
         self._idle: list[tuple[int, int, Activation]] = []
@@ -132,7 +133,7 @@ class Router:
         timeout_ms = call[5] or options.timeout_default_ms
         if timeout_ms > options.timeout_max_ms:  # noqa: PLR1730 - `min` costs as much as half of this function
             timeout_ms = options.timeout_max_ms
-        self._number = number = self._number + 1
+        number = next(self._numbers)
         turn = Turn(number, caller, call, now_ns + timeout_ms * MS_NS)
         caller.calls[call_id] = self._live[number] = turn
         self._deadlines.add(turn.deadline_ns, number)
@@ -292,7 +293,21 @@ class Router:
         host.activations[definition.address] = activation
         self._activation_count += 1
         heappush(self._idle, (activation.idle_deadline_ns, self._activation_count, activation))
+        if definition.init_action is not None:
+            turn = self._turns.internal(definition, definition.init_action, NO_STATE, now_ns=now_ns)
+            self._turns.offer(activation, turn, now_ns=now_ns)
         return activation
+
+    def activate_eagerly(self, definition: ActorDefinition, *, now_ns: int) -> None:
+        """Activates an actor that wants it at its registration, where it is this node's to run."""
+        address = definition.address
+        is_wanted = definition.is_eager and definition.is_stateful and not definition.is_template
+        if not is_wanted or self.is_draining or address in self.activations:
+            return
+        is_ours = definition.state is StateKind.MERGED or self._placement.owns(address, self._directory.nodes(address))
+        host = self._hosts.choose(address)
+        if is_ours and host is not None:
+            self._activate(host.definition(address), host, now_ns)
 
     def _remember(self, instance: ActorAddress) -> None:
         """An instance was called with its parent, which later calls may leave out."""

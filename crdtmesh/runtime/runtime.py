@@ -135,6 +135,7 @@ class Runtime:
         self._now_ns = now_ns
         for definition in definitions:
             self._router.redefine(definition, now_ns=now_ns)
+            self._router.activate_eagerly(definition, now_ns=now_ns)
         self._events.append(OffersChanged())
 
     def host_answered(

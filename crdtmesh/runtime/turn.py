@@ -80,6 +80,7 @@ class Turn:
         call: the fields of `messages.Call`.
         activation: where it runs or waits; None while it has no place here.
         peer: where it was routed; None while it wasn't.
+        is_internal: the node itself called; nobody waits, and what the answer asks for beside the state is ignored.
         is_void: what the host answers is thrown away: it ran on a copy that was wrong.
         has_written: it changed the state, in memory so far.
         type_url, payload, failure: the held reply.
@@ -93,6 +94,7 @@ class Turn:
     phase = TurnPhase.QUEUED
     activation: "Activation | None" = None
     peer: "Peer | None" = None
+    is_internal = False
     is_void = False
     has_written = False
     type_url = ""
@@ -103,9 +105,9 @@ class Turn:
     tried: tuple[str, ...] = ()
     place_until_ns = 0
 
-    def __init__(self, number: int, caller: Caller, call: CallTuple, deadline_ns: int) -> None:
+    def __init__(self, number: int, caller: Caller | None, call: CallTuple, deadline_ns: int) -> None:
         self.number = number
-        self.caller: Caller | None = caller
+        self.caller = caller
         self.id = call[0]
         self.call = call
         self.deadline_ns = deadline_ns

@@ -16,6 +16,7 @@
 Driven by `runtime.Runtime`; leaves out where a call goes and when it is too late.
 """
 
+import itertools
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Final
@@ -29,7 +30,7 @@ from crdtmesh.replication.replica import Replica
 from crdtmesh.runtime import opaque
 from crdtmesh.runtime.activation import STALE, Activation, Phase
 from crdtmesh.runtime.copies import bring_up_to_date, opaque_state
-from crdtmesh.runtime.definition import ActorAddress, StateKind
+from crdtmesh.runtime.definition import RESOLVE_ACTION, ActorAddress, ActorDefinition, StateKind
 from crdtmesh.runtime.errors import ErrorCode, Outcome
 from crdtmesh.runtime.hosts import Host
 from crdtmesh.runtime.messages import (
@@ -37,12 +38,14 @@ from crdtmesh.runtime.messages import (
     STATE_CHANGED,
     STATE_UNCHANGED,
     STATE_VALUE,
+    CallExtra,
     HostId,
     Operations,
     StateUpdate,
     TurnColumns,
     TurnEffects,
 )
+from crdtmesh.runtime.opaque import OpaqueState
 from crdtmesh.runtime.options import RuntimeOptions
 from crdtmesh.runtime.replies import Replies
 from crdtmesh.runtime.turn import Turn, TurnKind, TurnPhase
@@ -75,6 +78,7 @@ class Turns:
     """Hands turns to hosts and applies their answers.
 
     Attributes:
+        numbers: of turns, of this node's own choice.
         drained: activations that were to end their turns in flight, and have; the runtime takes them.
         answers_unasked: answers to turns that their host did not have; a broken host, or one that answers twice.
         conflicts: (actor, values) of opaque states that were written at two places and put aside; the runtime takes
@@ -89,9 +93,11 @@ class Turns:
         "_live",
         "_replica",
         "_replies",
+        "_timeout_ns",
         "answers_unasked",
         "conflicts",
         "drained",
+        "numbers",
         "wall_ms",
     )
 
@@ -105,6 +111,8 @@ class Turns:
         encode_state: StateEncoder,
     ) -> None:
         self._host_turns_max = options.host_turns_max
+        self._timeout_ns = options.timeout_default_ms * MS_NS
+        self.numbers = itertools.count(1)
         self._replica = replica
         self._replies = replies
         self._live = live
@@ -121,7 +129,7 @@ class Turns:
         """Hands out a turn if nothing is before it and the rules allow it; else it waits in the mailbox."""
         turn.activation = activation
         mailbox = activation.mailbox
-        if mailbox or turn.kind is not TurnKind.HANDLER or not self._has_room(activation):
+        if mailbox or turn.kind is not TurnKind.HANDLER or activation.resolves or not self._has_room(activation):
             mailbox.append(turn)
             self.pump(activation, now_ns=now_ns)
         elif activation.key is None or self._prepare(activation, turn):
@@ -130,6 +138,8 @@ class Turns:
     def pump(self, activation: Activation, *, now_ns: int) -> None:
         """Hands out as many turns of the mailbox as the rules allow now."""
         mailbox, in_flight = activation.mailbox, activation.in_flight
+        if activation.resolves and mailbox and not in_flight:
+            self._show_losers(activation, now_ns)
         while mailbox and activation.phase is Phase.ACTIVE:
             turn = mailbox[0]
             if turn.deadline_ns <= now_ns:
@@ -151,6 +161,31 @@ class Turns:
             else:
                 self._read_of(activation, turn)
             mailbox.popleft()
+
+    def _show_losers(self, activation: Activation, now_ns: int) -> None:
+        """Puts a turn of the action `resolve` before the mailbox for each value that lost and was not shown yet."""
+        assert activation.key is not None
+        entry = self._replica.read(activation.key)
+        if entry is None or entry.version == activation.resolved_version:
+            return
+        activation.resolved_version = entry.version
+        view = self._replica.snapshot(activation.key)
+        lost = opaque.losers(view.store)
+        view.close()
+        for _, loser in lost:
+            turn = self.internal(activation.definition, RESOLVE_ACTION, loser, now_ns=now_ns)
+            turn.activation = activation
+            activation.mailbox.appendleft(turn)
+
+    def internal(self, definition: ActorDefinition, action: str, payload: OpaqueState, *, now_ns: int) -> Turn:
+        """A call by the node itself, on behalf of the actor; nobody waits for it."""
+        number = next(self.numbers)
+        extra = CallExtra({}, definition.address)
+        call = (number, definition.address, action, payload.type_url, payload.data, 0, extra)
+        turn = Turn(number, None, call, now_ns + self._timeout_ns)
+        turn.is_internal = True
+        self._live[number] = turn
+        return turn
 
     def _has_room(self, activation: Activation) -> bool:
         """Whether one more turn may be in flight (rules 2 and 3)."""
@@ -303,7 +338,7 @@ class Turns:
         key = activation.key
         assert key is not None
         if isinstance(operations, TurnEffects):
-            if operations.workflow is not None:
+            if operations.workflow is not None and not turn.is_internal:
                 self._refuse(activation, turn, ErrorCode.INVALID_REQUEST, _NO_WORKFLOWS)
                 return False
             if operations.state is not None and activation.definition.state is StateKind.MERGED:
@@ -340,9 +375,10 @@ class Turns:
             return False
         before = opaque_state(definition, view)
         after = before if did.state is None else before.followed_by(did.state)
-        if after == before:
-            return True
         losers = opaque.losers(view.store)
+        # A turn that was shown what lost has decided, even if it leaves things as they are.
+        if after == before and not (losers and turn.call[2] == RESOLVE_ACTION and turn.is_internal):
+            return True
         try:
             if losers:
                 aside = key._replace(type_name=opaque.LOSERS_TYPE)
@@ -365,7 +401,7 @@ class Turns:
             message = f"actor {activation.definition.address} has no state to change"
             self._replies.fail(turn, ErrorCode.INVALID_OPERATION, Outcome.NOT_APPLIED, message)
             return False
-        if did.workflow is not None:
+        if did.workflow is not None and not turn.is_internal:
             self._replies.fail(turn, ErrorCode.INVALID_REQUEST, Outcome.NOT_APPLIED, _NO_WORKFLOWS)
             return False
         if did.state is not None:

@@ -109,6 +109,7 @@ def _definition(system: str, name: str, actor: actor_pb2.Actor) -> ActorDefiniti
         deactivation_timeout_ms=timeout_ms if timeout_ms > 0 else DEACTIVATION_TIMEOUT_MS,
         initial=OpaqueState(state.state.type_url, state.state.value, dict(state.tags)),
         channels=channels_from(actor.metadata.channel_group),
+        is_eager=actor.HasField("metadata"),
         is_available=_is_available(name, tags.get(PLACEMENT_TAG, _PLACEMENTS[0])),
     )
 

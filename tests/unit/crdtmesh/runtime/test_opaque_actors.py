@@ -193,3 +193,78 @@ def test_actor_that_prefers_availability_is_served_by_another_node() -> None:
         node.runtime.peer_down({"a": "b", "b": "a"}[node.name], now_ns=node.now_ns)
         node.call(TILL, "echo")
     assert [1, 1] == [len(host.take()) for host in hosts]
+
+
+def conflict(*actions: str) -> tuple[Node, Host]:
+    """A node whose till was written at two places while both were alone: 2 is the later value, 1 lost."""
+    a, b = Node("a"), Node("b")
+    actor = definition(TILL, is_stateful=True, actions=frozenset({"echo", *actions}))
+    for number, node in enumerate((a, b), 1):
+        node.advance(number)
+        host = node.connect(actor)
+        node.call(TILL, "echo")
+        answer(host, TurnEffects(state=state(number)))
+        node.lose(host)
+    link(a, b)
+    unlink(a, b)
+    a.runtime.directory_changed({})
+    return a, a.connect(actor)
+
+
+def test_actor_that_resolves_is_shown_what_lost_before_its_next_turn() -> None:
+    node, host = conflict("resolve")
+    call = node.call(TILL, "echo")
+    first, second = host.take()
+    assert [("resolve", b"\x01"), ("echo", b"")] == [(turn.action, turn.payload) for turn in (first, second)]
+    assert [state(2)] == [update.opaque for update in host.updates]
+    merged = TurnEffects(state=state(3))
+    host.answer([(first.number, "", b"", merged), (second.number, TYPE_URL, b"", ())], [])
+    assert node.reply(call)
+    assert b"\x03" == node.value(TILL_KEY)[1]
+    node.call(TILL, "echo")
+    assert ["echo"] == [turn.action for turn in host.take()]
+
+
+def test_actor_that_fails_to_resolve_goes_on_with_the_later_value() -> None:
+    node, host = conflict("resolve")
+    call = node.call(TILL, "echo")
+    first, second = host.take()
+    host.answer([(second.number, TYPE_URL, b"", TurnEffects(state=state(4)))], [(first.number, "no", 4)])
+    assert node.reply(call)
+    assert b"\x04" == node.value(TILL_KEY)[1]
+
+
+def test_init_runs_before_the_first_call_of_each_activation() -> None:
+    node = Node()
+    host = node.connect(definition(TILL, is_stateful=True, actions=frozenset({"echo", "setup", "init"})))
+    for expected in (["init", "echo"], ["echo"]):
+        node.call(TILL, "echo")
+        turns = host.take()
+        assert expected == [turn.action for turn in turns]
+        host.answer([(turn.number, TYPE_URL, b"", TurnEffects(state=state(1))) for turn in turns], [])
+    node.advance(20_000)
+    node.call(TILL, "echo")
+    assert ["init", "echo"] == [turn.action for turn in host.take()]
+
+
+def test_failing_init_is_ignored() -> None:
+    node = Node()
+    host = node.connect(definition(TILL, is_stateful=True, actions=frozenset({"echo", "init"})))
+    call = node.call(TILL, "echo")
+    init, echo = host.take()
+    host.answer([(echo.number, TYPE_URL, b"", ())], [(init.number, "no", 4)])
+    assert node.reply(call)
+
+
+def test_eager_actor_is_set_up_at_its_registration_by_its_owner_alone() -> None:
+    actors = [
+        definition(ActorAddress(SYSTEM, f"till-{n}"), is_stateful=True, is_eager=True, actions=frozenset({"init"}))
+        for n in range(20)
+    ]
+    a, b = Node("a"), Node("b")
+    link(a, b)
+    first = a.connect(*actors)
+    assert 20 == len(first.take())
+    b.runtime.directory_changed({"a": a.runtime.offers()})
+    second = b.connect(*actors)
+    assert 2 <= len(second.take()) <= 18
