@@ -30,7 +30,7 @@ from crdtmesh.replication.outputs import (
     SendTo,
 )
 from crdtmesh.replication.replica import Replica
-from crdtmesh.runtime.definition import ActorDefinition
+from crdtmesh.runtime.definition import ActorAddress, ActorDefinition
 from crdtmesh.runtime.messages import CallerId, HostId, ReplyColumns, ToPeer, TurnColumns
 from crdtmesh.runtime.runtime import Event as RuntimeEvent
 from crdtmesh.runtime.runtime import OffersChanged, Runtime, StateConflict
@@ -153,6 +153,15 @@ class Engine:
             RegistrationRefused: a definition can't be used; none was taken.
         """
         self.runtime.register(definitions)
+        self.wake()
+
+    def spawn(self, instances: Sequence[ActorAddress]) -> None:
+        """Remembers instances of templates; see `Runtime.spawn`. On disk after `committed`.
+
+        Raises:
+            RuntimeRefusal, ReplicationError: none was remembered.
+        """
+        self.runtime.spawn(instances, wall_ms=self._wall_ms())
         self.wake()
 
     def open_caller(self, sink: CallerSink) -> CallerId:

@@ -330,7 +330,9 @@ class Node:
             on_callback=self._metrics.observe_callback,
         )
         self._closing.callback(hosts.close)
-        self._http = HttpServer(self, SpawnApi(self._pending), hosts, on_rejected=self._engine.client_rejected)
+        self._http = HttpServer(
+            self, SpawnApi(self._engine, self._pending), hosts, on_rejected=self._engine.client_rejected
+        )
         await self._http.start(host=config.api_address, port=config.http_port, socket_path=config.http_socket_path)
         self._closing.push_async_callback(self._http.stop)
 

@@ -24,7 +24,7 @@ class ActorsServicer(actors_pb2_grpc.ActorsServicer):
 
     def __init__(self, engine: Engine, pending: PendingCalls, directory: Directory, *, system: str) -> None:
         self._engine = engine
-        self._spawn = SpawnApi(pending)
+        self._spawn = SpawnApi(engine, pending)
         self._directory = directory
         self._system = system
 
@@ -49,6 +49,12 @@ class ActorsServicer(actors_pb2_grpc.ActorsServicer):
         if invoked.failure is not None:
             context.set_trailing_metadata(trailers(invoked.failure.code, invoked.failure.outcome))
         return invoked.response
+
+    async def Spawn(  # noqa: N802
+        self, request: protocol_pb2.SpawnRequest, context: Context
+    ) -> protocol_pb2.SpawnResponse:
+        """Instances of templates."""
+        return await self._spawn.spawn(request, system=self._system)
 
     async def InvokeStream(  # noqa: N802
         self, request_iterator: AsyncIterator[actors_pb2.CallBatch], context: Context

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import grpc
@@ -15,7 +15,8 @@ from crdtmesh.edge.pump import Pump
 from crdtmesh.edge.tasks import companion
 from crdtmesh.engine import Engine
 from crdtmesh.runtime.errors import ErrorCode, RegistrationRefused
-from crdtmesh.runtime.messages import HostId, StateUpdate, TurnColumns, TurnFailure
+from crdtmesh.runtime.messages import HostId, Operations, StateUpdate, TurnColumns, TurnEffects, TurnFailure
+from crdtmesh.runtime.opaque import OpaqueState
 from crdtmesh.wire import values
 from crdtmesh.wire.gen.crdtmesh.v1 import actors_pb2
 from crdtmesh.wire.gen.spawn.actors import actor_pb2
@@ -83,7 +84,7 @@ class HostStream:
             turns,
             column(bound(self._names.type_urls, batch.type_url, "type_url"), count, "", "type_url"),
             column(batch.payload, count, b"", "payload"),
-            map(_operations, column(batch.mutations, count, b"", "mutations")),
+            _done(batch, column(batch.mutations, count, b"", "mutations")),
             strict=False,
         )
         self._engine.host_answered(host, answers, [_failure(failed) for failed in batch.failures])
@@ -137,6 +138,23 @@ def _merged(items: list[TurnColumns]) -> Iterator[TurnColumns]:
     yield whole
 
 
+def _done(batch: actors_pb2.HostBatch, mutations: Iterable[bytes]) -> Iterator[Operations]:
+    """What each turn of a batch did."""
+    if not batch.effects:
+        return map(_operations, mutations)
+    effects = {effect.turn: effect for effect in batch.effects}
+    return (
+        _with_effects(_operations(data), effects[turn]) if turn in effects else _operations(data)
+        for turn, data in zip(batch.turn, mutations, strict=False)
+    )
+
+
+def _with_effects(operations: Sequence[Operation] | InvalidOperation, effects: actors_pb2.TurnEffects) -> TurnEffects:
+    state = effects.state
+    opaque = OpaqueState(state.state.type_url, state.state.value, dict(state.tags))
+    return TurnEffects(operations, opaque if effects.HasField("state") else None)
+
+
 def _failure(failed: actors_pb2.TurnFailure) -> TurnFailure:
     code = ErrorCode.UNKNOWN_ACTION if failed.unknown_action else ErrorCode.HANDLER_ERROR
     return TurnFailure(failed.turn, failed.message, code)
@@ -153,6 +171,15 @@ def _operations(mutations: bytes) -> tuple[Operation, ...] | InvalidOperation:
 
 
 def _state_update(update: StateUpdate, actor: int) -> actors_pb2.StateUpdate:
+    if update.opaque is not None:
+        message = actors_pb2.StateUpdate(actor=actor)
+        type_url, data, tags = update.opaque
+        message.opaque.tags.update(tags)
+        if type_url:
+            message.opaque.state.type_url, message.opaque.state.value = type_url, data
+        else:
+            message.opaque.SetInParent()
+        return message
     if update.is_whole:
         return actors_pb2.StateUpdate(actor=actor, value=values.value_from_plain(update.type_name, update.value))
     return actors_pb2.StateUpdate(

@@ -215,7 +215,7 @@ class HttpServer:
 
     async def _serve_spawn(self, request: BaseRequest) -> web.Response:
         message = await self._read(request, protocol_pb2.SpawnRequest)
-        response = self._api.spawn(message, revision=_revision(request.query.get("revision", "")))
+        response = await self._api.spawn(message, revision=_revision(request.query.get("revision", "")))
         return _message(200 if response.status.status == protocol_pb2.OK else 500, response)
 
     async def _serve_invoke(self, request: BaseRequest) -> web.Response:

@@ -6,11 +6,14 @@ import time
 from typing import Final, NamedTuple
 
 from crdtmesh.edge.pending import PendingCalls
-from crdtmesh.runtime.errors import ErrorCode, Outcome
+from crdtmesh.engine import CommitLost, Engine
+from crdtmesh.replication.errors import ReplicationError
+from crdtmesh.runtime.errors import ErrorCode, Outcome, RuntimeRefusal
 from crdtmesh.runtime.messages import CallExtra, CallFailure
 from crdtmesh.runtime.workflow import Invocation
 from crdtmesh.wire.gen.spawn.actors import protocol_pb2
-from crdtmesh.wire.invocations import invocation_from, set_payload
+from crdtmesh.wire.invocations import address_from, invocation_from, set_payload
+from crdtmesh.wire.registration import ACCEPTED
 
 # Spawn's own way to give a call a deadline, in milliseconds.
 TIMEOUT_METADATA: Final = "request-timeout"
@@ -29,10 +32,12 @@ class SpawnApi:
     """Calls with Spawn's messages.
 
     Args:
+        engine: of the node.
         pending: makes the calls.
     """
 
-    def __init__(self, pending: PendingCalls) -> None:
+    def __init__(self, engine: Engine, pending: PendingCalls) -> None:
+        self._engine = engine
         self._pending = pending
 
     async def invoke(
@@ -51,7 +56,7 @@ class SpawnApi:
             return _failed(request, CallFailure(0, ErrorCode.INVALID_REQUEST, Outcome.NOT_APPLIED, unserved))
         call = self._pending.enqueue if asked.is_async else self._pending.invoke
         reply = await call(
-            asked.actor,
+            self._engine.runtime.instance(asked.actor, asked.templates),
             asked.action,
             type_url=asked.type_url,
             payload=asked.payload,
@@ -65,21 +70,27 @@ class SpawnApi:
             set_payload(response, *reply)
         return Invoked(response, None)
 
-    def spawn(self, request: protocol_pb2.SpawnRequest, *, revision: int) -> protocol_pb2.SpawnResponse:
-        """Instances of UNNAMED templates.
+    async def spawn(
+        self, request: protocol_pb2.SpawnRequest, *, system: str = "", revision: int = 0
+    ) -> protocol_pb2.SpawnResponse:
+        """Instances of UNNAMED templates; they are remembered on disk when this returns.
 
         Args:
             request: whom to spawn.
-            revision: of the state to start from; 0 for the newest.
+            system: the actor system of ids that name none.
+            revision: of the state to start from; 0 for the newest, and others are refused.
         """
-        del revision
-        problem = "Error on create Actors. Details: "
-        if request.actors:
-            actor = request.actors[0]
-            problem += f"actor {actor.name[:64]!r}: " + _NO_TEMPLATES
-        else:
-            problem += "the request names no actor"
-        return spawn_refused(problem)
+        if revision:
+            return spawn_refused(f"{_SPAWN_FAILED}revision {revision} is not kept here; spawn without it")
+        if not request.actors:
+            return spawn_refused(f"{_SPAWN_FAILED}the request names no actor")
+        instances = [address_from(actor, system) for actor in request.actors]
+        try:
+            self._engine.spawn(instances)
+            await self._engine.committed()
+        except (RuntimeRefusal, ReplicationError, CommitLost) as error:
+            return spawn_refused(f"{_SPAWN_FAILED}{error}")
+        return protocol_pb2.SpawnResponse(status=protocol_pb2.RequestStatus(status=protocol_pb2.OK, message=ACCEPTED))
 
 
 def spawn_refused(message: str) -> protocol_pb2.SpawnResponse:
@@ -94,9 +105,8 @@ def invocation_refused(message: str) -> protocol_pb2.InvocationResponse:
     )
 
 
-_NO_TEMPLATES: Final = (
-    "spawning from an UNNAMED template (register_ref, id.parent) is not served yet; register the actor as NAMED"
-)
+# Spawn's words.
+_SPAWN_FAILED: Final = "Error on create Actors. Details: "
 
 
 def _unserved(asked: Invocation) -> str | None:
@@ -107,8 +117,6 @@ def _unserved(asked: Invocation) -> str | None:
         return "actor.id.name is empty; name the actor to call"
     if asked.scheduled_ms:
         return "scheduled_to is not served yet; call without it"
-    if asked.templates:
-        return _NO_TEMPLATES
     if asked.is_pooled:
         return "pooled is not served yet; call without it"
     return None

@@ -199,6 +199,13 @@ class Runtime:
         for address in spawned:
             self._instances.remember(address, wall_ms=wall_ms)
 
+    def instance(self, actor: ActorAddress, templates: Sequence[str]) -> ActorAddress:
+        """The address of an actor that is to be spawned from the first of these templates that is known."""
+        for template in templates:
+            if self._instances.is_template(ActorAddress(actor.system, template)):
+                return actor._replace(parent=template)
+        return actor
+
     # --- callers
 
     def invoke(self, caller: CallerId, calls: Iterable[CallTuple], *, now_ns: int) -> None:

@@ -27,7 +27,7 @@ from ...spawn.actors import actor_pb2 as spawn_dot_actors_dot_actor__pb2
 from ...spawn.actors import protocol_pb2 as spawn_dot_actors_dot_protocol__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x63rdtmesh/v1/actors.proto\x12\x0b\x63rdtmesh.v1\x1a\x18\x63rdtmesh/v1/values.proto\x1a\x18spawn/actors/actor.proto\x1a\x1bspawn/actors/protocol.proto\"q\n\x07\x42inding\x12\x0e\n\x06handle\x18\x01 \x01(\r\x12&\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x15.spawn.actors.ActorIdH\x00\x12\x10\n\x06\x61\x63tion\x18\x03 \x01(\tH\x00\x12\x12\n\x08type_url\x18\x04 \x01(\tH\x00\x42\x08\n\x06target\"\xd0\x01\n\tCallBatch\x12&\n\x08\x62indings\x18\x01 \x03(\x0b\x32\x14.crdtmesh.v1.Binding\x12\n\n\x02id\x18\x02 \x03(\x04\x12\r\n\x05\x61\x63tor\x18\x03 \x03(\r\x12\x0e\n\x06\x61\x63tion\x18\x04 \x03(\r\x12\x10\n\x08type_url\x18\x05 \x03(\r\x12\x0f\n\x07payload\x18\x06 \x03(\x0c\x12\x12\n\ntimeout_ms\x18\x07 \x03(\r\x12&\n\x06\x65xtras\x18\x08 \x03(\x0b\x32\x16.crdtmesh.v1.CallExtra\x12\x11\n\tcancelled\x18\t \x03(\x04\"\xa7\x01\n\tCallExtra\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x36\n\x08metadata\x18\x02 \x03(\x0b\x32$.crdtmesh.v1.CallExtra.MetadataEntry\x12%\n\x06\x63\x61ller\x18\x03 \x01(\x0b\x32\x15.spawn.actors.ActorId\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x8f\x01\n\nReplyBatch\x12&\n\x08\x62indings\x18\x01 \x03(\x0b\x32\x14.crdtmesh.v1.Binding\x12\n\n\x02id\x18\x02 \x03(\x04\x12\x10\n\x08type_url\x18\x03 \x03(\r\x12\x0f\n\x07payload\x18\x04 \x03(\x0c\x12*\n\x08\x66\x61ilures\x18\x05 \x03(\x0b\x32\x18.crdtmesh.v1.CallFailure\"w\n\x0b\x43\x61llFailure\x12\n\n\x02id\x18\x01 \x01(\x04\x12$\n\x04\x63ode\x18\x02 \x01(\x0e\x32\x16.crdtmesh.v1.ErrorCode\x12%\n\x07outcome\x18\x03 \x01(\x0e\x32\x14.crdtmesh.v1.Outcome\x12\x0f\n\x07message\x18\x04 \x01(\t\"\xd1\x01\n\tHostBatch\x12,\n\x08register\x18\x01 \x01(\x0b\x32\x1a.spawn.RegistrationRequest\x12&\n\x08\x62indings\x18\x02 \x03(\x0b\x32\x14.crdtmesh.v1.Binding\x12\x0c\n\x04turn\x18\x03 \x03(\x04\x12\x10\n\x08type_url\x18\x04 \x03(\r\x12\x0f\n\x07payload\x18\x05 \x03(\x0c\x12\x11\n\tmutations\x18\x06 \x03(\x0c\x12*\n\x08\x66\x61ilures\x18\x07 \x03(\x0b\x32\x18.crdtmesh.v1.TurnFailure\"D\n\x0bTurnFailure\x12\x0c\n\x04turn\x18\x01 \x01(\x04\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x16\n\x0eunknown_action\x18\x03 \x01(\x08\"\xbf\x02\n\tTurnBatch\x12/\n\nregistered\x18\x01 \x01(\x0b\x32\x1b.spawn.RegistrationResponse\x12&\n\x08\x62indings\x18\x02 \x03(\x0b\x32\x14.crdtmesh.v1.Binding\x12(\n\x06states\x18\x03 \x03(\x0b\x32\x18.crdtmesh.v1.StateUpdate\x12\x0c\n\x04turn\x18\x04 \x03(\x04\x12\r\n\x05\x61\x63tor\x18\x05 \x03(\r\x12\x0e\n\x06\x61\x63tion\x18\x06 \x03(\r\x12\x10\n\x08type_url\x18\x07 \x03(\r\x12\x0f\n\x07payload\x18\x08 \x03(\x0c\x12\x12\n\ntimeout_ms\x18\t \x03(\r\x12&\n\x06\x65xtras\x18\n \x03(\x0b\x32\x16.crdtmesh.v1.TurnExtra\x12\x11\n\tcancelled\x18\x0b \x03(\x04\x12\x10\n\x08released\x18\x0c \x03(\r\"\xa9\x01\n\tTurnExtra\x12\x0c\n\x04turn\x18\x01 \x01(\x04\x12\x36\n\x08metadata\x18\x02 \x03(\x0b\x32$.crdtmesh.v1.TurnExtra.MetadataEntry\x12%\n\x06\x63\x61ller\x18\x03 \x01(\x0b\x32\x15.spawn.actors.ActorId\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"r\n\x0bStateUpdate\x12\r\n\x05\x61\x63tor\x18\x01 \x01(\r\x12#\n\x05value\x18\x02 \x01(\x0b\x32\x12.crdtmesh.v1.ValueH\x00\x12%\n\x03set\x18\x03 \x01(\x0b\x32\x16.crdtmesh.v1.SetChangeH\x00\x42\x08\n\x06update\"Q\n\tSetChange\x12 \n\x05\x61\x64\x64\x65\x64\x18\x01 \x03(\x0b\x32\x11.crdtmesh.v1.Data\x12\"\n\x07removed\x18\x02 \x03(\x0b\x32\x11.crdtmesh.v1.Data\"#\n\x11ListActorsRequest\x12\x0e\n\x06system\x18\x01 \x01(\t\"<\n\x12ListActorsResponse\x12&\n\x06\x61\x63tors\x18\x01 \x03(\x0b\x32\x16.crdtmesh.v1.ActorInfo\"b\n\tActorInfo\x12!\n\x02id\x18\x01 \x01(\x0b\x32\x15.spawn.actors.ActorId\x12\x12\n\nstate_type\x18\x02 \x01(\t\x12\x0f\n\x07\x61\x63tions\x18\x03 \x03(\t\x12\r\n\x05nodes\x18\x04 \x03(\t2\x9a\x02\n\x06\x41\x63tors\x12\x43\n\x08Register\x12\x1a.spawn.RegistrationRequest\x1a\x1b.spawn.RegistrationResponse\x12=\n\x06Invoke\x12\x18.spawn.InvocationRequest\x1a\x19.spawn.InvocationResponse\x12\x43\n\x0cInvokeStream\x12\x16.crdtmesh.v1.CallBatch\x1a\x17.crdtmesh.v1.ReplyBatch(\x01\x30\x01\x12G\n\x04List\x12\x1e.crdtmesh.v1.ListActorsRequest\x1a\x1f.crdtmesh.v1.ListActorsResponse2J\n\tActorHost\x12=\n\x07\x43onnect\x12\x16.crdtmesh.v1.HostBatch\x1a\x16.crdtmesh.v1.TurnBatch(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x63rdtmesh/v1/actors.proto\x12\x0b\x63rdtmesh.v1\x1a\x18\x63rdtmesh/v1/values.proto\x1a\x18spawn/actors/actor.proto\x1a\x1bspawn/actors/protocol.proto\"q\n\x07\x42inding\x12\x0e\n\x06handle\x18\x01 \x01(\r\x12&\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x15.spawn.actors.ActorIdH\x00\x12\x10\n\x06\x61\x63tion\x18\x03 \x01(\tH\x00\x12\x12\n\x08type_url\x18\x04 \x01(\tH\x00\x42\x08\n\x06target\"\xd0\x01\n\tCallBatch\x12&\n\x08\x62indings\x18\x01 \x03(\x0b\x32\x14.crdtmesh.v1.Binding\x12\n\n\x02id\x18\x02 \x03(\x04\x12\r\n\x05\x61\x63tor\x18\x03 \x03(\r\x12\x0e\n\x06\x61\x63tion\x18\x04 \x03(\r\x12\x10\n\x08type_url\x18\x05 \x03(\r\x12\x0f\n\x07payload\x18\x06 \x03(\x0c\x12\x12\n\ntimeout_ms\x18\x07 \x03(\r\x12&\n\x06\x65xtras\x18\x08 \x03(\x0b\x32\x16.crdtmesh.v1.CallExtra\x12\x11\n\tcancelled\x18\t \x03(\x04\"\xa7\x01\n\tCallExtra\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x36\n\x08metadata\x18\x02 \x03(\x0b\x32$.crdtmesh.v1.CallExtra.MetadataEntry\x12%\n\x06\x63\x61ller\x18\x03 \x01(\x0b\x32\x15.spawn.actors.ActorId\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x8f\x01\n\nReplyBatch\x12&\n\x08\x62indings\x18\x01 \x03(\x0b\x32\x14.crdtmesh.v1.Binding\x12\n\n\x02id\x18\x02 \x03(\x04\x12\x10\n\x08type_url\x18\x03 \x03(\r\x12\x0f\n\x07payload\x18\x04 \x03(\x0c\x12*\n\x08\x66\x61ilures\x18\x05 \x03(\x0b\x32\x18.crdtmesh.v1.CallFailure\"w\n\x0b\x43\x61llFailure\x12\n\n\x02id\x18\x01 \x01(\x04\x12$\n\x04\x63ode\x18\x02 \x01(\x0e\x32\x16.crdtmesh.v1.ErrorCode\x12%\n\x07outcome\x18\x03 \x01(\x0e\x32\x14.crdtmesh.v1.Outcome\x12\x0f\n\x07message\x18\x04 \x01(\t\"\xfc\x01\n\tHostBatch\x12,\n\x08register\x18\x01 \x01(\x0b\x32\x1a.spawn.RegistrationRequest\x12&\n\x08\x62indings\x18\x02 \x03(\x0b\x32\x14.crdtmesh.v1.Binding\x12\x0c\n\x04turn\x18\x03 \x03(\x04\x12\x10\n\x08type_url\x18\x04 \x03(\r\x12\x0f\n\x07payload\x18\x05 \x03(\x0c\x12\x11\n\tmutations\x18\x06 \x03(\x0c\x12*\n\x08\x66\x61ilures\x18\x07 \x03(\x0b\x32\x18.crdtmesh.v1.TurnFailure\x12)\n\x07\x65\x66\x66\x65\x63ts\x18\x08 \x03(\x0b\x32\x18.crdtmesh.v1.TurnEffects\"D\n\x0bTurnEffects\x12\x0c\n\x04turn\x18\x01 \x01(\x04\x12\'\n\x05state\x18\x02 \x01(\x0b\x32\x18.spawn.actors.ActorState\"D\n\x0bTurnFailure\x12\x0c\n\x04turn\x18\x01 \x01(\x04\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x16\n\x0eunknown_action\x18\x03 \x01(\x08\"\xbf\x02\n\tTurnBatch\x12/\n\nregistered\x18\x01 \x01(\x0b\x32\x1b.spawn.RegistrationResponse\x12&\n\x08\x62indings\x18\x02 \x03(\x0b\x32\x14.crdtmesh.v1.Binding\x12(\n\x06states\x18\x03 \x03(\x0b\x32\x18.crdtmesh.v1.StateUpdate\x12\x0c\n\x04turn\x18\x04 \x03(\x04\x12\r\n\x05\x61\x63tor\x18\x05 \x03(\r\x12\x0e\n\x06\x61\x63tion\x18\x06 \x03(\r\x12\x10\n\x08type_url\x18\x07 \x03(\r\x12\x0f\n\x07payload\x18\x08 \x03(\x0c\x12\x12\n\ntimeout_ms\x18\t \x03(\r\x12&\n\x06\x65xtras\x18\n \x03(\x0b\x32\x16.crdtmesh.v1.TurnExtra\x12\x11\n\tcancelled\x18\x0b \x03(\x04\x12\x10\n\x08released\x18\x0c \x03(\r\"\xa9\x01\n\tTurnExtra\x12\x0c\n\x04turn\x18\x01 \x01(\x04\x12\x36\n\x08metadata\x18\x02 \x03(\x0b\x32$.crdtmesh.v1.TurnExtra.MetadataEntry\x12%\n\x06\x63\x61ller\x18\x03 \x01(\x0b\x32\x15.spawn.actors.ActorId\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x9e\x01\n\x0bStateUpdate\x12\r\n\x05\x61\x63tor\x18\x01 \x01(\r\x12#\n\x05value\x18\x02 \x01(\x0b\x32\x12.crdtmesh.v1.ValueH\x00\x12%\n\x03set\x18\x03 \x01(\x0b\x32\x16.crdtmesh.v1.SetChangeH\x00\x12*\n\x06opaque\x18\x04 \x01(\x0b\x32\x18.spawn.actors.ActorStateH\x00\x42\x08\n\x06update\"Q\n\tSetChange\x12 \n\x05\x61\x64\x64\x65\x64\x18\x01 \x03(\x0b\x32\x11.crdtmesh.v1.Data\x12\"\n\x07removed\x18\x02 \x03(\x0b\x32\x11.crdtmesh.v1.Data\"#\n\x11ListActorsRequest\x12\x0e\n\x06system\x18\x01 \x01(\t\"<\n\x12ListActorsResponse\x12&\n\x06\x61\x63tors\x18\x01 \x03(\x0b\x32\x16.crdtmesh.v1.ActorInfo\"b\n\tActorInfo\x12!\n\x02id\x18\x01 \x01(\x0b\x32\x15.spawn.actors.ActorId\x12\x12\n\nstate_type\x18\x02 \x01(\t\x12\x0f\n\x07\x61\x63tions\x18\x03 \x03(\t\x12\r\n\x05nodes\x18\x04 \x03(\t2\xce\x02\n\x06\x41\x63tors\x12\x43\n\x08Register\x12\x1a.spawn.RegistrationRequest\x1a\x1b.spawn.RegistrationResponse\x12\x32\n\x05Spawn\x12\x13.spawn.SpawnRequest\x1a\x14.spawn.SpawnResponse\x12=\n\x06Invoke\x12\x18.spawn.InvocationRequest\x1a\x19.spawn.InvocationResponse\x12\x43\n\x0cInvokeStream\x12\x16.crdtmesh.v1.CallBatch\x1a\x17.crdtmesh.v1.ReplyBatch(\x01\x30\x01\x12G\n\x04List\x12\x1e.crdtmesh.v1.ListActorsRequest\x1a\x1f.crdtmesh.v1.ListActorsResponse2J\n\tActorHost\x12=\n\x07\x43onnect\x12\x16.crdtmesh.v1.HostBatch\x1a\x16.crdtmesh.v1.TurnBatch(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -51,27 +51,29 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CALLFAILURE']._serialized_start=764
   _globals['_CALLFAILURE']._serialized_end=883
   _globals['_HOSTBATCH']._serialized_start=886
-  _globals['_HOSTBATCH']._serialized_end=1095
-  _globals['_TURNFAILURE']._serialized_start=1097
-  _globals['_TURNFAILURE']._serialized_end=1165
-  _globals['_TURNBATCH']._serialized_start=1168
-  _globals['_TURNBATCH']._serialized_end=1487
-  _globals['_TURNEXTRA']._serialized_start=1490
-  _globals['_TURNEXTRA']._serialized_end=1659
+  _globals['_HOSTBATCH']._serialized_end=1138
+  _globals['_TURNEFFECTS']._serialized_start=1140
+  _globals['_TURNEFFECTS']._serialized_end=1208
+  _globals['_TURNFAILURE']._serialized_start=1210
+  _globals['_TURNFAILURE']._serialized_end=1278
+  _globals['_TURNBATCH']._serialized_start=1281
+  _globals['_TURNBATCH']._serialized_end=1600
+  _globals['_TURNEXTRA']._serialized_start=1603
+  _globals['_TURNEXTRA']._serialized_end=1772
   _globals['_TURNEXTRA_METADATAENTRY']._serialized_start=569
   _globals['_TURNEXTRA_METADATAENTRY']._serialized_end=616
-  _globals['_STATEUPDATE']._serialized_start=1661
-  _globals['_STATEUPDATE']._serialized_end=1775
-  _globals['_SETCHANGE']._serialized_start=1777
-  _globals['_SETCHANGE']._serialized_end=1858
-  _globals['_LISTACTORSREQUEST']._serialized_start=1860
-  _globals['_LISTACTORSREQUEST']._serialized_end=1895
-  _globals['_LISTACTORSRESPONSE']._serialized_start=1897
-  _globals['_LISTACTORSRESPONSE']._serialized_end=1957
-  _globals['_ACTORINFO']._serialized_start=1959
-  _globals['_ACTORINFO']._serialized_end=2057
-  _globals['_ACTORS']._serialized_start=2060
-  _globals['_ACTORS']._serialized_end=2342
-  _globals['_ACTORHOST']._serialized_start=2344
-  _globals['_ACTORHOST']._serialized_end=2418
+  _globals['_STATEUPDATE']._serialized_start=1775
+  _globals['_STATEUPDATE']._serialized_end=1933
+  _globals['_SETCHANGE']._serialized_start=1935
+  _globals['_SETCHANGE']._serialized_end=2016
+  _globals['_LISTACTORSREQUEST']._serialized_start=2018
+  _globals['_LISTACTORSREQUEST']._serialized_end=2053
+  _globals['_LISTACTORSRESPONSE']._serialized_start=2055
+  _globals['_LISTACTORSRESPONSE']._serialized_end=2115
+  _globals['_ACTORINFO']._serialized_start=2117
+  _globals['_ACTORINFO']._serialized_end=2215
+  _globals['_ACTORS']._serialized_start=2218
+  _globals['_ACTORS']._serialized_end=2552
+  _globals['_ACTORHOST']._serialized_start=2554
+  _globals['_ACTORHOST']._serialized_end=2628
 # @@protoc_insertion_point(module_scope)

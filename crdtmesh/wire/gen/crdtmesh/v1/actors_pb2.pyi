@@ -87,7 +87,7 @@ class CallFailure(_message.Message):
     def __init__(self, id: _Optional[int] = ..., code: _Optional[_Union[_values_pb2.ErrorCode, str]] = ..., outcome: _Optional[_Union[_values_pb2.Outcome, str]] = ..., message: _Optional[str] = ...) -> None: ...
 
 class HostBatch(_message.Message):
-    __slots__ = ("register", "bindings", "turn", "type_url", "payload", "mutations", "failures")
+    __slots__ = ("register", "bindings", "turn", "type_url", "payload", "mutations", "failures", "effects")
     REGISTER_FIELD_NUMBER: _ClassVar[int]
     BINDINGS_FIELD_NUMBER: _ClassVar[int]
     TURN_FIELD_NUMBER: _ClassVar[int]
@@ -95,6 +95,7 @@ class HostBatch(_message.Message):
     PAYLOAD_FIELD_NUMBER: _ClassVar[int]
     MUTATIONS_FIELD_NUMBER: _ClassVar[int]
     FAILURES_FIELD_NUMBER: _ClassVar[int]
+    EFFECTS_FIELD_NUMBER: _ClassVar[int]
     register: _protocol_pb2.RegistrationRequest
     bindings: _containers.RepeatedCompositeFieldContainer[Binding]
     turn: _containers.RepeatedScalarFieldContainer[int]
@@ -102,7 +103,16 @@ class HostBatch(_message.Message):
     payload: _containers.RepeatedScalarFieldContainer[bytes]
     mutations: _containers.RepeatedScalarFieldContainer[bytes]
     failures: _containers.RepeatedCompositeFieldContainer[TurnFailure]
-    def __init__(self, register: _Optional[_Union[_protocol_pb2.RegistrationRequest, _Mapping]] = ..., bindings: _Optional[_Iterable[_Union[Binding, _Mapping]]] = ..., turn: _Optional[_Iterable[int]] = ..., type_url: _Optional[_Iterable[int]] = ..., payload: _Optional[_Iterable[bytes]] = ..., mutations: _Optional[_Iterable[bytes]] = ..., failures: _Optional[_Iterable[_Union[TurnFailure, _Mapping]]] = ...) -> None: ...
+    effects: _containers.RepeatedCompositeFieldContainer[TurnEffects]
+    def __init__(self, register: _Optional[_Union[_protocol_pb2.RegistrationRequest, _Mapping]] = ..., bindings: _Optional[_Iterable[_Union[Binding, _Mapping]]] = ..., turn: _Optional[_Iterable[int]] = ..., type_url: _Optional[_Iterable[int]] = ..., payload: _Optional[_Iterable[bytes]] = ..., mutations: _Optional[_Iterable[bytes]] = ..., failures: _Optional[_Iterable[_Union[TurnFailure, _Mapping]]] = ..., effects: _Optional[_Iterable[_Union[TurnEffects, _Mapping]]] = ...) -> None: ...
+
+class TurnEffects(_message.Message):
+    __slots__ = ("turn", "state")
+    TURN_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    turn: int
+    state: _actor_pb2.ActorState
+    def __init__(self, turn: _Optional[int] = ..., state: _Optional[_Union[_actor_pb2.ActorState, _Mapping]] = ...) -> None: ...
 
 class TurnFailure(_message.Message):
     __slots__ = ("turn", "message", "unknown_action")
@@ -160,14 +170,16 @@ class TurnExtra(_message.Message):
     def __init__(self, turn: _Optional[int] = ..., metadata: _Optional[_Mapping[str, str]] = ..., caller: _Optional[_Union[_actor_pb2.ActorId, _Mapping]] = ...) -> None: ...
 
 class StateUpdate(_message.Message):
-    __slots__ = ("actor", "value", "set")
+    __slots__ = ("actor", "value", "set", "opaque")
     ACTOR_FIELD_NUMBER: _ClassVar[int]
     VALUE_FIELD_NUMBER: _ClassVar[int]
     SET_FIELD_NUMBER: _ClassVar[int]
+    OPAQUE_FIELD_NUMBER: _ClassVar[int]
     actor: int
     value: _values_pb2.Value
     set: SetChange
-    def __init__(self, actor: _Optional[int] = ..., value: _Optional[_Union[_values_pb2.Value, _Mapping]] = ..., set: _Optional[_Union[SetChange, _Mapping]] = ...) -> None: ...
+    opaque: _actor_pb2.ActorState
+    def __init__(self, actor: _Optional[int] = ..., value: _Optional[_Union[_values_pb2.Value, _Mapping]] = ..., set: _Optional[_Union[SetChange, _Mapping]] = ..., opaque: _Optional[_Union[_actor_pb2.ActorState, _Mapping]] = ...) -> None: ...
 
 class SetChange(_message.Message):
     __slots__ = ("added", "removed")

@@ -40,6 +40,11 @@ class ActorsStub:
                 request_serializer=spawn_dot_actors_dot_protocol__pb2.RegistrationRequest.SerializeToString,
                 response_deserializer=spawn_dot_actors_dot_protocol__pb2.RegistrationResponse.FromString,
                 _registered_method=True)
+        self.Spawn = channel.unary_unary(
+                '/crdtmesh.v1.Actors/Spawn',
+                request_serializer=spawn_dot_actors_dot_protocol__pb2.SpawnRequest.SerializeToString,
+                response_deserializer=spawn_dot_actors_dot_protocol__pb2.SpawnResponse.FromString,
+                _registered_method=True)
         self.Invoke = channel.unary_unary(
                 '/crdtmesh.v1.Actors/Invoke',
                 request_serializer=spawn_dot_actors_dot_protocol__pb2.InvocationRequest.SerializeToString,
@@ -62,6 +67,13 @@ class ActorsServicer:
 
     def Register(self, request, context):
         """Declares actors on this node. They become callable when a host that runs them connects.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Spawn(self, request, context):
+        """Spawns instances of UNNAMED actors. They are activated by their first call; later calls may leave out their parent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -96,6 +108,11 @@ def add_ActorsServicer_to_server(servicer, server):
                     servicer.Register,
                     request_deserializer=spawn_dot_actors_dot_protocol__pb2.RegistrationRequest.FromString,
                     response_serializer=spawn_dot_actors_dot_protocol__pb2.RegistrationResponse.SerializeToString,
+            ),
+            'Spawn': grpc.unary_unary_rpc_method_handler(
+                    servicer.Spawn,
+                    request_deserializer=spawn_dot_actors_dot_protocol__pb2.SpawnRequest.FromString,
+                    response_serializer=spawn_dot_actors_dot_protocol__pb2.SpawnResponse.SerializeToString,
             ),
             'Invoke': grpc.unary_unary_rpc_method_handler(
                     servicer.Invoke,
@@ -140,6 +157,33 @@ class Actors:
             '/crdtmesh.v1.Actors/Register',
             spawn_dot_actors_dot_protocol__pb2.RegistrationRequest.SerializeToString,
             spawn_dot_actors_dot_protocol__pb2.RegistrationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Spawn(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crdtmesh.v1.Actors/Spawn',
+            spawn_dot_actors_dot_protocol__pb2.SpawnRequest.SerializeToString,
+            spawn_dot_actors_dot_protocol__pb2.SpawnResponse.FromString,
             options,
             channel_credentials,
             insecure,
