@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from crdtmesh.crdts.map_counter import PN_COUNTER_MAP
     from crdtmesh.crdts.map_lww import LWW_MAP
     from crdtmesh.crdts.map_or import OR_MAP
+    from crdtmesh.crdts.map_rw import RW_MAP
+    from crdtmesh.crdts.map_uw import UW_MAP
     from crdtmesh.crdts.multimap import OR_MULTI_MAP
     from crdtmesh.crdts.mutation import LocalMutation
     from crdtmesh.crdts.operations import Operation
@@ -67,8 +69,10 @@ __all__ = [
     "OR_SET",
     "PN_COUNTER",
     "PN_COUNTER_MAP",
+    "RW_MAP",
     "RW_SET",
     "TWO_PHASE_SET",
+    "UW_MAP",
     "VOTE",
     "WHOLE",
     "CausalContext",
@@ -127,6 +131,8 @@ _MODULES: Final = {
     "flag_dw": ("DW_FLAG",),
     "set_rw": ("RW_SET",),
     "map_or": ("OR_MAP",),
+    "map_rw": ("RW_MAP",),
+    "map_uw": ("UW_MAP",),
     "map_lww": ("LWW_MAP",),
     "map_counter": ("PN_COUNTER_MAP",),
     "multimap": ("OR_MULTI_MAP",),

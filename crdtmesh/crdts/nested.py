@@ -48,6 +48,8 @@ class NestedType(abc.ABC):
 
     name: ClassVar[str]
     operations: ClassVar[Mapping[str, tuple[int, int]]]
+    removal: ClassVar[str] = "clear"
+    """The operation without arguments that supersedes all that it has seen."""
 
     @abc.abstractmethod
     def type_of(self, entry: bytes) -> DataType[Any]:
@@ -123,7 +125,7 @@ class NestedType(abc.ABC):
     def mutate(self, store: Nested, operation: Operation, mutation: Mutation) -> Delta[Nested] | None:
         """The delta of an operation; removing what is absent and nested operations without effect have none."""
         require_operation(self.name, operation, self.operations)
-        if operation.name == "clear":
+        if operation.name == self.removal:
             return self._removed(store, list(store.keys), mutation)
         return self._write(store, operation, mutation)
 

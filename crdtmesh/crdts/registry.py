@@ -32,8 +32,10 @@ _BUILT_IN: Final[dict[str, tuple[str, str]]] = {
     "ORSet": ("set_aw", "OR_SET"),
     "PNCounter": ("counter_pn", "PN_COUNTER"),
     "PNCounterMap": ("map_counter", "PN_COUNTER_MAP"),
+    "RWMap": ("map_rw", "RW_MAP"),
     "RWSet": ("set_rw", "RW_SET"),
     "TwoPhaseSet": ("set_2p", "TWO_PHASE_SET"),
+    "UWMap": ("map_uw", "UW_MAP"),
     "Vote": ("vote", "VOTE"),
 }
 """Name to the module in this package that has the type, and the type's only instance there."""

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from crdtmesh.sdk.live.map_counter import PNCounterMap
     from crdtmesh.sdk.live.map_lww import LWWMap
     from crdtmesh.sdk.live.map_or import ORMap
+    from crdtmesh.sdk.live.map_rw import RWMap
+    from crdtmesh.sdk.live.map_uw import UWMap
     from crdtmesh.sdk.live.multimap import ORMultiMap
     from crdtmesh.sdk.live.register_fww import FWWRegister
     from crdtmesh.sdk.live.register_lww import LWWRegister
@@ -57,10 +59,12 @@ __all__ = [
     "ORSet",
     "PNCounter",
     "PNCounterMap",
+    "RWMap",
     "RWSet",
     "SdkError",
     "System",
     "TwoPhaseSet",
+    "UWMap",
     "Vote",
     "action",
 ]
@@ -70,6 +74,8 @@ _MODULES: Final = {
     "LWWMap": "live.map_lww",
     "ORMap": "live.map_or",
     "ORMultiMap": "live.multimap",
+    "RWMap": "live.map_rw",
+    "UWMap": "live.map_uw",
     "RWSet": "live.set_rw",
     "DWFlag": "live.flag_dw",
     "EWFlag": "live.flag_ew",

@@ -79,5 +79,29 @@ CRDTS = (
         "(mutation.next_dot(), *dots_of(bindings.keys[value]))",
         "(mutation.next_dot(),)",
     ),
+    _fault("update leaves its ground behind", "map_uw", "join(kind, known, delta)", "delta"),
+    _fault("update does not replace contents", "map_uw", "(dot, *fresh, *seen)", "(dot, *fresh)"),
+    _fault("content claims dots of others", "map_uw", "(dot, *fresh, *seen)", "(dot, *seen)"),
+    _fault("content of sums accepted", "map_uw", "if name in _SUMS:", "if False:"),
+    _fault("first content alone is read", "map_uw", "for content in contents:", "for content in list(contents)[:1]:"),
+    _fault("beaten updates count", "map_rw", "if standing <= seen else", "if True else"),
+    _fault("removal forgets what it has seen", "map_rw", "(dot, *self.dots(store))", "(dot,)"),
+    _fault("own beaten sum comes back", "map_rw", "for inner in beaten for dot", "for inner in () for dot"),
+    _fault(
+        "update forgets which removals it has seen",
+        "map_rw",
+        "_entry(kind, _standing(store))",
+        "_entry(kind, frozenset())",
+    ),
+    _fault(
+        "nested context dropped with the key", "nested", "(mutation.next_dot(), *observed)", "(mutation.next_dot(),)"
+    ),
+    _fault(
+        "emptied entry stays",
+        "nested",
+        "            elif ours is not None:\n                del store.keys[entry]\n",
+        "            elif ours is not None:\n                store.keys[entry] = inner\n",
+    ),
+    _fault("maps nest without end", "mixed_maps", "if depth >= NESTING_MAX:", "if False:"),
     _fault("tables mixed", "context", "if a.table is not b.table:", "if False:"),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from functools import cache
 from typing import Any, cast
@@ -26,90 +26,196 @@ RESETS: Mapping[str, str] = {
     "MVRegister": "clear",
     "EWFlag": "disable",
     "ORMap": "clear",
+    "ExactCounter": "reset",
+    "UWMap": "clear",
+    "RWMap": "reset",
 }
 """Nested types that are drawn, with the operation that forgets all it has seen."""
 
 _keys = st.sampled_from(["k", "l"])
 _amounts = st.integers(0, 5)
-_leaves: st.SearchStrategy[tuple[Any, ...]] = st.one_of(
-    st.tuples(st.just("PNCounter"), st.just("increment"), _amounts),
+_whole_leaves: st.SearchStrategy[tuple[Any, ...]] = st.one_of(
+    st.tuples(st.just("ExactCounter"), st.just("increment"), _amounts),
     st.tuples(st.just("ORSet"), st.sampled_from(["add", "remove"]), dots.few_values),
     st.tuples(st.just("RWSet"), st.sampled_from(["add", "remove"]), dots.few_values),
     st.tuples(st.just("MVRegister"), st.just("set"), dots.few_values),
     st.tuples(st.just("EWFlag"), st.sampled_from(["enable", "disable"])),
 )
+"""Updates of types whose content is by the dot, which any map may hold."""
+_leaves = st.one_of(st.tuples(st.just("PNCounter"), st.just("increment"), _amounts), _whole_leaves)
 
 
-def _inside(leaves: st.SearchStrategy[tuple[Any, ...]]) -> st.SearchStrategy[tuple[Any, ...]]:
-    updates = st.builds(lambda key, leaf: ("ORMap", "update", key, *leaf), _keys, leaves)
-    return st.one_of(updates, updates, st.builds(lambda key: ("ORMap", "remove", key), _keys))
+def _inside(name: str, leaves: st.SearchStrategy[tuple[Any, ...]]) -> st.SearchStrategy[tuple[Any, ...]]:
+    """Operations of a map of that name, with these updates."""
+    updates = st.builds(lambda key, leaf: (name, "update", key, *leaf), _keys, leaves)
+    return st.one_of(updates, updates, st.builds(lambda key: (name, "remove", key), _keys))
 
 
-_updates = st.builds(
-    lambda key, leaf: Operation("update", (key, *leaf)),
-    _keys,
-    st.one_of(_leaves, _inside(_leaves), _inside(_inside(_leaves))),
-)
+def _updates(*leaves: st.SearchStrategy[tuple[Any, ...]]) -> st.SearchStrategy[Operation]:
+    return st.builds(lambda key, leaf: Operation("update", (key, *leaf)), _keys, st.one_of(*leaves))
+
+
 _named_update = st.builds(
     Operation, st.just("update"), st.tuples(_keys, st.just("PNCounter"), st.just("increment"), _amounts)
+)
+_named_whole_update = st.builds(
+    Operation, st.just("update"), st.tuples(_keys, st.just("ExactCounter"), st.just("increment"), _amounts)
+)
+_nested_twice = _updates(
+    _leaves,
+    _inside("ORMap", _leaves),
+    _inside("ORMap", _inside("ORMap", _leaves)),
+    _inside("RWMap", _leaves),
+    _inside("UWMap", _whole_leaves),
+    _inside("RWMap", _inside("UWMap", _whole_leaves)),
+)
+_whole_updates = _updates(
+    _whole_leaves,
+    _inside("UWMap", _whole_leaves),
+    _inside("ORMap", _whole_leaves),
+    _inside("RWMap", _inside("ORMap", _whole_leaves)),
+    _inside("UWMap", _inside("UWMap", _whole_leaves)),
 )
 _remove = operation("remove", _keys)
 
 OPERATIONS: dict[str, st.SearchStrategy[Operation]] = {
     "ORMap": st.one_of(
-        _updates,
-        _updates,
-        _updates,
+        _nested_twice,
+        _nested_twice,
+        _nested_twice,
         _named_update,
         _remove,
         operation("remove", _keys, st.sampled_from(["PNCounter", "ORMap"])),
         operation("clear"),
     ),
+    "UWMap": st.one_of(
+        _whole_updates,
+        _whole_updates,
+        _whole_updates,
+        _named_whole_update,
+        _remove,
+        operation("remove", _keys, st.sampled_from(["ExactCounter", "UWMap"])),
+        operation("clear"),
+    ),
+    "RWMap": st.one_of(_nested_twice, _nested_twice, _named_update, _named_update, _remove, operation("reset")),
 }
 
-FIRST_OPERATIONS: dict[str, tuple[str, PlainValue]] = {"ORMap": ("update", ("k", "PNCounter", "increment", 2))}
+FIRST_OPERATIONS: dict[str, tuple[str, PlainValue]] = {
+    "ORMap": ("update", ("k", "PNCounter", "increment", 2)),
+    "UWMap": ("update", ("k", "ExactCounter", "increment", 2)),
+    "RWMap": ("update", ("k", "PNCounter", "increment", 2)),
+}
 
 
-def _nested(history: History, key: str, kind: str) -> History:
-    """What a history of a map means for one entry."""
+def _about(history: History, key: str, kind: str) -> set[Event]:
+    """The events of a map that concern one entry: its updates, and what removes or resets it."""
+    return {
+        event
+        for event in history
+        if (event.operation.arguments[: 2 if event.operation.name == "update" else 1] in ((), (key,), (key, kind)))
+        and event.operation.arguments[1:2] in ((), (kind,))
+    }
+
+
+def _unseen(events: Collection[Event], others: Collection[Event]) -> frozenset[Event]:
+    """Those events that none of the others has seen."""
+    return frozenset(event for event in events if not any(event in other.seen for other in others))
+
+
+def _inner(kind: str, seen_by: Mapping[Event, Collection[Event]]) -> History:
+    """What events mean to the nested type, each with which of the others it builds on."""
     inner: dict[Event, Event] = {}
-    for event in sorted(history, key=lambda each: len(each.seen)):
-        arguments = event.operation.arguments
+    for event in sorted(seen_by, key=lambda each: len(each.seen)):
+        meant = Operation(RESETS[kind])
         if event.operation.name == "update":
-            if arguments[:2] != (key, kind):
-                continue
-            meant = Operation(cast("str", arguments[2]), arguments[3:])
-        elif event.operation.name == "remove" and (arguments[0] != key or arguments[1:] not in ((), (kind,))):
-            continue
-        else:
-            meant = Operation(RESETS[kind])
-        seen = frozenset(inner[other] for other in event.seen if other in inner)
-        inner[event] = replace(event, operation=meant, seen=seen)
+            meant = Operation(cast("str", event.operation.arguments[2]), event.operation.arguments[3:])
+        inner[event] = replace(event, operation=meant, seen=frozenset(inner[other] for other in seen_by[event]))
     return frozenset(inner.values())
 
 
 def _is_there(kind: str, history: History, value: PlainValue) -> bool:
     """Whether anything is live: a counter at zero is, and a set that only knows of removals, if removals win there."""
-    if kind in {"PNCounter", "RWSet"}:
+    if kind in {"PNCounter", "RWSet", "ExactCounter"}:
         resets = [event for event in history if event.operation.name == "reset"]
         return any(e.operation.name != "reset" and not any(e in reset.seen for reset in resets) for e in history)
     return bool(value)
 
 
-def or_map(nested: Mapping[str, Specification]) -> Specification:
-    """The specification of a map, from those of the types nested in it."""
+class Maps:
+    """The specifications of maps of any type, from those of the types nested in them."""
 
-    def specification(history: History) -> PlainValue:
+    def __init__(self, nested: Mapping[str, Specification]) -> None:
+        self._nested = {**nested, "ORMap": self.or_map, "UWMap": self.uw_map, "RWMap": self.rw_map}
+
+    def _read(self, history: History, meaning: Callable[[History, str, str], History]) -> PlainValue:
         entries = {cast("tuple[str, str]", e.operation.arguments[:2]) for e in history if e.operation.name == "update"}
         read: dict[str, dict[str, PlainValue]] = {}
         for key, kind in sorted(entries, key=values.encode):
-            about = _nested(history, key, kind)
-            value = {**nested, "ORMap": specification}[kind](about)
-            if _is_there(kind, about, value):
+            inner = meaning(history, key, kind)
+            value = self._nested[kind](inner)
+            if _is_there(kind, inner, value):
                 read.setdefault(key, {})[kind] = value
         return cast("PlainValue", read)
 
-    return specification
+    def or_map(self, history: History) -> PlainValue:
+        """Each entry as its type reads its updates, with every removal of the key as the type's own reset."""
+
+        def meaning(history: History, key: str, kind: str) -> History:
+            about = _about(history, key, kind)
+            return _inner(kind, {event: event.seen & about for event in about})
+
+        return self._read(history, meaning)
+
+    def uw_map(self, history: History) -> PlainValue:
+        """Each entry as its type reads the updates that nothing has replaced or removed, and those these build on.
+
+        Removals do not reach the nested type at all.
+        """
+
+        def meaning(history: History, key: str, kind: str) -> History:
+            @cache
+            def kept(known: frozenset[Event]) -> frozenset[Event]:
+                newest = {
+                    e for e in known if e.operation.name == "update" and not any(e in other.seen for other in known)
+                }
+                return frozenset(newest).union(*(kept(event.seen & about) for event in newest))
+
+            about = frozenset(_about(history, key, kind))
+            return _inner(kind, {event: kept(event.seen & about) for event in kept(about)})
+
+        return self._read(history, meaning)
+
+    def rw_map(self, history: History) -> PlainValue:
+        """Each entry as its type reads the updates that have seen every removal of the key that stands.
+
+        A removal stands while no later one and no reset has seen it. What its replica has seen beaten and then updated
+        is gone for good.
+        """
+
+        def meaning(history: History, key: str, kind: str) -> History:
+            @cache
+            def counting(known: frozenset[Event]) -> frozenset[Event]:
+                removals = {e for e in known if e.operation.name != "update"}
+                standing = {
+                    e
+                    for e in removals
+                    if e.operation.name == "remove" and not any(e in other.seen for other in removals)
+                }
+                updates = {e for e in known - removals if standing <= e.seen}
+                return frozenset(removals | {e for e in updates if not is_given_up(e, known)})
+
+            def is_given_up(event: Event, known: frozenset[Event]) -> bool:
+                later = [e for e in known if e.operation.name == "update" and e.at == event.at and event in e.seen]
+                return any(event not in counting(e.seen & about) for e in later)
+
+            about = frozenset(_about(history, key, kind))
+            now = counting(about)
+            built_on = {
+                event: counting(event.seen & about) if event.operation.name == "update" else event.seen for event in now
+            }
+            return _inner(kind, {event: seen & now for event, seen in built_on.items()})
+
+        return self._read(history, meaning)
 
 
 OPERATIONS["LWWMap"] = st.one_of(
@@ -137,7 +243,7 @@ def counter_map(counter: Specification) -> Specification:
         for event in sorted(history, key=lambda each: len(each.seen)):
             inner[event] = replace(meant[event], seen=frozenset(inner[other] for other in event.seen))
         renamed = frozenset(inner.values())
-        read = cast("dict[str, dict[str, PlainValue]]", or_map({"PNCounter": counter})(renamed))
+        read = cast("dict[str, dict[str, PlainValue]]", Maps({"PNCounter": counter}).or_map(renamed))
         return {key: held["PNCounter"] for key, held in read.items()}
 
     return specification

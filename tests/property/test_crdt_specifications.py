@@ -88,13 +88,17 @@ def lww_register(history: History) -> PlainValue:
     return values.decode(winner.element)
 
 
+MIXED_MAPS = maps.Maps({**dotted.SPECIFICATIONS, "PNCounter": pn_counter, "ORSet": or_set})
+
 SPECIFICATIONS: Mapping[str, Callable[[History], PlainValue]] = {
     "PNCounter": pn_counter,
     "GCounter": pn_counter,
     **dotted.SPECIFICATIONS,
     "LWWMap": maps.lww_map,
     "PNCounterMap": maps.counter_map(pn_counter),
-    "ORMap": maps.or_map({**dotted.SPECIFICATIONS, "PNCounter": pn_counter, "ORSet": or_set}),
+    "ORMap": MIXED_MAPS.or_map,
+    "UWMap": MIXED_MAPS.uw_map,
+    "RWMap": MIXED_MAPS.rw_map,
     "ORMultiMap": maps.multi_map(or_set),
     "ORSet": or_set,
     "LWWRegister": lww_register,

@@ -30,6 +30,15 @@ def _pair(key: str, type_name: str) -> msgpack.ExtType:
     return msgpack.ExtType(1, _flat(key, type_name))
 
 
+def _list(*items: Any) -> msgpack.ExtType:
+    return msgpack.ExtType(1, b"".join(_flat(_list(*i) if isinstance(i, tuple) else i) for i in items))
+
+
+def _content(*store: Any) -> bytes:
+    """A nested state of one dot, as a map that keeps whole contents has it."""
+    return _flat(FORMAT, b"a" * 16, 1, 0, 0, 0, 0, *store)
+
+
 def _read_or_refuse(name: str, data: bytes) -> None:
     """Anything is refused with a CodecError, or is a state that can be used."""
     table = ReplicaTable(capacity=8)
@@ -196,6 +205,22 @@ TWO = (FORMAT, A, 1, 0, 0, 0, 1)
         pytest.param("ORMap", (*ONE, 1, "k", 1, 0, 5, 0), id="entry without a type"),
         pytest.param("ORMap", (*ONE, 1, _pair("k", "Nothing"), 0), id="entry of an unknown type"),
         pytest.param("ORMap", (*ONE, 1, _pair("k", "PNCounter"), 0), id="empty entry"),
+        pytest.param("ORMap", (*ONE, 1, _pair("k", "BoundedCounter"), 1, 0, 5, 0, 0), id="entry that can't be reset"),
+        pytest.param(
+            "UWMap", (*ONE, 1, _pair("k", "ORSet"), 1, 0, _content(1, "x", 1)), id="content of a dot it lacks"
+        ),
+        pytest.param("UWMap", (*ONE, 1, _pair("k", "ORSet"), 1, 0, b""), id="empty content"),
+        pytest.param("UWMap", (*ONE, 1, _pair("k", "PNCounter"), 1, 0, _content(1, 0, 5, 0)), id="content of sums"),
+        pytest.param(
+            "UWMap",
+            (*ONE, 1, _pair("k", "ORMap"), 1, 0, _content(1, _pair("k", "PNCounter"), 1, 0, 5, 0)),
+            id="content of sums in a map",
+        ),
+        pytest.param("RWMap", (*ONE, 1, "k", 0), id="empty cell"),
+        pytest.param("RWMap", (*ONE, 1, "k", 1, msgpack.ExtType(1, b""), 0), id="no removal that stands"),
+        pytest.param("RWMap", (*ONE, 1, "k", 1, _list("EWFlag", ()), 1, 0), id="update without removals named so"),
+        pytest.param("RWMap", (*ONE, 1, "k", 1, _list("EWFlag", (A,)), 1, 0), id="removal named by a replica alone"),
+        pytest.param("RWMap", (*ONE, 1, "k", 1, _list("EWFlag", (B + bytes(6), A + bytes(6))), 1, 0), id="unsorted"),
         pytest.param("LWWMap", (*ONE, 1, 5, 1, 0, 7, "x"), id="key that is no text"),
         pytest.param("PNCounterMap", (*ONE, 1, "k", 0), id="key without a count"),
         pytest.param("ORMultiMap", (*ONE, 1, "k", 0), id="key without bindings"),
@@ -233,6 +258,10 @@ def test_the_forms_above_are_one_step_from_a_good_one() -> None:
         ("DWFlag", (1, 0, 1)),
         ("RWSet", (0, 1, "x", 0)),
         ("ORMap", (1, _pair("k", "PNCounter"), 1, 0, 5, 0)),
+        ("UWMap", (1, _pair("k", "ORSet"), 1, 0, _content(1, "x", 0))),
+        ("RWMap", (1, "k", 1, msgpack.ExtType(1, b""), 1, 0)),
+        ("RWMap", (1, "k", 1, _list("EWFlag"), 1, 0)),
+        ("RWMap", (1, "k", 1, _list("EWFlag", (A + bytes(6), B + bytes(6))), 1, 0)),
         ("LWWMap", (1, "k", 1, 0, 7, "x")),
         ("PNCounterMap", (1, "k", 1, 0, 5, 0)),
         ("ORMultiMap", (1, "k", 1, "x", 0)),
@@ -254,9 +283,16 @@ def test_nesting_beyond_the_cap_is_refused_in_time() -> None:
 
 
 def test_maps_nested_beyond_the_cap_are_refused() -> None:
-    deep = (*ONE, *((1, _pair("k", "ORMap")) * 500))
-    with pytest.raises(CodecError, match="nested deeper than 4"):
-        deltas.decode_delta(registry.get("ORMap"), _flat(*deep), ReplicaTable())
+    content = b""
+    for _ in range(500):
+        content = _content(1, _pair("k", "UWMap"), 1, 0, content)
+    for name, deep in (
+        ("ORMap", (1, _pair("k", "ORMap")) * 500),
+        ("RWMap", (1, "k", 1, _list("RWMap")) * 500),
+        ("UWMap", (1, _pair("k", "UWMap"), 1, 0, content)),
+    ):
+        with pytest.raises(CodecError, match="nested deeper than 4"):
+            deltas.decode_delta(registry.get(name), _flat(*ONE, *deep), ReplicaTable())
 
 
 def test_message_beyond_its_bound_is_refused_unread() -> None:

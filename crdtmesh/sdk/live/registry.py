@@ -20,6 +20,8 @@ LIVE_TYPES: Final[dict[str, str]] = {
     "DWFlag": "crdtmesh.sdk.live.flag_dw",
     "RWSet": "crdtmesh.sdk.live.set_rw",
     "ORMap": "crdtmesh.sdk.live.map_or",
+    "RWMap": "crdtmesh.sdk.live.map_rw",
+    "UWMap": "crdtmesh.sdk.live.map_uw",
     "ORMultiMap": "crdtmesh.sdk.live.multimap",
     "LWWMap": "crdtmesh.sdk.live.map_lww",
     "PNCounterMap": "crdtmesh.sdk.live.map_counter",

@@ -25,6 +25,7 @@ from crdtmesh.sdk import (
     ORSet,
     PNCounter,
     PNCounterMap,
+    RWMap,
     RWSet,
     TwoPhaseSet,
     Vote,
@@ -32,6 +33,7 @@ from crdtmesh.sdk import (
 from crdtmesh.sdk.errors import DefinitionError
 from crdtmesh.sdk.live.base import LiveState
 from crdtmesh.sdk.live.flags import Flag
+from crdtmesh.sdk.live.mixed_maps import MixedMap
 from crdtmesh.sdk.live.register_max import Extreme
 from crdtmesh.sdk.live.registry import LIVE_TYPES, live_type
 
@@ -65,8 +67,9 @@ def steps(state: Any) -> st.SearchStrategy[Any]:  # noqa: PLR0911 - one for each
     if isinstance(state, ORMultiMap):
         bind = st.tuples(st.sampled_from(["add_binding", "remove_binding"]), st.sampled_from("kl"), ELEMENTS)
         return bind | st.tuples(st.just("put"), st.sampled_from("kl"), st.lists(ELEMENTS, max_size=3))
-    if isinstance(state, ORMap):
-        return st.tuples(st.just("remove"), st.sampled_from("kl")) | st.tuples(st.just("clear"))
+    if isinstance(state, MixedMap):
+        wholly = "reset" if isinstance(state, RWMap) else "clear"
+        return st.tuples(st.just("remove"), st.sampled_from("kl")) | st.tuples(st.just(wholly))
     if isinstance(state, Flag):
         return st.tuples(st.sampled_from(["enable", "disable"]))
     if isinstance(state, GSet):
@@ -228,6 +231,22 @@ def test_map_records_what_its_live_values_do_and_takes_it_back() -> None:
     state["k", PNCounter].increment()
     state.commit()
     assert {"k": {"PNCounter": 3}} == state.value
+
+
+def test_removal_of_an_absent_key_is_recorded_where_removals_win() -> None:
+    state = RWMap()
+    state["k", ORSet].add("x")
+    state.remove("k")
+    state.remove("l")
+    state.reset()
+    expected = [
+        Operation("update", ("k", "ORSet", "add", "x")),
+        Operation("remove", ("k",)),
+        Operation("remove", ("l",)),
+        Operation("reset"),
+    ]
+    assert expected == state.pending
+    assert {} == state.value
 
 
 def test_multimap_reads_as_key_to_values_and_records_what_differs() -> None:
