@@ -68,6 +68,8 @@ class RejectReason(enum.StrEnum):
     """An indirect ping for, or from, somebody who is no member."""
     INCARNATION = "incarnation"
     """An incarnation too far above the one known, or close to the end of its range."""
+    CLOCK = "clock"
+    """A logical time of the Serf layer too far ahead of ours, or close to the end of its range."""
     NAME_CONFLICT = "name_conflict"
     """A name that a live member at another address holds."""
     ADDRESS = "address"

@@ -14,7 +14,7 @@ from gossip.identity import Endpoint
 from gossip.kernel import Kernel, TimerKind
 from gossip.members import Member
 from gossip.messages import Ack, ErrorReply, Message, Ping, PushPull, User
-from gossip.outputs import CloseStream, JoinFinished, OpenStream, SendStream, StreamId, UserMessage
+from gossip.outputs import CloseStream, JoinFinished, OpenStream, SendStream, StreamId, UserMessage, UserState
 from gossip.streams import StreamReader, encode_for_stream, encode_table, seal_stream
 
 OUTBOUND_MAX = 128
@@ -157,7 +157,7 @@ class Exchanges:
         if isinstance(message, PushPull):
             # Our answer leaves before the merge: the peer is to see what we knew, not its own table again.
             self._answer(stream, self._own_table(is_join=message.is_join))
-            self._merge(message, entry.peer)
+            self._take_table(message, entry)
         elif isinstance(message, Ping):
             if message.node and message.node != kernel.name:
                 kernel.reject(RejectReason.WRONG_NAME, entry.peer, f"a ping for {message.node[:64]!r}")
@@ -174,13 +174,19 @@ class Exchanges:
         if isinstance(message, ErrorReply):
             error = f"the peer refused: {message.text[:128]!r}"
         elif isinstance(message, PushPull) and entry.purpose in (Purpose.JOIN, Purpose.SYNC):
-            error = self._merge(message, entry.peer)
+            error = self._take_table(message, entry)
         elif isinstance(message, Ack) and entry.purpose is Purpose.PING:
             self._stream_acked(message.sequence)
         else:
             error = f"{type(message).__name__} is no answer"
             self._kernel.reject(RejectReason.UNEXPECTED, entry.peer, error)
         self._end(stream, error)
+
+    def _take_table(self, table: PushPull, entry: _Stream) -> str | None:
+        error = self._merge(table, entry.peer)
+        if error is None and table.user_state:
+            self._kernel.emit(UserState(table.user_state, is_join=entry.purpose is Purpose.JOIN))
+        return error
 
     # --- ending
 

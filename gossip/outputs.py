@@ -103,9 +103,10 @@ class UserMessage:
 
 @dataclass(frozen=True, slots=True)
 class UserState:
-    """State of the application that came with a peer's table."""
+    """State of the application that came with a peer's table; `is_join` if this node had asked to join there."""
 
     payload: bytes
+    is_join: bool = False
 
 
 @dataclass(frozen=True, slots=True)

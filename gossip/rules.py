@@ -23,7 +23,7 @@ from gossip.identity import Endpoint, NodeName, host_of
 from gossip.kernel import Kernel, TimerKind
 from gossip.members import Member
 from gossip.messages import Alive, Dead, MemberState, NodeState, PushPull, Suspect
-from gossip.outputs import MemberChange, MemberEvent, UserState
+from gossip.outputs import MemberChange, MemberEvent
 from gossip.refutation import Refuter
 from gossip.suspicion import Suspicion, suspicion_bounds
 from gossip.versions import are_compatible
@@ -218,8 +218,6 @@ class Rules:
             else:
                 self.on_accusation(claim, peer)
         self._refuter.on_table(news)
-        if table.user_state:
-            self._kernel.emit(UserState(table.user_state))
         return None
 
     def _is_known(self, state: NodeState) -> bool:

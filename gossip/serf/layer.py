@@ -33,7 +33,7 @@ from gossip.outputs import (
     UserMessage,
     UserState,
 )
-from gossip.serf.clock import LamportClock
+from gossip.serf.clock import TIME_CLAIM_MAX, LamportClock
 from gossip.serf.config import SerfConfig
 from gossip.serf.events import Ring
 from gossip.serf.intents import Standings, Status
@@ -274,8 +274,8 @@ class Serf:
             case UserMessage(payload) if payload and payload[0] in _IN_MESSAGES:
                 self._on_message(payload, now_ns)
                 return
-            case UserState(payload):
-                self._on_state(payload, now_ns)
+            case UserState(payload, is_join):
+                self._on_state(payload, now_ns, is_join=is_join)
                 return
             case MemberEvent(MemberChange.JOINED, member, _):
                 self._standings.on_present(member.name, now_ns=now_ns)
@@ -293,6 +293,8 @@ class Serf:
         except DecodeError as error:
             self._events.append(PacketRejected(error.reason, None, str(error)))
             return
+        if not isinstance(message, RelayMessage | ResponseMessage) and not self._is_timely(message):
+            return
         match message:
             case Intent():
                 is_news = self._on_intent(message, now_ns)
@@ -308,6 +310,21 @@ class Serf:
                 return
         if is_news:
             self._spread(data, now_ns)
+
+    def _is_timely(self, message: Intent | EventMessage | QueryMessage) -> bool:
+        """Whether the time of a message is plausible: one far ahead would put out of date what honest members send."""
+        match message:
+            case Intent():
+                clock = self._clock
+            case EventMessage():
+                clock = self._event_clock
+            case QueryMessage():
+                clock = self._queries.clock
+        if clock.allows(message.time):
+            return True
+        detail = f"time {message.time} of {type(message).__name__} is too far ahead of {clock.time}"
+        self._events.append(PacketRejected(RejectReason.CLOCK, None, detail))
+        return False
 
     def _spread(self, data: bytes, now_ns: int) -> None:
         """Passes a message on as it came; one too long for a packet spreads with the tables."""
@@ -353,28 +370,45 @@ class Serf:
         )
         return encode_state(state)
 
-    def _on_state(self, data: bytes, now_ns: int) -> None:
+    def _on_state(self, data: bytes, now_ns: int, *, is_join: bool) -> None:
         try:
             state = decode_state(data)
         except DecodeError as error:
             self._events.append(PacketRejected(error.reason, None, str(error)))
             return
+        if not self._set_clocks(state, is_join=is_join):
+            return
+        left = set(state.left)
+        intents = [Intent(True, state.statuses.get(name, 0) + 1, name) for name in state.left]
+        intents += [Intent(False, time, name) for name, time in state.statuses.items() if name not in left]
+        for intent in intents:
+            if self._is_timely(intent):
+                self._on_intent(intent, now_ns)
+        for event in state.events:
+            if self._is_timely(event):
+                self._on_user_event(event)
+        if state.extra:
+            self._events.append(UserState(state.extra))
+
+    def _set_clocks(self, state: State, *, is_join: bool) -> bool:
+        """Moves our clocks past those of a peer; false if they are implausible.
+
+        The first member that this node joined says where the cluster stands, be it far ahead; from then on a peer is
+        believed a jump at most. What happened before this node came is none of its business.
+        """
         clocks = (self._clock, self._event_clock, self._queries.clock)
-        for clock, time in zip(clocks, (state.time, state.event_time, state.query_time), strict=True):
+        times = (state.time, state.event_time, state.query_time)
+        is_first = is_join and not self._has_caught_up
+        for clock, time in zip(clocks, times, strict=True):
+            if time > TIME_CLAIM_MAX if is_first else not clock.allows(time):
+                detail = f"times {times} of a peer's state are too far ahead"
+                self._events.append(PacketRejected(RejectReason.CLOCK, None, detail))
+                return False
+        for clock, time in zip(clocks, times, strict=True):
             if time:
                 clock.witness(time - 1)
-        if not self._has_caught_up:
-            # What happened before this node came is none of its business.
+        if is_first:
             self._has_caught_up = True
             self._ring.minimum = state.event_time
             self._queries.ignore_before(state.query_time)
-        left = set(state.left)
-        for name in state.left:
-            self._on_intent(Intent(True, state.statuses.get(name, 0) + 1, name), now_ns)
-        for name, time in state.statuses.items():
-            if name not in left:
-                self._on_intent(Intent(False, time, name), now_ns)
-        for event in state.events:
-            self._on_user_event(event)
-        if state.extra:
-            self._events.append(UserState(state.extra))
+        return True

@@ -1,11 +1,14 @@
 """The Serf layer over machines under virtual time."""
 
 from random import Random
+from typing import Any
 
 import pytest
 
+from gossip.codec import encode as encode_packet
 from gossip.errors import BroadcastTooLarge, GossipError, RejectReason
 from gossip.identity import Endpoint, NodeName
+from gossip.messages import User
 from gossip.outputs import (
     Event,
     LeaveFinished,
@@ -288,3 +291,86 @@ def test_user_messages_get_a_share_while_members_news_floods() -> None:
 
     assert any(len(part) == 902 for packet in packets for part in packet)
     assert all(any(len(part) == 100 for part in packet) for packet in packets)
+
+
+FAR = 2**61
+FORGED = [
+    Intent(False, FAR, NodeName("n2")),
+    Intent(True, FAR, NodeName("n1")),
+    EventMessage(FAR, "forged", b""),
+    QueryMessage(time=FAR, number=1, asker=STRANGER, asker_name=NodeName("x"), timeout_ns=1, name="q", payload=b""),
+]
+
+
+@pytest.mark.parametrize("message", FORGED)
+def test_a_message_of_a_far_time_moves_no_clock_and_goes_no_further(message: Any) -> None:
+    world = SerfWorld()
+    a, _b = world.make(2)
+    world.run(20)
+    before = decode_state(a._state())
+    a._swim._kernel.user_messages.take_finished()
+    tell(world, a, encode_message(message))
+
+    assert [RejectReason.CLOCK] == [e.reason for e in world.of(a, PacketRejected) if isinstance(e, PacketRejected)]
+    assert before == decode_state(a._state())
+    assert not a._swim._kernel.user_messages
+
+
+def test_a_state_of_far_times_moves_no_clock_and_events_go_on() -> None:
+    world = SerfWorld()
+    a, b = world.make(2)
+    forged = State(time=FAR, event_time=FAR, query_time=FAR, statuses={NodeName("n1"): FAR}, left=(), events=())
+    a._swim._kernel.emit(UserState(encode_state(forged)))
+    a._digest(world.now_ns)
+    b.user_event("deploy", b"", can_coalesce=False, now_ns=world.now_ns)
+    world.run(5)
+
+    assert RejectReason.CLOCK in [e.reason for e in world.of(a, PacketRejected) if isinstance(e, PacketRejected)]
+    assert ["deploy"] == [e.name for e in world.of(a, UserEvent) if isinstance(e, UserEvent)]
+    assert max(decode_state(a._state()).statuses.values()) < 100
+
+
+def test_far_times_inside_a_plausible_state_are_left_out() -> None:
+    world = SerfWorld()
+    a, _b = world.make(2)
+    statuses = {NodeName("n2"): FAR, NodeName("n1"): 3}
+    forged = State(
+        time=9, event_time=9, query_time=9, statuses=statuses, left=(), events=(EventMessage(FAR, "forged", b""),)
+    )
+    a._swim._kernel.emit(UserState(encode_state(forged)))
+    a._digest(world.now_ns)
+
+    assert [] == world.of(a, UserEvent)
+    assert decode_state(a._state()).statuses[NodeName("n2")] < 100
+
+
+def test_who_comes_to_us_does_not_decide_which_events_are_past() -> None:
+    world = SerfWorld()
+    a, _b = world.make(2)
+    visitor = State(time=900, event_time=900, query_time=900, statuses={}, left=(), events=())
+    a._swim._kernel.emit(UserState(encode_state(visitor)))
+    a._digest(world.now_ns)
+    early = EventMessage(850, "early", b"")
+    tell(world, a, encode_message(early))
+
+    assert ["early"] == [e.name for e in world.of(a, UserEvent) if isinstance(e, UserEvent)]
+
+
+def test_a_newcomer_takes_the_times_of_an_old_cluster() -> None:
+    world = SerfWorld()
+    a, _b = world.make(2)
+    a._event_clock.witness(2**40)
+    swim = world.add("late", number=9)
+    late = Serf(swim, SerfConfig(), swim_config=world.config, rng=Random(9))
+    world.nodes[swim.local.endpoint] = late  # type: ignore[assignment]
+    world.join(late, a)  # type: ignore[arg-type]
+    world.run(5)
+    late.user_event("here", b"", can_coalesce=False, now_ns=world.now_ns)
+    world.run(5)
+
+    assert ["here"] == [e.name for e in world.of(a, UserEvent) if isinstance(e, UserEvent)]
+
+
+def tell(world: SerfWorld, serf: Serf, payload: bytes) -> None:
+    """Has a stranger send a message of the layer."""
+    serf.receive(encode_packet(User(payload)), STRANGER, now_ns=world.now_ns)
