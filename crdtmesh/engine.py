@@ -16,6 +16,7 @@ from typing import Any, Final, Protocol
 from crdtmesh.links.frames import Channel
 from crdtmesh.observability import logs
 from crdtmesh.persistence.base import Record
+from crdtmesh.replication.levels import Level
 from crdtmesh.replication.outputs import (
     Alarm,
     CaughtUp,
@@ -24,8 +25,11 @@ from crdtmesh.replication.outputs import (
     Committed,
     EntryKey,
     IdentityNeeded,
+    LevelTimeout,
     Persist,
+    ReadAt,
     ReadOnly,
+    Reconciled,
     Rejected,
     SendTo,
 )
@@ -45,6 +49,20 @@ def wall_clock_ms() -> int:
 
 class CommitLost(Exception):
     """What a read could have seen will not reach the disk; whether it survives is unknown."""
+
+
+class LevelUnreached(Exception):
+    """A read got no answer of as many voters as its level asks for, in its time.
+
+    Attributes:
+        acks: voters that were counted.
+        needed: how many the level asks for.
+    """
+
+    def __init__(self, acks: int, needed: int) -> None:
+        super().__init__(f"{needed} voters expected, {acks} answered in time; ask for a lower level, or later")
+        self.acks = acks
+        self.needed = needed
 
 
 class CallerSink(Protocol):
@@ -68,6 +86,7 @@ class Hooks:
     Attributes:
         changed: an entry changed.
         caught_up: what a peer had of a system is applied here.
+        reconciled: what a peer had of all systems, when this node came, is applied here.
         offers_changed: this node offers other actors than before.
         read_only: a commit failed; nothing more is acknowledged.
         identity_needed: the replica needs a fresh id.
@@ -76,6 +95,7 @@ class Hooks:
 
     changed: Callable[[EntryKey], None] = lambda key: None
     caught_up: Callable[[str], None] = lambda system: None
+    reconciled: Callable[[], None] = lambda: None
     offers_changed: Callable[[], None] = lambda: None
     read_only: Callable[[str], None] = lambda reason: None
     identity_needed: Callable[[], None] = lambda: None
@@ -136,7 +156,7 @@ class Engine:
         self._callers: dict[CallerId, CallerSink] = {}
         self._hosts: dict[HostId, HostSink] = {}
         self._ids = 0
-        self._commits: dict[tuple[str, int], asyncio.Future[None]] = {}
+        self._commits: dict[tuple[str, int], asyncio.Future[ReadAt | None]] = {}
         self._loop = asyncio.get_running_loop()
         self._is_awake = False
         self._timer: asyncio.TimerHandle | None = None
@@ -282,14 +302,34 @@ class Engine:
         Raises:
             CommitLost: it never will be.
         """
+        ticket = self._new_ticket()
+        self.replica.barrier(ticket)
+        await self._ticket(ticket)
+
+    async def read_at(self, key: EntryKey, level: Level, *, timeout_ns: int) -> ReadAt:
+        """Reads an entry as so many voters have it, and repairs it at them first; see `Replica.read_at`.
+
+        Raises:
+            CommitLost: this node's disk failed.
+            LevelUnreached: too few voters answered in time; nothing was changed.
+        """
+        ticket = self._new_ticket()
+        self.replica.read_at(key, level=level, ticket=ticket, timeout_ns=timeout_ns, now_ns=self._clock_ns())
+        read = await self._ticket(ticket)
+        assert read is not None
+        return read
+
+    def _new_ticket(self) -> tuple[str, int]:
         self._ids += 1
         ticket = ("engine", self._ids)
-        future = self._loop.create_future()
-        self._commits[ticket] = future
-        self.replica.barrier(ticket)
+        self._commits[ticket] = self._loop.create_future()
+        return ticket
+
+    async def _ticket(self, ticket: tuple[str, int]) -> ReadAt | None:
+        """Waits for the event of a ticket of ours."""
         self.wake()
         try:
-            await future
+            return await self._commits[ticket]
         finally:
             self._commits.pop(ticket, None)
 
@@ -334,8 +374,9 @@ class Engine:
         now_ns = self._clock_ns()
         replica, runtime = self.replica, self.runtime
         replica.tick(now_ns=now_ns)
-        runtime.tick(now_ns=now_ns, wall_ms=self._wall_ms())
+        # Before the runtime's own deadlines: who waited for a level until then is told how far it got.
         self._replica_events()
+        runtime.tick(now_ns=now_ns, wall_ms=self._wall_ms())
         runtime.seal()
         for output in replica.take_outgoing():
             if isinstance(output, SendTo):
@@ -390,26 +431,38 @@ class Engine:
             if isinstance(event, Changed):
                 self.runtime.state_changed(event.key, event.touched, event.version)
                 self.hooks.changed(event.key)
-            elif isinstance(event, Committed | CommitFailed):
-                self._commit_event(event)
+            elif isinstance(event, Committed | CommitFailed | LevelTimeout | ReadAt):
+                self._ticket_event(event)
             else:
                 self._rare_event(event)
 
-    def _commit_event(self, event: Committed | CommitFailed) -> None:
+    def _ticket_event(self, event: Committed | CommitFailed | LevelTimeout | ReadAt) -> None:
         future = self._commits.get(event.ticket) if isinstance(event.ticket, tuple) else None
-        if future is not None:
-            if future.done():
-                return
-            if isinstance(event, Committed):
-                future.set_result(None)
-            else:
-                future.set_exception(CommitLost(event.reason))
+        if future is None:
+            self._runtime_ticket(event)
+        elif future.done():
+            return
+        elif isinstance(event, ReadAt):
+            future.set_result(event)
         elif isinstance(event, Committed):
-            self.runtime.committed(event.ticket)
+            future.set_result(None)
+        elif isinstance(event, LevelTimeout):
+            future.set_exception(LevelUnreached(event.acks, event.needed))
         else:
-            self.runtime.commit_failed(event.ticket, event.reason)
+            future.set_exception(CommitLost(event.reason))
 
-    def _rare_event(self, event: Alarm | Rejected | ReadOnly | IdentityNeeded | CaughtUp) -> None:
+    def _runtime_ticket(self, event: Committed | CommitFailed | LevelTimeout | ReadAt) -> None:
+        runtime = self.runtime
+        if isinstance(event, Committed):
+            runtime.committed(event.ticket)
+        elif isinstance(event, CommitFailed):
+            runtime.commit_failed(event.ticket, event.reason)
+        elif isinstance(event, LevelTimeout):
+            runtime.level_timeout(event.ticket, event.acks, event.needed)
+        else:
+            runtime.read_done(event)
+
+    def _rare_event(self, event: Alarm | Rejected | ReadOnly | IdentityNeeded | CaughtUp | Reconciled) -> None:
         if isinstance(event, ReadOnly):
             logs.event(_LOG, logging.ERROR, "storage.failed", reason=event.reason)
             self.hooks.read_only(event.reason)
@@ -417,6 +470,9 @@ class Engine:
             self.hooks.identity_needed()
         elif isinstance(event, CaughtUp):
             self.hooks.caught_up(event.system)
+            self.wake()
+        elif isinstance(event, Reconciled):
+            self.hooks.reconciled()
             self.wake()
         elif isinstance(event, Rejected):
             self.counters.rejected[event.reason] = self.counters.rejected.get(event.reason, 0) + 1

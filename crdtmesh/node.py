@@ -237,6 +237,7 @@ class Node:
         self._load_directory()
         self._engine.hooks.changed = self._entry_changed
         self._engine.hooks.caught_up = self._voters.caught_up
+        self._engine.hooks.reconciled = lambda: self._voters.caught_up(MESH_SYSTEM)
         self._engine.hooks.offers_changed = self._announce_offers
         self._engine.hooks.read_only = self._went_read_only
         self._engine.hooks.identity_needed = self._renew_identity

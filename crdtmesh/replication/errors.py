@@ -5,7 +5,6 @@
         ├── StorageFailed          the disk failed earlier; this replica is read-only
         ├── IdentityLost           the replica id was seen elsewhere; a new one is awaited
         ├── LimitExceeded          a key, an entry, an update or a count is above its limit
-        ├── LevelUnsupported       a level that this version does not offer
         ├── LevelInvalid           a level that does not exist
         └── SnapshotInUse          a caller broke the rule of one writer per key
 
@@ -41,10 +40,6 @@ class LimitExceeded(ReplicationError):
 
 class LevelInvalid(ReplicationError):
     """The text names no level; nothing was applied."""
-
-
-class LevelUnsupported(ReplicationError):
-    """The level exists but is not offered yet; nothing was applied."""
 
 
 class SnapshotInUse(ReplicationError):

@@ -81,6 +81,8 @@ class ReplicationOptions:
             for a small one).
         checkpoint_slice_bytes: likewise in encoded bytes.
         drift_max_ms: a remote stamp further ahead than this does not advance the local clock.
+        expected_nodes: size of the finished cluster, 0 if it is not known. Its majority is a floor that a short voter
+            list does not lower: two fresh nodes that do not know each other yet are not each a majority of one.
         read_only: refuse updates and ignore peers from the start: how a node serves what its failed disk still holds.
     """
 
@@ -97,6 +99,7 @@ class ReplicationOptions:
     checkpoint_slice_entries: int = 256
     checkpoint_slice_bytes: int = 256 * 1024
     drift_max_ms: int = 60_000
+    expected_nodes: int = 0
     read_only: bool = False
 
     def __post_init__(self) -> None:
@@ -118,6 +121,8 @@ class ReplicationOptions:
                 raise ValueError(f"{name}={getattr(self, name)}: at least 1 expected")
         if not 1 <= self.shards <= SHARDS_MAX:
             raise ValueError(f"shards={self.shards}: 1 to {SHARDS_MAX} expected")
+        if self.expected_nodes < 0:
+            raise ValueError(f"expected_nodes={self.expected_nodes}: 0 (not known) or more expected")
         if not 0 <= self.repair_jitter_ns < self.repair_interval_ns:
             raise ValueError(
                 f"repair_jitter_ns={self.repair_jitter_ns}: 0 or more expected, and less than "

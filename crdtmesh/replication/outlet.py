@@ -4,7 +4,7 @@ Local events wait here until the group is closed; then they become PUSH messages
 time. Driven by `Replica` and `Receiver`.
 """
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Final
 
 from crdtmesh.persistence.base import LogRecord
@@ -29,6 +29,7 @@ from crdtmesh.replication.outputs import Event as OutputEvent
 from crdtmesh.replication.push import FrameEncoder, Outbox
 from crdtmesh.replication.shard import Change, Shard
 from crdtmesh.replication.systems import Systems
+from crdtmesh.replication.waves import OwnCopy
 
 
 class Outlet:
@@ -41,6 +42,7 @@ class Outlet:
         events: what happened, in order.
         wall_ms: wall clock, as the driver told last.
         read_only_reason: why nothing is applied any more; None while all is well.
+        on_own_copy: told of a ticket of the levels: that it is on disk, or why it never will be.
         is_tainted: memory holds what the disk never will; then not even reads are acknowledged.
     """
 
@@ -52,6 +54,7 @@ class Outlet:
         self.wall_ms = wall_ms
         self.read_only_reason: str | None = "read_only is set in the options" if options.read_only else None
         self.is_tainted = False
+        self.on_own_copy: Callable[[OwnCopy, str | None], None] = lambda ticket, error: None
         self._systems = systems
         self._frames = FrameEncoder()
         self._recent: dict[str, RecentFrames] = {}
@@ -89,6 +92,10 @@ class Outlet:
             entry.size_bytes += size_bytes // len(changes)
         self.events += [Changed(entry.key, touched, False, entry.version) for entry, touched in changes]
 
+    def emit(self, event: OutputEvent) -> None:
+        """Tells the driver of something."""
+        self.events.append(event)
+
     def alarm(self, kind: AlarmKind, detail: str) -> None:
         """Reports something that an operator should see."""
         self.events.append(Alarm(kind, detail))
@@ -109,6 +116,13 @@ class Outlet:
             self.events.append(CommitFailed(ticket, self.read_only_reason or ""))
         elif not self.barrier.wait(ticket):
             self.events.append(Committed(ticket))
+
+    def wait_for_own_copy(self, ticket: OwnCopy) -> bool:
+        """Has `on_own_copy` called when all that was applied so far is on disk; False when it is."""
+        if self.is_tainted:
+            self.on_own_copy(ticket, self.read_only_reason or "")
+            return True
+        return self.barrier.wait(ticket)
 
     def require_writable(self) -> None:
         """Refuses an update after a failed commit.
@@ -131,7 +145,11 @@ class Outlet:
                     self.outbox.broadcast(message)
                 else:
                     self.outbox.send(peer, message)
-            self.events += [Committed(ticket) for ticket in group.tickets]
+            for ticket in group.tickets:
+                if isinstance(ticket, OwnCopy):
+                    self.on_own_copy(ticket, None)
+                else:
+                    self.events.append(Committed(ticket))
 
     def persist_failed(self, reason: str) -> None:
         """Nothing that waits will ever be on disk: nothing is applied or acknowledged from here on."""
@@ -141,7 +159,11 @@ class Outlet:
         self.read_only_reason = reason
         self._unsent.clear()
         for group in self.barrier.abandon():
-            self.events += [CommitFailed(ticket, reason) for ticket in group.tickets]
+            for ticket in group.tickets:
+                if isinstance(ticket, OwnCopy):
+                    self.on_own_copy(ticket, reason)
+                else:
+                    self.events.append(CommitFailed(ticket, reason))
         self.events.append(ReadOnly(reason))
 
     # --- what the driver takes

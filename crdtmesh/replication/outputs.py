@@ -4,6 +4,7 @@ from collections.abc import Hashable
 from typing import Literal, NamedTuple
 
 from crdtmesh.crdts.base import Touched
+from crdtmesh.crdts.values import PlainValue
 from crdtmesh.persistence.base import Record
 
 
@@ -58,6 +59,36 @@ class CommitFailed(NamedTuple):
     reason: str
 
 
+class LevelTimeout(NamedTuple):
+    """The time is over and a level was not reached. An update stays and keeps spreading: its outcome is unknown.
+
+    Attributes:
+        ticket: of the call.
+        acks: voters that were counted, this node among them if it counts.
+        needed: how many the level asks for.
+    """
+
+    ticket: Hashable
+    acks: int
+    needed: int
+
+
+class ReadAt(NamedTuple):
+    """What an entry reads as, joined from as many voters as its level asks for; they all have it on disk now.
+
+    Attributes:
+        ticket: of the read.
+        found: whether there is any state.
+        value: fresh plain data; None if there is no state.
+        version: the entry's version in this run that the value shows; 0 if there is no state.
+    """
+
+    ticket: Hashable
+    found: bool
+    value: PlainValue
+    version: int
+
+
 class Changed(NamedTuple):
     """An entry's state changed in memory. Show it to others only behind a `barrier`.
 
@@ -78,6 +109,10 @@ class CaughtUp(NamedTuple):
     """Everything that some peer had of a system, when it was first compared in this run, is applied here."""
 
     system: str
+
+
+class Reconciled(NamedTuple):
+    """Everything that some peer had, of all systems, when it was asked after the start, is applied here."""
 
 
 AlarmKind = Literal[
@@ -114,7 +149,19 @@ class ReadOnly(NamedTuple):
     reason: str
 
 
-Event = Committed | CommitFailed | Changed | CaughtUp | Alarm | IdentityNeeded | Rejected | ReadOnly
+Event = (
+    Committed
+    | CommitFailed
+    | LevelTimeout
+    | ReadAt
+    | Changed
+    | CaughtUp
+    | Reconciled
+    | Alarm
+    | IdentityNeeded
+    | Rejected
+    | ReadOnly
+)
 
 
 class EventRun(NamedTuple):

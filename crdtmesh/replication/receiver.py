@@ -16,6 +16,7 @@ from crdtmesh.replication.catchup import CatchUp
 from crdtmesh.replication.errors import LimitExceeded
 from crdtmesh.replication.events import Event
 from crdtmesh.replication.identity import describe_run
+from crdtmesh.replication.level_layer import Levels
 from crdtmesh.replication.options import ReplicationOptions
 from crdtmesh.replication.outlet import Outlet
 from crdtmesh.replication.outputs import CaughtUp, IdentityNeeded
@@ -32,12 +33,15 @@ class Receiver:
         is_identity_lost: another process uses our replica id; updates are refused until it is renewed.
     """
 
-    def __init__(self, options: ReplicationOptions, systems: Systems, outlet: Outlet, repairer: Repairer) -> None:
+    def __init__(
+        self, options: ReplicationOptions, systems: Systems, outlet: Outlet, repairer: Repairer, levels: Levels
+    ) -> None:
         self.is_identity_lost = False
         self._options: Final = options
         self._systems: Final = systems
         self._outlet: Final = outlet
         self._repairer: Final = repairer
+        self._levels: Final = levels
         self._catch_up = CatchUp(options.shards)
         self._assemblers: dict[str, Assembler] = {}
         self._drifting: dict[str, None] = {}
@@ -75,6 +79,8 @@ class Receiver:
             self._outlet.reject(source, "shard_count", detail)
         elif frame.kind is wire.Kind.DIGEST:
             self._receive_digest(frame, source)
+        elif frame.kind >= wire.Kind.CONFIRM:
+            self._levels.receive(frame, source)
         elif frame.kind is wire.Kind.ACK:
             ack = wire.decode(frame.body, ReplicaTable(), wire.read_ack)
             self._send_repairs(

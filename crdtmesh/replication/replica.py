@@ -1,9 +1,9 @@
 """The replica of one node: all its shards, one hybrid clock, one commit barrier, and the five verbs.
 
 A core: bytes and commands in, messages, records and events out; time, entropy and the disk are the driver's. Here are
-its commands and its life; what comes from peers is the business of `receiver`, what leaves that of `outlet`. What it
-leaves out: which peers there are (links), who may call (runtime), and levels above `local` (`levels`). Driven by the
-node, and by the simulator.
+its commands and its life; what comes from peers is the business of `receiver`, what leaves that of `outlet`, and
+what "acknowledged" means above this node's own disk that of `level_layer`. What it leaves out: which peers there are
+(links), and who may call (runtime). Driven by the node, and by the simulator.
 """
 
 import hashlib
@@ -24,6 +24,9 @@ from crdtmesh.replication.checkpoint import RowLoader
 from crdtmesh.replication.entry import Entry, EntryView, Snapshot
 from crdtmesh.replication.errors import IdentityLost, LimitExceeded, SnapshotInUse, shown
 from crdtmesh.replication.events import EntryName
+from crdtmesh.replication.ground import Ground
+from crdtmesh.replication.level_layer import Levels
+from crdtmesh.replication.levels import Level
 from crdtmesh.replication.options import (
     KEY_BYTES_MAX,
     OPERATIONS_PER_UPDATE_MAX,
@@ -95,7 +98,19 @@ class Replica:
         self._systems = Systems(options.shards, clock)
         self._outlet = Outlet(options, self._systems, wall_ms=wall_ms)
         self._repairer = Repairer(options, node, rng, now_ns)
-        self._receiver = Receiver(options, self._systems, self._outlet, self._repairer)
+        ground = Ground(
+            node=node,
+            options=options,
+            systems=self._systems,
+            read=self.read,
+            peers=lambda: self._outlet.outbox.peers,
+            send=self._outlet.send,
+            wait=self._outlet.wait_for_own_copy,
+            emit=self._outlet.emit,
+        )
+        self._levels = Levels(ground, rng)
+        self._outlet.on_own_copy = self._levels.own_copy
+        self._receiver = Receiver(options, self._systems, self._outlet, self._repairer, self._levels)
 
     # --- storage
 
@@ -108,8 +123,9 @@ class Replica:
         """
         loader = RowLoader(self._systems)
         checkpoints = self._outlet.checkpoints
-        is_state_loaded = False
+        is_state_loaded = has_history = False
         for record in records:
+            has_history = True
             if isinstance(record, StateRecord):
                 loader.load(record)
                 continue
@@ -124,6 +140,8 @@ class Replica:
             checkpoints.loaded(self._systems, loader.index_rows)
         if any(shard.known.greatest(shard.mutation.replica) for shard in self._systems):
             raise ValueError("replica_id was used before; pass 16 fresh random bytes at every start")
+        if has_history:
+            self._levels.loaded()
         replica_id = self._systems.clock.replica_id
         self._systems.renew(
             HybridClock(replica_id, drift_ms_max=self._options.drift_max_ms, bound_ms=loader.clock_bound_ms)
@@ -149,12 +167,15 @@ class Replica:
         self._receiver.peer_up(peer)
         if self._outlet.read_only_reason is None and self._repairer.asks_first(peer):
             self._outlet.send(peer, self._repairer.ask(self._systems))
+        if self._outlet.read_only_reason is None:
+            self._levels.peer_up(peer)
 
     def peer_down(self, peer: str, *, now_ns: int) -> None:
         """The link to a peer is down; what waited for it is dropped."""
         self._outlet.outbox.down(peer)
         self._repairer.forget(peer)
         self._receiver.peer_down(peer)
+        self._levels.peer_down(peer)
 
     def refused(self, peer: str, *, now_ns: int) -> None:
         """The link had no room for a `SendTo`: the peer is repaired in one of the next rounds."""
@@ -244,6 +265,57 @@ class Replica:
         """Has `Committed(ticket)` emitted when all that could have been seen so far is on disk; at once if it is."""
         self._outlet.wait(ticket)
 
+    def acknowledge(
+        self,
+        ticket: Hashable,
+        key: EntryKey,
+        run: EventRun | None,
+        *,
+        level: Level,
+        timeout_ns: int,
+        now_ns: int,
+    ) -> None:
+        """Has an update acknowledged when so many voters as a level asks for have it applied and on disk.
+
+        Exactly one event follows for the ticket: `Committed`; `CommitFailed`, this node's disk failed; or
+        `LevelTimeout`. After the last two the outcome is unknown: the update stays, and spreads if it can.
+
+        Args:
+            ticket: named by that event.
+            key: the entry that was updated.
+            run: what `update` has returned; None, an update without effect, waits until what it saw is at the level.
+            level: for `local`, as `barrier`.
+            timeout_ns: for everything, from now on.
+            now_ns: monotonic time.
+        """
+        if level.is_local:
+            self.barrier(ticket)
+        else:
+            self._levels.acknowledge(ticket, key, run, level=level, timeout_ns=timeout_ns, now_ns=now_ns)
+
+    def read_at(self, key: EntryKey, *, level: Level, ticket: Hashable, timeout_ns: int, now_ns: int) -> None:
+        """Reads an entry at a level: joined from so many voters, and repaired at them before the answer.
+
+        Exactly one event follows for the ticket: `ReadAt`, `CommitFailed` or `LevelTimeout`.
+
+        Args:
+            key: which entry.
+            level: how many voters are asked, this node among them if it counts.
+            ticket: named by that event.
+            timeout_ns: for everything, from now on.
+            now_ns: monotonic time.
+        """
+        self._levels.read(ticket, key, level=level, timeout_ns=timeout_ns, now_ns=now_ns)
+
+    def voters(self, system: str) -> list[str]:
+        """The nodes that count for a system, sorted."""
+        return sorted(self._levels.voters.of(system))
+
+    @property
+    def is_reconciled(self) -> bool:
+        """Whether this node has caught up since its start, so that it counts where it is a voter."""
+        return self._levels.is_reconciled
+
     def renew_identity(self, replica_id: bytes) -> None:
         """Continues under a new replica id, 16 fresh random bytes: the answer to `IdentityNeeded`."""
         _require_replica_id(replica_id)
@@ -288,7 +360,8 @@ class Replica:
     # --- verbs
 
     def tick(self, *, now_ns: int) -> None:
-        """Starts a round of anti-entropy when it is due."""
+        """Starts a round of anti-entropy when it is due, and looks after those who wait for a level."""
+        self._levels.tick(now_ns=now_ns)
         if self._outlet.read_only_reason is not None:
             return
         outbox = self._outlet.outbox
@@ -297,12 +370,15 @@ class Replica:
             self._outlet.send(peer, self._repairer.ask(self._systems))
 
     def next_deadline_ns(self) -> int | None:
-        """When `tick` is wanted; None without peers."""
-        is_alone = not len(self._outlet.outbox) or self._outlet.read_only_reason is not None
-        return None if is_alone else self._repairer.next_ns
+        """When `tick` is wanted; None for never."""
+        level_ns = self._levels.next_deadline_ns()
+        if not len(self._outlet.outbox) or self._outlet.read_only_reason is not None:
+            return level_ns
+        return self._repairer.next_ns if level_ns is None else min(level_ns, self._repairer.next_ns)
 
     def take_outgoing(self) -> list[Outgoing]:
         """Closes the open group: at most one `Persist`, then the payloads that may leave."""
+        self._levels.flush()
         return self._outlet.take_outgoing()
 
     def take_events(self) -> list[OutputEvent]:

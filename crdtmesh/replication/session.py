@@ -34,6 +34,7 @@ class Session:
         number: names the session in its chunks.
         chunk_bytes: entries are gathered until they are so large together.
         wants_back: the peer has events that are missing here.
+        only: numbers of the entries to send, with all that events tie to them; all that were touched if None.
 
     Attributes:
         number: names the session in its chunks.
@@ -57,7 +58,16 @@ class Session:
         "shard",
     )
 
-    def __init__(self, shard: Shard, theirs: CausalContext, number: int, *, chunk_bytes: int, wants_back: bool) -> None:
+    def __init__(
+        self,
+        shard: Shard,
+        theirs: CausalContext,
+        number: int,
+        *,
+        chunk_bytes: int,
+        wants_back: bool,
+        only: Iterable[int] | None = None,
+    ) -> None:
         self.shard = shard
         self.number = number
         self.is_done = False
@@ -70,9 +80,10 @@ class Session:
         self._dots: dict[int, Runs] = {}
         self._sent: set[int] = set()
         self._next_chunk = 0
-        missing = shard.applied.difference(theirs).intervals()
-        touched = (number for first, last in missing for _, _, number in shard.owners_within(first, last))
-        self._queue = deque(dict.fromkeys(touched))
+        if only is None:
+            missing = shard.applied.difference(theirs).intervals()
+            only = (number for first, last in missing for _, _, number in shard.owners_within(first, last))
+        self._queue = deque(dict.fromkeys(only))
         self._refresh()
 
     @property

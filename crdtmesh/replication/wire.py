@@ -56,6 +56,15 @@ class Kind(enum.IntEnum):
     VECTORS = 19
     REPAIR = 20
     ACK = 21
+    # Of `level_wire`: CONFIRM and those after it.
+    CONFIRM = 32
+    CONFIRMED = 33
+    LACKS = 34
+    READ = 35
+    HAS = 36
+    TELL = 37
+    MARK = 38
+    TOLD = 39
 
 
 class Frame(NamedTuple):

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from crdtmesh.replication.levels import Level
 from crdtmesh.runtime.errors import RegistrationRefused
 from crdtmesh.runtime.opaque import NO_STATE, OpaqueState
 
@@ -117,6 +118,7 @@ class ActorDefinition:
         actions: names of what can be called.
         deactivation_timeout_ms: idle time after which the activation is dropped; 0 or less means the default.
         initial: the opaque state and the tags that an activation begins with when nothing else is known.
+        write_level: what its writes wait for unless a call says otherwise; None for this node's disk.
         channels: topics that it listens to, and the action for each; an empty one means the default.
         is_eager: it is activated as soon as it is registered, and not only by its first call.
         is_available: an opaque state is served by another node when the actor's own is out of reach, at the price that
@@ -130,6 +132,7 @@ class ActorDefinition:
     actions: frozenset[str] = frozenset()
     deactivation_timeout_ms: int = DEACTIVATION_TIMEOUT_MS
     initial: OpaqueState = NO_STATE
+    write_level: Level | None = None
     channels: tuple[Channel, ...] = ()
     is_eager: bool = False
     is_available: bool = False

@@ -7,6 +7,8 @@ has seen nothing that its own callers did not already get behind a commit, so it
 
 from collections.abc import Hashable, Iterable
 
+from crdtmesh.replication.levels import Level
+from crdtmesh.replication.outputs import EntryKey
 from crdtmesh.replication.replica import Replica
 from crdtmesh.runtime.errors import ErrorCode, Outcome
 from crdtmesh.runtime.messages import CallerId, CallFailure, ReplyColumns
@@ -117,6 +119,33 @@ class Replies:
         turn.failure = CallFailure(turn.id, code, Outcome.NOT_APPLIED, message)
         self._open.append(turn)
 
+    def hold_until_level(
+        self, turn: Turn, key: EntryKey, level: Level, type_url: str, payload: bytes, *, now_ns: int
+    ) -> None:
+        """Ends a turn that wrote; its caller is told when a level has what it wrote."""
+        turn.phase = TurnPhase.HELD
+        turn.type_url = type_url
+        turn.payload = payload
+        timeout_ns = max(0, turn.deadline_ns - now_ns)
+        self._replica.acknowledge(self.ticket(turn), key, turn.run, level=level, timeout_ns=timeout_ns, now_ns=now_ns)
+
+    def ticket(self, turn: Turn) -> Hashable:
+        """A ticket of the replica for one turn alone."""
+        self._ticket += 1
+        ticket = ("runtime", self._ticket)
+        self._held[ticket] = [turn]
+        return ticket
+
+    def level_timeout(self, ticket: Hashable, acks: int, needed: int) -> None:
+        """The level of a ticket was not reached in time; tickets of others are ignored."""
+        for turn in self._held.pop(ticket, ()):
+            if turn.kind is TurnKind.READ:
+                message = f"{needed} voters expected, {acks} answered in time; read at a lower level, or later"
+                self.fail(turn, ErrorCode.TIMEOUT, Outcome.NOT_APPLIED, message)
+            else:
+                message = f"{acks} of {needed} voters have the update so far; it stays, and spreads when they are there"
+                self.fail(turn, ErrorCode.TIMEOUT, Outcome.UNKNOWN, message)
+
     def seal(self) -> None:
         """Puts what is open behind one ticket of the replica. Complexity: O(1)."""
         if self._open:
@@ -125,6 +154,10 @@ class Replies:
             self._held[ticket] = self._open
             self._open = []
             self._replica.barrier(ticket)
+
+    def take_held(self, ticket: Hashable) -> list[Turn]:
+        """The turns behind a ticket, which are the taker's to end."""
+        return self._held.pop(ticket, [])
 
     def committed(self, ticket: Hashable) -> None:
         """Lets the replies behind a ticket go; tickets of others are ignored."""

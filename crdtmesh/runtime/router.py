@@ -11,7 +11,7 @@ from heapq import heapify, heappop, heappush
 from typing import Final
 
 from crdtmesh.replication.errors import ReplicationError
-from crdtmesh.replication.levels import WRITE_LEVEL_METADATA, parse_level, require_offered
+from crdtmesh.replication.levels import READ_LEVEL_METADATA, WRITE_LEVEL_METADATA, Level, parse_level
 from crdtmesh.replication.outputs import EntryKey
 from crdtmesh.runtime.activation import Activation, Happening, Phase
 from crdtmesh.runtime.deadlines import Deadlines
@@ -127,7 +127,7 @@ class Router:
         if call_id in caller.calls or self.is_draining or len(self._live) >= options.calls_max:
             self._refuse(caller, call_id)
             return None
-        if call[6] is not None and (problem := _level_problem(call[6])) is not None:
+        if (extra := call[6]) is not None and (problem := _level_problem(extra)) is not None:
             self._replies.refuse(caller, call_id, ErrorCode.INVALID_REQUEST, problem)
             return None
         timeout_ms = call[5] or options.timeout_default_ms
@@ -135,6 +135,9 @@ class Router:
             timeout_ms = options.timeout_max_ms
         number = next(self._numbers)
         turn = Turn(number, caller, call, now_ns + timeout_ms * MS_NS)
+        if extra is not None:
+            turn.write_level = _level(extra, WRITE_LEVEL_METADATA)
+            turn.read_level = _level(extra, READ_LEVEL_METADATA)
         caller.calls[call_id] = self._live[number] = turn
         self._deadlines.add(turn.deadline_ns, number)
         return turn
@@ -163,7 +166,7 @@ class Router:
         """Applies operations from outside: in the queue of the actor that has this state, or at once."""
         activation = self.activations.get(address_of(key.system, key.key))
         if activation is None or activation.key != key:
-            self._turns.update(turn, key, None)
+            self._turns.update(turn, key, None, now_ns=now_ns)
         else:
             self.enqueue(activation, turn, now_ns=now_ns)
 
@@ -185,7 +188,7 @@ class Router:
             self._routes.route(turn, self._routes.peer(place.peer))
         elif place.site is Site.NOWHERE or host is None:
             if not (place.peer and turn.caller is not None and self._moves.wait(turn, now_ns)):
-                self._place_nowhere(turn, definition)
+                self._place_nowhere(turn, definition, now_ns)
         elif self._decide_kind(turn, host.definition(address) if activation is None else activation.definition):
             if activation is None:
                 activation = self._activate(host.definition(address), host, now_ns)
@@ -229,7 +232,7 @@ class Router:
             return False
         return True
 
-    def _place_nowhere(self, turn: Turn, definition: ActorDefinition | None) -> None:
+    def _place_nowhere(self, turn: Turn, definition: ActorDefinition | None, now_ns: int) -> None:
         """No host within reach. The state is here all the same, so a read of it is answered."""
         address, action = turn.call[1], turn.call[2]
         type_name: str | None = None
@@ -242,7 +245,7 @@ class Router:
             has_own_reads = not READ_ACTIONS.isdisjoint(offer.actions)
         if type_name is not None and action in READ_ACTIONS and not has_own_reads:
             turn.kind = TurnKind.READ
-            self._turns.read(turn, EntryKey(address.system, state_key(address), type_name))
+            self._turns.read(turn, EntryKey(address.system, state_key(address), type_name), now_ns=now_ns)
             return
         nodes = ", ".join(self._directory.nodes(address)[:8])
         where_else = f"; offered by {nodes}, out of reach" if nodes else ""
@@ -467,13 +470,17 @@ class Router:
         return min((time_ns for time_ns in times if time_ns is not None), default=None)
 
 
+def _level(extra: CallExtra, name: str) -> Level | None:
+    """The level that a call asks for, if it says."""
+    asked = extra.metadata.get(name)
+    return None if asked is None else parse_level(asked)
+
+
 def _level_problem(extra: CallExtra) -> str | None:
-    """Why the level that a call asks for can't be kept; silence would promise it."""
-    asked = extra.metadata.get(WRITE_LEVEL_METADATA)
-    if asked is None:
-        return None
-    try:
-        require_offered(parse_level(asked))
-    except ReplicationError as error:
-        return str(error)
+    """Why a level that a call asks for is none; silence would promise it."""
+    for name in (WRITE_LEVEL_METADATA, READ_LEVEL_METADATA):
+        try:
+            _level(extra, name)
+        except ReplicationError as error:
+            return f"{name}: {error}"
     return None

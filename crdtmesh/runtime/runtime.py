@@ -15,7 +15,8 @@ from crdtmesh.crdts import registry
 from crdtmesh.crdts.base import Touched
 from crdtmesh.crdts.errors import UnknownType
 from crdtmesh.crdts.operations import Operation
-from crdtmesh.replication.outputs import EntryKey
+from crdtmesh.replication.levels import Level
+from crdtmesh.replication.outputs import EntryKey, ReadAt
 from crdtmesh.replication.replica import Replica
 from crdtmesh.runtime.definition import ActorAddress, ActorDefinition, address_of, check_definitions, check_name
 from crdtmesh.runtime.directory import Directory
@@ -226,6 +227,7 @@ class Runtime:
         key: EntryKey,
         operations: Sequence[Operation],
         *,
+        level: Level | None = None,
         timeout_ms: int = 0,
         now_ns: int,
         wall_ms: int,
@@ -242,6 +244,7 @@ class Runtime:
         if turn is not None:
             turn.kind = TurnKind.UPDATE
             turn.key = key
+            turn.write_level = level
             turn.operations = operations
             self._router.update(turn, key, now_ns=now_ns)
 
@@ -325,6 +328,14 @@ class Runtime:
     def active(self) -> int:
         """How many actors are in memory."""
         return len(self._router.activations)
+
+    def level_timeout(self, ticket: Hashable, acks: int, needed: int) -> None:
+        """`LevelTimeout` of the replica; tickets of others are ignored."""
+        self._replies.level_timeout(ticket, acks, needed)
+
+    def read_done(self, read: ReadAt) -> None:
+        """`ReadAt` of the replica; tickets of others are ignored."""
+        self._turns.read_done(read)
 
     # --- shutting down
 

@@ -19,7 +19,8 @@ from crdtmesh.crdts.operations import Operation
 from crdtmesh.runtime.messages import CallerId, CallExtra, CallFailure, ReplyColumns
 
 if TYPE_CHECKING:
-    from crdtmesh.replication.outputs import EntryKey
+    from crdtmesh.replication.levels import Level
+    from crdtmesh.replication.outputs import EntryKey, EventRun
     from crdtmesh.runtime.activation import Activation
     from crdtmesh.runtime.definition import ActorAddress
     from crdtmesh.runtime.routes import Peer
@@ -85,6 +86,8 @@ class Turn:
         has_written: it changed the state, in memory so far.
         type_url, payload, failure: the held reply.
         key, operations: of an UPDATE; None and empty otherwise.
+        write_level, read_level: that the call asks for; None when it does not say.
+        run: what it wrote; None while it wrote nothing.
         tried: peers that had no host for it.
         place_until_ns: until when it waits for its actor's node to be in reach; 0 while it never had to.
     """
@@ -102,6 +105,9 @@ class Turn:
     failure: CallFailure | None = None
     key: "EntryKey | None" = None
     operations: Sequence[Operation] = ()
+    write_level: "Level | None" = None
+    read_level: "Level | None" = None
+    run: "EventRun | None" = None
     tried: tuple[str, ...] = ()
     place_until_ns = 0
 

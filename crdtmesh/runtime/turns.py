@@ -25,7 +25,7 @@ from crdtmesh.crdts.errors import CrdtError, InvalidOperation
 from crdtmesh.crdts.operations import Operation
 from crdtmesh.crdts.values import PlainValue
 from crdtmesh.replication.errors import IdentityLost, ReplicationError, StorageFailed
-from crdtmesh.replication.outputs import EntryKey
+from crdtmesh.replication.outputs import EntryKey, ReadAt
 from crdtmesh.replication.replica import Replica
 from crdtmesh.runtime import opaque
 from crdtmesh.runtime.activation import STALE, Activation, Phase
@@ -59,6 +59,9 @@ MS_NS: Final = 1_000_000
 
 # A handler's words are for the caller; an SDK that sends a stack trace is cut here.
 HANDLER_MESSAGE_CHARS_MAX: Final = 2_000
+
+# What a read action answers when there is no state.
+NOTHING_SHOWN: Final = (NO_PAYLOAD, b"")
 
 _NO_WORKFLOWS: Final = (
     "the answer asks for a workflow (effects, broadcast, pipe or forward); this version runs none: answer without it"
@@ -154,12 +157,12 @@ class Turns:
                 if in_flight:
                     break
                 assert turn.key is not None
-                self.update(turn, turn.key, activation)
+                self.update(turn, turn.key, activation, now_ns=now_ns)
             elif in_flight:
                 turn.phase = TurnPhase.RIDING
                 in_flight.append(turn)
             else:
-                self._read_of(activation, turn)
+                self._read_of(activation, turn, now_ns)
             mailbox.popleft()
 
     def _show_losers(self, activation: Activation, now_ns: int) -> None:
@@ -286,7 +289,11 @@ class Turns:
                 if not operations or self._remember(activation, turn, operations):
                     replies.reply(turn, type_url, payload)
             elif not operations or self._apply(activation, turn, operations):
-                replies.hold(turn, type_url, payload)
+                level = turn.write_level or activation.definition.write_level
+                if level is None or level.is_local or not operations:
+                    replies.hold(turn, type_url, payload)
+                else:
+                    replies.hold_until_level(turn, activation.key, level, type_url, payload, now_ns=now_ns)
             self._go_on(activation, now_ns)
 
     def failed(self, host: Host, failures: Iterable[tuple[int, str, int]], *, now_ns: int) -> None:
@@ -361,6 +368,7 @@ class Turns:
             return False
         if result.event is not None:
             turn.has_written = True
+            turn.run = result.event
             activation.account_own(result.entry.version)
         return True
 
@@ -424,7 +432,7 @@ class Turns:
         activation.used_ns = now_ns
         in_flight = activation.in_flight
         while in_flight and in_flight[0].phase is TurnPhase.RIDING:
-            self._answer_rider(activation, in_flight.popleft())
+            self._answer_rider(activation, in_flight.popleft(), now_ns)
         if not in_flight:
             if activation.view is not None:
                 self.close_view(activation)
@@ -446,17 +454,17 @@ class Turns:
 
     # --- by the node itself
 
-    def _answer_rider(self, activation: Activation, turn: Turn) -> None:
+    def _answer_rider(self, activation: Activation, turn: Turn, now_ns: int) -> None:
         if turn.caller is None:
             self._end(turn)
         else:
-            self._read_of(activation, turn)
+            self._read_of(activation, turn, now_ns)
 
-    def _read_of(self, activation: Activation, turn: Turn) -> None:
+    def _read_of(self, activation: Activation, turn: Turn, now_ns: int) -> None:
         definition, key = activation.definition, activation.key
         if definition.state is StateKind.MERGED:
             assert key is not None
-            self.read(turn, key)
+            self.read(turn, key, now_ns=now_ns)
         elif key is None:
             self._replies.reply(turn, activation.memory.type_url, activation.memory.data)
         else:
@@ -475,15 +483,29 @@ class Turns:
             if not activation.host.keeps_state:
                 activation.forget_copy()
 
-    def read(self, turn: Turn, key: EntryKey) -> None:
-        """Answers a read action with a replicated state as it is now."""
-        entry = self._replica.read(key)
-        if entry is None:
-            self._replies.hold(turn, NO_PAYLOAD, b"")
+    def read(self, turn: Turn, key: EntryKey, *, now_ns: int) -> None:
+        """Answers a read action with a replicated state: as it is here now, or as the level has it that it asks for."""
+        level = turn.read_level
+        if level is None or level.is_local:
+            entry = self._replica.read(key)
+            self._replies.hold(turn, *(NOTHING_SHOWN if entry is None else self._shown(key, entry.value())))
         else:
-            self._replies.hold(turn, STATE_VALUE, self._encode_state(key.type_name, entry.value()))
+            turn.phase = TurnPhase.HELD
+            turn.key = key
+            ticket = self._replies.ticket(turn)
+            timeout_ns = max(0, turn.deadline_ns - now_ns)
+            self._replica.read_at(key, level=level, ticket=ticket, timeout_ns=timeout_ns, now_ns=now_ns)
 
-    def update(self, turn: Turn, key: EntryKey, activation: Activation | None) -> None:
+    def read_done(self, read: ReadAt) -> None:
+        """A read at a level has its answer."""
+        for turn in self._replies.take_held(read.ticket):
+            assert turn.key is not None
+            self._replies.reply(turn, *(self._shown(turn.key, read.value) if read.found else NOTHING_SHOWN))
+
+    def _shown(self, key: EntryKey, value: PlainValue) -> tuple[str, bytes]:
+        return STATE_VALUE, self._encode_state(key.type_name, value)
+
+    def update(self, turn: Turn, key: EntryKey, activation: Activation | None, *, now_ns: int) -> None:
         """Applies operations from outside a turn; the actor of this entry, if it is in memory, has none in flight."""
         try:
             result = self._replica.update(key, turn.operations, ticket=None, wall_ms=self.wall_ms)
@@ -495,9 +517,15 @@ class Turns:
         if result.event is not None:
             type_url = STATE_CHANGED
             turn.has_written = True
+            turn.run = result.event
             if activation is not None:
                 activation.account(result.touched, result.entry.version)
-        self._replies.hold(turn, type_url, self._encode_state(key.type_name, result.entry.value()))
+        payload = self._encode_state(key.type_name, result.entry.value())
+        level = turn.write_level or (activation.definition.write_level if activation is not None else None)
+        if level is None or level.is_local:
+            self._replies.hold(turn, type_url, payload)
+        else:
+            self._replies.hold_until_level(turn, key, level, type_url, payload, now_ns=now_ns)
 
 
 def refusal(error: CrdtError | ReplicationError) -> tuple[ErrorCode, str]:

@@ -8,6 +8,8 @@ from typing import Final
 from google.protobuf.message import DecodeError
 
 import crdtmesh
+from crdtmesh.replication.errors import LevelInvalid
+from crdtmesh.replication.levels import WRITE_LEVEL_METADATA, Level, parse_level
 from crdtmesh.runtime.definition import DEACTIVATION_TIMEOUT_MS, ActorAddress, ActorDefinition, Channel, Kind
 from crdtmesh.runtime.errors import RegistrationRefused
 from crdtmesh.runtime.opaque import OpaqueState
@@ -19,6 +21,8 @@ ACCEPTED: Final = "Accepted"
 TYPE_TAG: Final = "crdtmesh.type"
 PLACEMENT_TAG: Final = "crdtmesh.placement"
 _PLACEMENTS: Final = ("owner", "available")
+# How far a write of the actor must have got before it is acknowledged, unless a call says otherwise.
+WRITE_TAG: Final = WRITE_LEVEL_METADATA
 
 # One host declares what its code holds, one entry per actor name. 10,000 definitions of a kilobyte are 10 MB, the same
 # order as the largest message that the endpoint takes.
@@ -108,6 +112,7 @@ def _definition(system: str, name: str, actor: actor_pb2.Actor) -> ActorDefiniti
         actions=frozenset(actions),
         deactivation_timeout_ms=timeout_ms if timeout_ms > 0 else DEACTIVATION_TIMEOUT_MS,
         initial=OpaqueState(state.state.type_url, state.state.value, dict(state.tags)),
+        write_level=_write_level(name, tags.get(WRITE_TAG, "")),
         channels=channels_from(actor.metadata.channel_group),
         is_eager=actor.HasField("metadata"),
         is_available=_is_available(name, tags.get(PLACEMENT_TAG, _PLACEMENTS[0])),
@@ -120,6 +125,13 @@ def _is_available(name: str, placement: str) -> bool:
             f"actor {name!r:.64}: tag {PLACEMENT_TAG} of {' or '.join(_PLACEMENTS)} expected, got {placement!r:.64}"
         )
     return placement == "available"
+
+
+def _write_level(name: str, text: str) -> Level | None:
+    try:
+        return parse_level(text) if text else None
+    except LevelInvalid as error:
+        raise RegistrationRefused(f"actor {name!r:.64}: {error}") from None
 
 
 def _kind(name: str, number: int) -> Kind:

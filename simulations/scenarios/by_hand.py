@@ -7,6 +7,7 @@ from crdtmesh.crdts.values import PlainValue
 from crdtmesh.replication.options import ReplicationOptions
 from crdtmesh.replication.outputs import EntryKey, Persist, SendTo
 from crdtmesh.replication.replica import Replica
+from crdtmesh.replication.wire import Kind
 from simulations.scheduler import SECOND_NS
 
 SYSTEM = "shop"
@@ -100,5 +101,7 @@ class Hand:
                     persisted = True
                 else:
                     assert isinstance(output, SendTo)
+                    if output.payload[1] >= Kind.CONFIRM:
+                        continue  # what levels ask has no part in what is told here
                     self._waiting.setdefault((name, output.peer), []).append(output.payload)
         replica.take_events()

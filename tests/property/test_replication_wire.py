@@ -37,7 +37,38 @@ def recorded() -> tuple[Mesh, list[bytes]]:
     return mesh, payloads
 
 
-RECORDED = recorded()[1]
+def recorded_of_levels() -> list[bytes]:
+    """One payload and more of each kind by which voters are asked and answer."""
+    mesh = Mesh("ab")
+    mesh.update("a", LIST, add("milk"))
+    mesh.connect_all()
+    payloads = record(mesh)
+    mesh.enlist("a", "b")
+    mesh.acknowledge("a", STOCK, increment(), level="all", ticket="write")
+    mesh["a"].sync()
+    mesh.take_sent("a")  # lost, so that it is asked for urgently
+    mesh.advance(1)
+    payloads += record(mesh)
+    mesh.read_at("b", LIST, level="all", ticket="read")
+    return payloads + record(mesh)
+
+
+def record(mesh: Mesh) -> list[bytes]:
+    """Delivers everything until nothing moves, and gives what that was."""
+    payloads = []
+    is_moving = True
+    while is_moving:
+        is_moving = False
+        for name in "ab":
+            mesh[name].sync()
+            for message in mesh.take_sent(name):
+                is_moving = True
+                payloads.append(message.payload)
+                mesh.deliver(name, message)
+    return payloads
+
+
+RECORDED = [*recorded()[1], *recorded_of_levels()]
 
 
 @st.composite

@@ -10,6 +10,7 @@ from typing import TypeVar
 from crdtmesh.crdts.operations import Operation
 from crdtmesh.crdts.values import PlainValue
 from crdtmesh.persistence.base import StoreImage
+from crdtmesh.replication.levels import parse_level, voters_key
 from crdtmesh.replication.options import SECOND_NS, ReplicationOptions
 from crdtmesh.replication.outputs import (
     Alarm,
@@ -25,6 +26,8 @@ from crdtmesh.replication.replica import Replica, UpdateResult
 from crdtmesh.replication.shard import Shard
 
 E = TypeVar("E", bound=Event)
+
+LEVEL_TIMEOUT_NS = 5 * SECOND_NS
 
 STOCK = EntryKey("shop", "stock", "PNCounter")
 LIST = EntryKey("shop", "list", "ORSet")
@@ -201,6 +204,26 @@ class Mesh:
         replica = self.new_replica(name)
         replica.load(disk.load())
         self.nodes[name] = Node(name, replica, disk)
+
+    def acknowledge(self, name: str, key: EntryKey, *operations: Operation, level: str, ticket: Hashable) -> None:
+        """An update whose ticket waits for a level, for LEVEL_TIMEOUT_NS."""
+        result = self.update(name, key, *operations)
+        self[name].replica.acknowledge(
+            ticket, key, result.event, level=parse_level(level), timeout_ns=LEVEL_TIMEOUT_NS, now_ns=self.now_ns
+        )
+
+    def read_at(self, name: str, key: EntryKey, *, level: str, ticket: Hashable) -> None:
+        """A read whose ticket waits for a level, for LEVEL_TIMEOUT_NS."""
+        self[name].replica.read_at(
+            key, level=parse_level(level), ticket=ticket, timeout_ns=LEVEL_TIMEOUT_NS, now_ns=self.now_ns
+        )
+
+    def enlist(self, *names: str, system: str = "_mesh") -> None:
+        """Puts nodes on a voter list, and lets it settle."""
+        self.update(names[0], voters_key(system), *map(add, names))
+        self.settle()
+        self.advance()
+        self.drain()
 
     def alarms(self, name: str) -> list[str]:
         return [alarm.kind for alarm in self[name].of(Alarm)]

@@ -35,9 +35,9 @@ def connected(names: str, options: ReplicationOptions | None = None) -> Mesh:
 
 
 def pushes(mesh: Mesh, name: str) -> list[SendTo]:
-    """Syncs and takes what a node pushes, without delivering it."""
+    """Syncs and takes what a node pushes, without delivering it; what levels ask is lost."""
     mesh[name].sync()
-    return mesh.take_sent(name)
+    return [message for message in mesh.take_sent(name) if message.payload[1] < wire.Kind.CONFIRM]
 
 
 def kinds(messages: list[SendTo]) -> list[str]:

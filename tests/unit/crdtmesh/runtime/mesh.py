@@ -11,8 +11,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from crdtmesh.crdts.operations import Operation
+from crdtmesh.replication.levels import Level, voters_key
 from crdtmesh.replication.options import ReplicationOptions
-from crdtmesh.replication.outputs import Changed, CommitFailed, Committed, EntryKey, Persist, SendTo
+from crdtmesh.replication.outputs import (
+    Changed,
+    CommitFailed,
+    Committed,
+    EntryKey,
+    LevelTimeout,
+    Persist,
+    ReadAt,
+    SendTo,
+)
 from crdtmesh.replication.replica import Replica
 from crdtmesh.runtime.definition import ActorAddress, ActorDefinition
 from crdtmesh.runtime.errors import ErrorCode
@@ -148,11 +158,13 @@ class Node:
         self.runtime.cancel(CALLER, [call], now_ns=self.now_ns)
         self.flush()
 
-    def update(self, key: EntryKey, name: str, *arguments: Any) -> int:
+    def update(self, key: EntryKey, name: str, *arguments: Any, level: Level | None = None) -> int:
         """`State.Update`; gives its id."""
         self._calls += 1
         operations = [Operation(name, arguments)]
-        self.runtime.update_state(CALLER, self._calls, key, operations, now_ns=self.now_ns, wall_ms=self.wall_ms)
+        self.runtime.update_state(
+            CALLER, self._calls, key, operations, level=level, now_ns=self.now_ns, wall_ms=self.wall_ms
+        )
         self.flush()
         return self._calls
 
@@ -160,8 +172,35 @@ class Node:
         """Lets time pass."""
         self.now_ns += ms * MS_NS
         self.wall_ms += ms
+        self.replica.tick(now_ns=self.now_ns)
+        self._take_replica()
         self.runtime.tick(now_ns=self.now_ns, wall_ms=self.wall_ms)
         self.flush()
+
+    # --- voters
+
+    def enlist(self, *voters: str) -> None:
+        """Puts nodes on the voter list."""
+        operations = [Operation("add", (name,)) for name in voters]
+        self.replica.update(voters_key("_mesh"), operations, ticket=None, wall_ms=self.wall_ms)
+        self.flush()
+
+    def meet(self, other: "Node") -> None:
+        """Links the replicas of two nodes, and exchanges what they send until nothing moves."""
+        self.replica.peer_up(other.name, now_ns=self.now_ns)
+        other.replica.peer_up(self.name, now_ns=other.now_ns)
+        self.exchange(other)
+
+    def exchange(self, other: "Node") -> None:
+        """Delivers what two replicas send to each other until nothing moves."""
+        self.flush()
+        other.flush()
+        while self.pushes or other.pushes:
+            for source, target in ((self, other), (other, self)):
+                pushes, source.pushes = source.pushes, []
+                for push in pushes:
+                    target.replica.receive(push.payload, source.name, now_ns=target.now_ns, wall_ms=target.wall_ms)
+                target.flush()
 
     # --- the disk
 
@@ -237,6 +276,10 @@ class Node:
                 self.runtime.commit_failed(event.ticket, event.reason)
             elif isinstance(event, Changed):
                 self.runtime.state_changed(event.key, event.touched, event.version)
+            elif isinstance(event, LevelTimeout):
+                self.runtime.level_timeout(event.ticket, event.acks, event.needed)
+            elif isinstance(event, ReadAt):
+                self.runtime.read_done(event)
         return bool(outgoing or events)
 
     def _take_runtime(self) -> bool:

@@ -305,11 +305,12 @@ def test_too_many_definitions_are_refused_and_those_without_a_host_give_way_firs
     assert [item.address for item in node.runtime.offers()] == sorted([STOCK, LIST, ECHO])
 
 
-@pytest.mark.parametrize("level", ["majority", "all", "to(2)", "most"])
-def test_a_level_that_can_not_be_kept_is_refused_before_the_turn(level: str) -> None:
+@pytest.mark.parametrize("name", ["crdtmesh.write", "crdtmesh.read"])
+@pytest.mark.parametrize("level", ["most", "to(0)", "majority(2)"])
+def test_a_text_that_is_no_level_is_refused_before_the_turn(level: str, name: str) -> None:
     node = Node()
     host = node.connect()
-    failure = node.failure(node.call(STOCK, "increment", extra=CallExtra({"crdtmesh.write": level}, None)))
+    failure = node.failure(node.call(STOCK, "increment", extra=CallExtra({name: level}, None)))
     assert (ErrorCode.INVALID_REQUEST, NOT_APPLIED) == failure[1:3]
     assert [] == host.take()
 
