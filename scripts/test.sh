@@ -38,6 +38,7 @@ stage "unit" pytest -n 2 tests/unit
 stage "property" pytest -n 2 tests/property
 stage "simulation" pytest -n 2 tests/simulation
 stage "contract" pytest tests/contract
+stage "conformance" pytest tests/conformance
 stage "interop" pytest tests/interop
 stage "e2e" pytest tests/e2e
 stage "wheel" wheel

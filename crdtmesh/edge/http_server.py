@@ -34,6 +34,8 @@ M = TypeVar("M", bound=Message)
 
 # Spawn's own limit. A state may be half as large; it only comes in answers, which are bounded elsewhere.
 BODY_SIZE_BYTES_MAX: Final = 8_000_000
+# SDKs put names into paths, three bytes for each byte that they escape. A name of thousands is answered in words.
+LINE_SIZE_BYTES_MAX: Final = 64 * 1024
 # The least digits that say all revisions: a revision is a 63-bit number.
 REVISION_DIGITS_MAX: Final = 19
 
@@ -138,7 +140,13 @@ class HttpServer:
             return BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=BODY_SIZE_BYTES_MAX)
 
         # No compression: nobody sends any, and a small body could become a huge one.
-        server = web.Server(self._handle, request_factory=request, access_log=None, auto_decompress=False)
+        server = web.Server(
+            self._handle,
+            request_factory=request,
+            access_log=None,
+            auto_decompress=False,
+            max_line_size=LINE_SIZE_BYTES_MAX,
+        )
         self._runner = web.ServerRunner(server, shutdown_timeout=1.0)
         await self._runner.setup()
         try:
