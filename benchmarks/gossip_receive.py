@@ -20,7 +20,8 @@ from benchmarks.harness import Options, Side, compare_sides
 from benchmarks.load import CpuMeter, Job, announce, run_client, run_loop, verify
 from benchmarks.measures import Line, Sample
 from benchmarks.processes import Children
-from gossip.agent import Agent, AgentConfig
+from gossip.agent import Agent
+from gossip.agent_config import AgentConfig
 from gossip.codec import encode
 from gossip.config import LAN
 from gossip.identity import Endpoint, NodeName, address_of

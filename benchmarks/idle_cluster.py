@@ -16,7 +16,8 @@ from benchmarks.harness import Options, progress
 from benchmarks.load import CpuMeter, announce, run_loop, verify
 from benchmarks.measures import Line, median_of
 from benchmarks.processes import Children
-from gossip.agent import Agent, AgentConfig
+from gossip.agent import Agent
+from gossip.agent_config import AgentConfig
 from gossip.identity import Endpoint
 
 CASES: Final = ("membership",)

@@ -12,7 +12,8 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gossip.agent import Agent, AgentConfig, Counters
+    from gossip.agent import Agent
+    from gossip.agent_config import AgentConfig
     from gossip.config import LAN, LOCAL, WAN, SwimConfig, Versions
     from gossip.discovery.base import Announcement, Discovery
     from gossip.discovery.dns import DnsDiscovery
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
         UserMessage,
         UserState,
     )
+    from gossip.recorder import Counters
     from gossip.rules import TRANSITIONS, Claim
     from gossip.security import Keyring
     from gossip.serf import decode_tags, encode_tags
@@ -61,7 +63,8 @@ if TYPE_CHECKING:
     from gossip.transport.sockets import SocketTransport
 
 _HOMES = {
-    "agent": ("Agent", "AgentConfig", "Counters"),
+    "agent": ("Agent",),
+    "agent_config": ("AgentConfig",),
     "config": ("LAN", "LOCAL", "WAN", "SwimConfig", "Versions"),
     "discovery.base": ("Announcement", "Discovery"),
     "discovery.dns": ("DnsDiscovery",),
@@ -98,6 +101,7 @@ _HOMES = {
         "UserMessage",
         "UserState",
     ),
+    "recorder": ("Counters",),
     "rules": ("TRANSITIONS", "Claim"),
     "security": ("Keyring",),
     "serf": ("decode_tags", "encode_tags"),

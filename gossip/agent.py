@@ -5,51 +5,42 @@ values from one to the other, resolves names, counts and logs.
 """
 
 import asyncio
-import collections
 import contextlib
-import ipaddress
 import logging
 import random
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Self
 
-from gossip.config import LAN, SwimConfig, to_ns
-from gossip.discovery.base import Announcement, Discovery
+from gossip.agent_config import AgentConfig
+from gossip.config import to_ns
+from gossip.discovery.base import Announcement
 from gossip.discovery.candidates import Candidates
 from gossip.discovery.static import resolve
 from gossip.driver import CoreDriver
-from gossip.errors import ConfigError, GossipError, JoinError, RejectReason
+from gossip.errors import GossipError, JoinError
 from gossip.event_stream import EventStream
 from gossip.identity import Endpoint
 from gossip.members import Member
-from gossip.metrics import MetricsHook, samples
 from gossip.outputs import (
     CloseStream,
     Event,
     JoinFinished,
     LeaveFinished,
-    MemberChange,
-    MemberEvent,
-    NameConflict,
     OpenStream,
     Outgoing,
-    PacketRejected,
-    ProbeFinished,
-    ProbeOutcome,
     Query,
     QueryFinished,
     QueryId,
     QueryResponse,
-    Refuted,
     SendDatagram,
     SendStream,
     StreamId,
 )
+from gossip.recorder import Recorder
 from gossip.serf import encode_tags
-from gossip.serf.config import SerfConfig
 from gossip.serf.filters import by_node
 from gossip.serf.intents import Status
 from gossip.serf.layer import Serf
@@ -58,77 +49,6 @@ from gossip.transport.base import Transport
 from gossip.transport.sockets import SocketTransport
 
 _LOG = logging.getLogger("gossip.agent")
-
-DEFAULT_BIND = Endpoint("127.0.0.1", 7946)
-
-_REJECT_LOG_INTERVAL_S = 10.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AgentConfig:
-    """Options of an agent.
-
-    Raises:
-        ConfigError: an option contradicts another.
-    """
-
-    name: str
-    """Unique in the cluster."""
-    bind: Endpoint = DEFAULT_BIND
-    """IP address and port for UDP and TCP; port 0 takes a free one."""
-    advertise: Endpoint | None = None
-    """What others are told to use, if it is not what is bound; needed when binding to all addresses."""
-    cluster: str = "default"
-    """Name under which discovery looks for others. Packets are bound to a cluster by `swim.label` and keys."""
-    tags: Mapping[str, str] = field(default_factory=dict)
-    """Metadata in the form that Serf shows; 512 bytes together."""
-    join: tuple[Endpoint, ...] = ()
-    """Endpoints or DNS names of other nodes; tried until one answers, again whenever this node is alone, and
-    now and then while they are no members."""
-    discoveries: tuple[Discovery, ...] = ()
-    """Ways to find nodes beside the list."""
-    join_interval_s: float = 1.0
-    """How often joining is tried while this node is alone, and candidates are looked at."""
-    is_insecure: bool = False
-    """Written out to run beyond loopback without keys: then anyone who reaches the port controls the membership."""
-    swim: SwimConfig = LAN
-    """Options of the protocol."""
-    metrics: MetricsHook | None = None
-    """Called with each measured value; see `gossip.metrics`."""
-    serf: SerfConfig | None = None
-    """Options of the Serf layer; None leaves it out, for clusters of plain memberlist applications."""
-
-    def __post_init__(self) -> None:
-        try:
-            address = ipaddress.ip_address(self.bind.host)
-        except ValueError:
-            raise ConfigError(f"expected an IP address to bind, got {self.bind.host[:64]!r}") from None
-        if address.is_unspecified and self.advertise is None:
-            raise ConfigError(f"binding to {self.bind.host} needs advertise: the address that others are to use")
-        if not address.is_loopback and self.swim.keyring is None and not self.is_insecure:
-            raise ConfigError(
-                f"binding to {self.bind.host} without a keyring lets anyone control the membership; "
-                "set swim.keyring, or write is_insecure=True"
-            )
-        if self.join_interval_s <= 0:
-            raise ConfigError(f"expected join_interval_s above 0, got {self.join_interval_s}")
-        encode_tags(self.tags)
-
-
-@dataclass(slots=True)
-class Counters:
-    """What happened since the start; only grows."""
-
-    packets_received: int = 0
-    packets_sent: int = 0
-    bytes_received: int = 0
-    bytes_sent: int = 0
-    refutations: int = 0
-    name_conflicts: int = 0
-    events_dropped: int = 0
-    rejected: collections.Counter[RejectReason] = field(default_factory=collections.Counter)
-    probes: collections.Counter[ProbeOutcome] = field(default_factory=collections.Counter)
-    changes: collections.Counter[MemberChange] = field(default_factory=collections.Counter)
 
 
 class _Answers:
@@ -169,8 +89,8 @@ class Agent:
         self._joins: dict[Endpoint, list[asyncio.Future[str | None]]] = {}
         self._left: asyncio.Future[bool] | None = None
         self._is_closed = False
-        self._log_after: dict[RejectReason, float] = {}
-        self.counters = Counters()
+        self._recorder = Recorder(config.metrics)
+        self.counters = self._recorder.counters
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -465,10 +385,7 @@ class Agent:
                 self._transport.close_stream(stream)
 
     def _on_event(self, event: Event) -> None:
-        self._count(event)
-        if self._config.metrics is not None:
-            for sample in samples(event, local_health=self.local_health):
-                self._config.metrics(*sample)
+        self._recorder.record(event, local_health=self.local_health)
         match event:
             case JoinFinished(endpoint, error):
                 for future in self._joins.pop(endpoint, []):
@@ -487,34 +404,6 @@ class Agent:
                 pass
         for stream in self._streams:
             self.counters.events_dropped += stream.put(event)
-
-    def _count(self, event: Event) -> None:
-        counters = self.counters
-        match event:
-            case MemberEvent(change, member, _):
-                counters.changes[change] += 1
-                _LOG.info("member.%s name=%.64r endpoint=%s", change.value, member.name, member.endpoint)
-            case PacketRejected(reason, source, detail):
-                counters.rejected[reason] += 1
-                self._log_rejected(reason, source, detail)
-            case ProbeFinished(_, outcome, _):
-                counters.probes[outcome] += 1
-            case Refuted():
-                counters.refutations += 1
-            case NameConflict(name, holder, claimant):
-                counters.name_conflicts += 1
-                self._log_rejected(
-                    RejectReason.NAME_CONFLICT, claimant, f"{name[:64]!r} is held by {holder}; rename one of them"
-                )
-            case _:
-                pass
-
-    def _log_rejected(self, reason: RejectReason, source: Endpoint | None, detail: str) -> None:
-        """Anyone can cause these, so there is one line per reason and interval."""
-        now = time.monotonic()
-        if now >= self._log_after.get(reason, 0.0):
-            self._log_after[reason] = now + _REJECT_LOG_INTERVAL_S
-            _LOG.warning("packet.rejected reason=%s source=%s detail=%.256r", reason.value, source, detail)
 
     # --- looking for others
 

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from gossip.agent import AgentConfig
+from gossip.agent_config import AgentConfig
 from gossip.config import LAN, LOCAL, WAN, SwimConfig
 from gossip.errors import ConfigError
 from gossip.identity import Endpoint
