@@ -1,147 +1,107 @@
-"""Calls at one node: what the edge and the runtime do between a client and the replication core.
+"""Calls at one node, as its edge would take them: to actors, to `State`, and reads.
 
-Local writers of one key pass one queue. Some updates are *turns*: they hold a snapshot while a handler runs, and are
-computed against it. A client is told only when the commit barrier says so; what waits when the process dies is unknown.
+A client is told what the node's engine says. What the node has not answered when its process dies is unknown.
 """
 
-import random
-from collections import deque
-from collections.abc import Callable, Hashable
-from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from crdtmesh.crdts.dots import DOT_BITS, N_MAX
-from crdtmesh.crdts.errors import CrdtError
-from crdtmesh.replication.entry import Snapshot
-from crdtmesh.replication.errors import ReplicationError
-from crdtmesh.replication.outputs import EntryKey
-from crdtmesh.replication.replica import Replica
-from simulations.history import Applied, Call, Outcome
-from simulations.plan import WorkloadPlan
-from simulations.scheduler import Action, Scheduler
+from crdtmesh.engine import CommitLost, Engine
+from crdtmesh.runtime.definition import ActorAddress
+from crdtmesh.runtime.errors import Outcome as CallOutcome
+from crdtmesh.runtime.messages import CallExtra, CallFailure, ReplyColumns
+from crdtmesh.wire import payloads, values
+from crdtmesh.wire.gen.crdtmesh.v1.values_pb2 import Value
+from simulations.history import Call, Outcome, Route
+from simulations.hosts import APPLY, CALL_LABEL
+from simulations.loop import VirtualLoop
+from simulations.recorder import label
+from simulations.scheduler import MILLISECOND_NS, Scheduler
 from simulations.trace import Trace
 from simulations.workload import Done
 
-_REFUSALS: Final = (ReplicationError, CrdtError)
-
-
-@dataclass(slots=True)
-class _Waiting:
-    call: Call
-    done: Done
+READ_ACTION: Final = "get"
 
 
 class CallServer:
-    """Serves the calls of one run of a node.
+    """The clients' side of one run of a node; a caller of its engine.
 
     Args:
-        replica: where updates and reads go.
+        engine: of the node.
+        loop: of the node's process.
         scheduler: virtual time.
-        rng: of this run.
-        plan: how often an update is a turn, and how long its handler takes.
         trace: gets every reply.
         node: name, for the trace.
-        wall_ms: the node's wall clock.
-        resume: has an action run as an input of the node: later if it is paused, never if it is gone.
     """
 
-    def __init__(
-        self,
-        replica: Replica,
-        *,
-        scheduler: Scheduler,
-        rng: random.Random,
-        plan: WorkloadPlan,
-        trace: Trace,
-        node: str,
-        wall_ms: Callable[[], int],
-        resume: Callable[[Action], None],
-    ) -> None:
-        self._replica = replica
+    def __init__(self, engine: Engine, *, loop: VirtualLoop, scheduler: Scheduler, trace: Trace, node: str) -> None:
+        self._engine = engine
+        self._loop = loop
         self._scheduler = scheduler
-        self._rng = rng
-        self._plan = plan
         self._trace = trace
         self._node = node
-        self._wall_ms = wall_ms
-        self._resume = resume
-        self._waiting: dict[Hashable, _Waiting] = {}
-        self._queues: dict[EntryKey, deque[Action]] = {}
+        self._open: dict[int, tuple[Call, Done]] = {}
+        self._caller = engine.open_caller(self)
 
     def submit(self, call: Call, done: Done) -> None:
         """Takes a call; `done` is called once, whatever becomes of this node."""
-        self._waiting[call.number] = _Waiting(call, done)
-        self._resume(partial(self._enqueue if call.is_update else self._read, call))
-
-    def committed(self, ticket: Hashable) -> None:
-        """The commit barrier lets a reply go."""
-        self._complete(ticket, Outcome.OK)
-
-    def commit_failed(self, ticket: Hashable) -> None:
-        """What a reply waited for will never be on disk."""
-        self._complete(ticket, Outcome.UNKNOWN)
+        self._open[call.number] = (call, done)
+        self._loop.call_soon(self._begin, call)
 
     def lost(self) -> None:
         """The process is gone."""
-        for ticket in list(self._waiting):
-            self._complete(ticket, Outcome.UNKNOWN)
+        for number in list(self._open):
+            self._complete(number, Outcome.UNKNOWN, "the node is gone")
 
-    def _read(self, call: Call) -> None:
-        view = self._replica.read(call.key)
-        call.value = view.value() if view is not None else None
-        self._replica.barrier(call.number)
+    def deliver_replies(self, columns: ReplyColumns) -> None:
+        """Takes the engine's replies."""
+        for number, type_url, payload in zip(columns.ids, columns.type_urls, columns.payloads, strict=True):
+            if number in self._open:
+                call = self._open[number][0]
+                if not call.is_update and type_url:
+                    call.value = values.plain_from_value(Value.FromString(payload))[1]
+                self._complete(number, Outcome.OK, "")
+        for failure in columns.failures:
+            self._failed(failure)
 
-    def _enqueue(self, call: Call) -> None:
-        queue = self._queues.setdefault(call.key, deque())
-        queue.append(partial(self._update, call))
-        if len(queue) == 1:
-            queue[0]()
-
-    def _update(self, call: Call) -> None:
-        if self._rng.random() >= self._plan.turns:
-            self._apply(call, None)
-            return
-        snapshot = self._replica.snapshot(call.key)
-        call.visible = applied_of(self._replica, call.key.system)
-        delay_ns = self._rng.randint(0, self._plan.handler_ns_max)
-        self._scheduler.after(delay_ns, partial(self._resume, partial(self._apply, call, snapshot)))
-
-    def _apply(self, call: Call, snapshot: Snapshot | None) -> None:
-        if snapshot is None:
-            call.visible = applied_of(self._replica, call.key.system)
-        try:
-            result = self._replica.update(
-                call.key, call.operations, ticket=call.number, wall_ms=self._wall_ms(), view=snapshot
+    def _begin(self, call: Call) -> None:
+        address = ActorAddress(call.key.system, call.key.key)
+        timeout_ms = call.timeout_ns // MILLISECOND_NS
+        if call.route is Route.ACTOR:
+            action = APPLY if call.is_update else READ_ACTION
+            type_url, payload = (
+                payloads.encode(values.mutations_to_bytes(call.operations)) if call.is_update else ("", b"")
             )
-            call.event = result.event
-        except _REFUSALS:
-            self._complete(call.number, Outcome.FAILED)
-        finally:
-            if snapshot is not None:
-                snapshot.close()
-        queue = self._queues[call.key]
-        queue.popleft()
-        if queue:
-            queue[0]()
+            extra = CallExtra({CALL_LABEL: str(call.number)}, None)
+            self._engine.invoke(self._caller, [(call.number, address, action, type_url, payload, timeout_ms, extra)])
+        elif call.is_update:
+            self._engine.update_state(self._caller, call.number, call.key, label(call))
+        else:
+            self._loop.create_task(self._read(call))
 
-    def _complete(self, ticket: Hashable, outcome: Outcome) -> None:
-        entry = self._waiting.pop(ticket, None)
+    async def _read(self, call: Call) -> None:
+        view = self._engine.replica.read(call.key)
+        value = view.value() if view is not None else None
+        try:
+            await self._engine.committed()
+        except CommitLost as error:
+            self._complete(call.number, Outcome.UNKNOWN, str(error))
+        else:
+            call.value = value
+            self._complete(call.number, Outcome.OK, "")
+
+    def _failed(self, failure: CallFailure) -> None:
+        outcome = Outcome.FAILED if failure.outcome is CallOutcome.NOT_APPLIED else Outcome.UNKNOWN
+        self._complete(failure.id, outcome, f"{failure.code.name}: {failure.message}")
+
+    def _complete(self, number: int, outcome: Outcome, reason: str) -> None:
+        entry = self._open.pop(number, None)
         if entry is None:
             return
-        call = entry.call
+        call, done = entry
         call.outcome = outcome
+        call.reason = reason
         call.completed_ns = self._scheduler.now_ns
-        self._trace.note("reply", self._node, call.number, outcome, repr(call.value))
-        entry.done(call)
-
-
-def applied_of(replica: Replica, system: str) -> Applied:
-    """The events that a replica has applied, in a form that outlives it."""
-    # Private, since production has no use for it: a checker that asked the cores what they promise would check nothing.
-    applied: dict[tuple[int, bytes], list[tuple[int, int]]] = {}
-    for shard in replica._systems.get(system) or ():
-        for first, last in shard.applied.intervals():
-            owner = shard.number, shard.table.id_of(first >> DOT_BITS)
-            applied.setdefault(owner, []).append((first & N_MAX, last & N_MAX))
-    return {owner: tuple(runs) for owner, runs in sorted(applied.items())}
+        self._trace.note("reply", self._node, number, outcome, reason, repr(call.value))
+        # In the client's own time, not within this node's.
+        self._scheduler.after(0, partial(done, call))

@@ -21,6 +21,13 @@ class Outcome(enum.StrEnum):
     UNKNOWN = "unknown"
 
 
+class Route(enum.StrEnum):
+    """How a call reaches its entry."""
+
+    STATE = "state"  # `State.Get` and `State.Update` of the node
+    ACTOR = "actor"  # an action of the actor that has this state, on a host of this node or of another
+
+
 @dataclass(slots=True, kw_only=True)
 class Call:
     """One call of one client.
@@ -30,12 +37,19 @@ class Call:
         client: who called.
         node: which node was called.
         key: the entry.
-        operations: what was asked for; none for a read.
+        operations: what was asked for, and from `ran_on` on what was done: a handler that finds nothing to remove
+            leaves that out. None for a read.
+        is_update: whether it asked for a change.
+        route: how it gets there.
+        timeout_ns: when the client stops waiting, counted from the call.
         invoked_ns: when.
         completed_ns: when the client knew the outcome.
         outcome: what the client knows.
+        reason: the node's words for a failure.
+        ran_on: the node where the update was applied; empty before.
         event: the dots that an update took; None for a no-op, a read, or a call that never reached a node.
-        visible: what the node had applied when it computed the update.
+        visible: the events that the update could see when it was computed.
+        times_applied: how often it took an event.
         value: what a read was answered.
     """
 
@@ -44,17 +58,18 @@ class Call:
     node: str
     key: EntryKey
     operations: tuple[Operation, ...]
+    is_update: bool
+    route: Route = Route.STATE
+    timeout_ns: int = 0
     invoked_ns: int
     completed_ns: int = 0
     outcome: Outcome = Outcome.OPEN
+    reason: str = ""
+    ran_on: str = ""
     event: EventRun | None = None
     visible: Applied = field(default_factory=dict)
+    times_applied: int = 0
     value: PlainValue = None
-
-    @property
-    def is_update(self) -> bool:
-        """Whether it asked for a change."""
-        return bool(self.operations)
 
 
 @dataclass(slots=True)
@@ -72,11 +87,13 @@ class History:
     def promised(self, call: Call) -> bool:
         """Whether the mesh owes this update to its client.
 
-        The rule, for level `local`: the client was told that it is done, by a node whose disk was not lost afterwards.
+        The rule, for level `local`: the client was told that it is done, and the node where it was applied did not
+        lose its disk afterwards.
         """
         if call.outcome is not Outcome.OK:
             return False
-        return not any(node == call.node and call.invoked_ns <= lost_ns for node, lost_ns in self.wipes)
+        ran_on = call.ran_on or call.node
+        return not any(node == ran_on and call.invoked_ns <= lost_ns for node, lost_ns in self.wipes)
 
     def wipes_between(self, node: str, start_ns: int, end_ns: int) -> bool:
         """Whether a node lost its disk between two instants."""
@@ -112,3 +129,16 @@ def touches(applied: Applied, event: EventRun) -> bool:
     return any(
         first <= event.last and event.first <= last for first, last in applied.get((event.shard, event.replica_id), ())
     )
+
+
+def including(applied: Applied, event: EventRun) -> Applied:
+    """What was applied, and one event more."""
+    owner = event.shard, event.replica_id
+    runs = applied.get(owner, ())
+    merged: list[tuple[int, int]] = []
+    for first, last in sorted([*runs, (event.first, event.last)]):
+        if merged and first <= merged[-1][1] + 1:
+            merged[-1] = (merged[-1][0], max(last, merged[-1][1]))
+        else:
+            merged.append((first, last))
+    return {**applied, owner: tuple(merged)}

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Final
 
 from simulations.plan import PathShape
-from simulations.scheduler import Scheduler
+from simulations.scheduler import SECOND_NS, Scheduler
 from simulations.trace import Trace
 
 Path = tuple[str, str]
@@ -42,6 +42,7 @@ class Network:
         self._receivers: dict[str, Receiver] = {}
         # Two cuts may cover one path; it is open again when both have ended.
         self._cuts: Counter[Path] = Counter()
+        self._busy_until_ns: dict[Path, int] = {}
         self._watchers: list[Callable[[Path, bool], None]] = []
 
     def attach(self, node: str, receiver: Receiver | None) -> None:
@@ -81,6 +82,18 @@ class Network:
             self.counts["delay_tail"] += 1
             return rng.randint(shape.delay_ns_max, max(shape.delay_ns_max, shape.tail_ns_max))
         return rng.randint(shape.delay_ns_min, shape.delay_ns_max)
+
+    def queued_ns(self, source: str, destination: str, size: int, shape: PathShape) -> int:
+        """When a packet of this size has left its sender, whose line to the destination has a bounded rate."""
+        now_ns = self._scheduler.now_ns
+        if not shape.bytes_per_s:
+            return now_ns
+        path = (source, destination)
+        start_ns = max(now_ns, self._busy_until_ns.get(path, 0))
+        if start_ns > now_ns:
+            self.counts["capacity_queued"] += 1
+        self._busy_until_ns[path] = done_ns = start_ns + size * SECOND_NS // shape.bytes_per_s
+        return done_ns
 
     def fates_ns(self, shape: PathShape) -> list[int]:
         """Draws what becomes of one packet: the delay of each copy that arrives; none if it is lost."""

@@ -9,6 +9,7 @@ import random
 from dataclasses import dataclass, fields
 from typing import Final
 
+from simulations.mixes import MIXES
 from simulations.scheduler import MILLISECOND_NS, SECOND_NS
 
 NODES_MIN: Final = 3
@@ -21,7 +22,7 @@ FAULT_KINDS: Final = (
     "crash",
     "crash_disk_lost",
     "cut_datagrams",
-    "cut_payloads",
+    "cut_segments",
     "delay_tail",
     "duplication",
     "link_reset",
@@ -54,6 +55,7 @@ class PathShape:
         duplication: probability that it comes twice.
         reordering: probability that it is held back for up to ten times the longest delay.
         corruption: probability that one of its bits is flipped.
+        bytes_per_s: what the line carries; 0 for any amount.
     """
 
     delay_ns_min: int = MILLISECOND_NS // 2
@@ -64,6 +66,7 @@ class PathShape:
     duplication: float = 0.0
     reordering: float = 0.0
     corruption: float = 0.0
+    bytes_per_s: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,9 +105,13 @@ class WorkloadPlan:
         elements: set elements beside the few that are always there.
         stickiness: probability that a client stays with the node of its last call.
         batch: probability that a call holds several operations, which take effect together.
-        turns: probability that an update holds a snapshot while a handler runs.
-        handler_ns_max: how long a handler may take.
-        counter, up_counter, set, register, read: weights of the kinds of call.
+        turns: probability that a call goes to an actor instead of directly to the state.
+        turns_waiting: probability that the handler waits.
+        turns_failing: probability that it fails, after it has changed its state.
+        handler_ns_max: how long a handler may wait.
+        padding: characters added to elements and values, for large states.
+        up_counter, read: weights of the counters that only grow, and of reading them.
+        mix: weights of the data types.
     """
 
     clients: int = 4
@@ -114,12 +121,13 @@ class WorkloadPlan:
     stickiness: float = 0.7
     batch: float = 0.1
     turns: float = 0.3
+    turns_waiting: float = 0.5
+    turns_failing: float = 0.0
     handler_ns_max: int = 300 * MILLISECOND_NS
-    counter: float = 1.0
+    padding: int = 0
     up_counter: float = 1.0
-    set: float = 2.0
-    register: float = 1.0
     read: float = 1.0
+    mix: tuple[tuple[str, float], ...] = (("PNCounter", 1.0), ("ORSet", 2.0), ("LWWRegister", 1.0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,8 +140,10 @@ class RunPlan:
         faulty_ns: length of the first phase.
         settle_ns: by so long after the heal everything must be well again.
         datagrams: paths of the membership protocol.
-        link_loss: None, or links deliver messages one by one along such a path: what replication promises to survive
-            although today's links are ordered streams.
+        segments: paths of the links, whose streams lose nothing and only wait.
+        payload_loss: None, or messages of the replication are lost, repeated and reordered like this behind the links:
+            what it promises to survive although today's links are ordered streams.
+        hostless: so many nodes, the last ones, have no actor host; they send calls to the others.
         shards: of each system; one puts all keys under one numbering, many keep them apart.
         repair_chunk_bytes: size of the messages of a repair; few, so that one takes several.
         repair_chunks_in_flight: how many of them are sent ahead.
@@ -148,7 +158,9 @@ class RunPlan:
     faulty_ns: int
     settle_ns: int = 90 * SECOND_NS
     datagrams: PathShape = PathShape()
-    link_loss: PathShape | None = None
+    segments: PathShape = PathShape()
+    payload_loss: PathShape | None = None
+    hostless: int = 0
     shards: int = 16
     repair_chunk_bytes: int = 192 * 1024
     repair_chunks_in_flight: int = 4
@@ -162,12 +174,16 @@ class RunPlan:
     def describe(self) -> str:
         """One line for each group of parameters, only what is on."""
         lines = [f"seed {self.seed}: {self.nodes} nodes, {self.faulty_ns / SECOND_NS:g} s of faults"]
-        for name in ("datagrams", "link_loss", "disk", "faults", "workload"):
+        for name in ("datagrams", "segments", "payload_loss", "disk", "faults", "workload"):
             part = getattr(self, name)
             if part is not None:
                 values = ((item.name, getattr(part, item.name)) for item in fields(part))
-                lines.append(f"  {name}: " + ", ".join(f"{label}={value:.4g}" for label, value in values if value))
+                lines.append(f"  {name}: " + ", ".join(_shown(label, value) for label, value in values if value))
         return "\n".join(lines)
+
+
+def _shown(label: str, value: object) -> str:
+    return f"{label}={value:.4g}" if isinstance(value, int | float) else f"{label}={value}"
 
 
 def draw_plan(seed: int, rng: random.Random, *, seconds: float, nodes: int | None = None) -> RunPlan:
@@ -188,7 +204,9 @@ def draw_plan(seed: int, rng: random.Random, *, seconds: float, nodes: int | Non
         nodes=plan.nodes,
         faulty_ns=plan.faulty_ns,
         datagrams=_path(rng),
-        link_loss=_path(rng) if rng.random() < 0.4 else None,
+        segments=_path(rng),
+        payload_loss=_path(rng) if rng.random() < 0.3 else None,
+        hostless=rng.choice((0, 0, 1, 2)),
         disk=_disk(rng),
         faults=_faults(rng, plan.faulty_ns),
         workload=plan.workload,
@@ -258,9 +276,16 @@ def _workload(rng: random.Random) -> WorkloadPlan:
         batch=_maybe(rng, 0.5, rng.uniform(0.0, 0.5)),
         turns=rng.choice((0.0, 0.3, 1.0)),
         handler_ns_max=rng.choice((1, 100, 1000)) * MILLISECOND_NS,
-        counter=_maybe(rng, 0.8, rng.uniform(0.5, 2.0)),
+        turns_waiting=rng.choice((0.0, 0.5, 1.0)),
+        turns_failing=_maybe(rng, 0.5, rng.uniform(0.0, 0.2)),
         up_counter=_maybe(rng, 0.8, rng.uniform(0.5, 2.0)),
-        set=rng.uniform(0.5, 4.0),
-        register=_maybe(rng, 0.8, rng.uniform(0.5, 2.0)),
         read=_maybe(rng, 0.8, rng.uniform(0.5, 4.0)),
+        mix=_mix(rng),
     )
+
+
+def _mix(rng: random.Random) -> tuple[tuple[str, float], ...]:
+    """A few data types, sets in most runs: the more types, the fewer calls meet on one entry."""
+    names = rng.sample(sorted(MIXES), rng.choice((1, 2, 4, 8)))
+    chosen = sorted({*names, *(("ORSet",) if rng.random() < 0.7 else ())})
+    return tuple((name, rng.uniform(0.5, 3.0)) for name in chosen)

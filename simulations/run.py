@@ -11,6 +11,7 @@ from typing import Final
 
 from simulations.checkers import check_all, unexpected_members
 from simulations.cluster import Cluster
+from simulations.complaints import complaints
 from simulations.history import History, Outcome
 from simulations.plan import RunPlan, draw_plan
 from simulations.scheduler import MILLISECOND_NS, SECOND_NS, Scheduler, SeedStreams
@@ -158,6 +159,11 @@ class Run:
             failures.append("nodes hold different bytes")
         return failures or unexpected_members(cluster.member_tables(), running=cluster.nodes)
 
+    def close(self) -> None:
+        """Ends all processes; nothing of them runs any more, not even when their memory is freed."""
+        for name in self.cluster.names:
+            self.cluster.crash(name, wipe=False)
+
     def verdict(self, converged_ns: int | None) -> RunResult:
         """Judges the run."""
         failures: list[str] = []
@@ -166,6 +172,7 @@ class Run:
             failures = [
                 f"liveness: not well {within} of the heal: {text}" for text in self.unwell() or ["not for long"]
             ]
+        failures += [f"raised: {text}" for text in self.cluster.breakages]
         failures += check_all(self.history, self.cluster.final_states())
         return RunResult(
             seed=self.plan.seed,
@@ -175,7 +182,7 @@ class Run:
             events=self.scheduler.events_run,
             faults=self.counts,
             outcomes=Counter(call.outcome.value for call in self.history.calls),
-            reports=self.cluster.reports,
+            reports=self.cluster.all_reports(),
             converged_ns=converged_ns,
         )
 
@@ -198,7 +205,11 @@ def execute(plan: RunPlan, *, sink: Sink | None = None) -> RunResult:
     if sink is not None:
         sink(plan.describe())
     run = Run(plan, sink=sink)
-    run.start()
-    run.suffer()
-    run.heal()
-    return run.verdict(run.settle())
+    with complaints(run.cluster.failed):
+        try:
+            run.start()
+            run.suffer()
+            run.heal()
+            return run.verdict(run.settle())
+        finally:
+            run.close()

@@ -13,7 +13,7 @@ from typing import Final
 MILLISECOND_NS: Final = 1_000_000
 SECOND_NS: Final = 1_000_000_000
 
-Action = Callable[[], None]
+Action = Callable[[], object]
 
 
 class Scheduler:

@@ -1,7 +1,7 @@
 """What clients do. Each has one call at a time, and all that it asks and is told is recorded.
 
-Few keys and few elements, so that calls meet. Elements that Python takes for equal (`1`, `True`, `1.0`) are among
-them. A batch is one update of several operations, which take effect together or not at all.
+Few keys and few elements, so that calls meet. A batch is one update of several operations, which take effect together
+or not at all. A call goes to an actor or directly to the state under it.
 """
 
 import random
@@ -11,24 +11,21 @@ from typing import Final, Protocol
 from crdtmesh.crdts.operations import Operation
 from crdtmesh.crdts.values import PlainValue
 from crdtmesh.replication.outputs import EntryKey
-from simulations.history import Call, History
+from simulations.history import Call, History, Route
+from simulations.mixes import LOOKALIKES, MIXES, Drawing
 from simulations.plan import WorkloadPlan
-from simulations.scheduler import Scheduler
+from simulations.scheduler import SECOND_NS, Scheduler
 
 SYSTEM: Final = "shop"
 COUNTER: Final = "PNCounter"
-SET: Final = "ORSet"
-REGISTER: Final = "LWWRegister"
 
-AMOUNT_MAX: Final = 9
 BATCH_MAX: Final = 4
-REMOVALS: Final = 0.4
-CLEARS: Final = 0.03
-
-LOOKALIKES: Final[tuple[PlainValue, ...]] = (1, True, 1.0, "1")
-"""Four elements; Python takes three of them for one."""
 
 UP_PREFIX: Final = "up-"
+"""Names of counters that are only ever incremented; these are read, since what a reader may see of them is known."""
+
+TIMEOUT_NS_MIN: Final = 2 * SECOND_NS
+TIMEOUT_NS_MAX: Final = 20 * SECOND_NS
 
 Done = Callable[[Call], None]
 
@@ -36,6 +33,12 @@ Done = Callable[[Call], None]
 def is_up_counter(key: EntryKey) -> bool:
     """Whether an entry is a counter that is only ever incremented."""
     return key.type_name == COUNTER and key.key.startswith(UP_PREFIX)
+
+
+def actors_of(plan: WorkloadPlan) -> dict[str, str]:
+    """The actors that hosts offer: one for each entry, name to data type."""
+    names = {f"{name}-{index}": name for name, _ in plan.mix for index in range(plan.keys)}
+    return names | {f"{UP_PREFIX}{index}": COUNTER for index in range(plan.keys)}
 
 
 class Target(Protocol):
@@ -70,6 +73,8 @@ class Client:
         self._node = rng.choice(target.names)
         self._is_stopped = False
         self._elements: tuple[PlainValue, ...] = (*LOOKALIKES, *(f"e{index}" for index in range(plan.elements)))
+        self._kinds = ["up", "read", *(name for name, _ in plan.mix)]
+        self._weights = [plan.up_counter, plan.read, *(weight for _, weight in plan.mix)]
 
     def start(self) -> None:
         """Begins to call."""
@@ -85,8 +90,9 @@ class Client:
     def _call(self) -> None:
         if self._is_stopped:
             return
-        if self._rng.random() >= self._plan.stickiness:
-            self._node = self._rng.choice(self._target.names)
+        rng = self._rng
+        if rng.random() >= self._plan.stickiness:
+            self._node = rng.choice(self._target.names)
         key, operations = self._draw()
         call = Call(
             number=len(self._history.calls),
@@ -94,6 +100,9 @@ class Client:
             node=self._node,
             key=key,
             operations=operations,
+            is_update=bool(operations),
+            route=Route.ACTOR if rng.random() < self._plan.turns else Route.STATE,
+            timeout_ns=rng.randint(TIMEOUT_NS_MIN, TIMEOUT_NS_MAX),
             invoked_ns=self._scheduler.now_ns,
         )
         self._history.calls.append(call)
@@ -101,35 +110,14 @@ class Client:
 
     def _draw(self) -> tuple[EntryKey, tuple[Operation, ...]]:
         rng, plan = self._rng, self._plan
-        kind = rng.choices(
-            ("counter", "up", "set", "register", "read"),
-            (plan.counter, plan.up_counter, plan.set, plan.register, plan.read),
-        )[0]
+        kind = rng.choices(self._kinds, self._weights)[0]
         index = rng.randrange(plan.keys)
         if kind == "read":
-            # Only these are checked, so reading others would be work for nothing.
             return EntryKey(SYSTEM, f"{UP_PREFIX}{index}", COUNTER), ()
-        if kind == "counter":
-            names = ("increment", "decrement")
-            operations = [Operation(rng.choice(names), (rng.randint(1, AMOUNT_MAX),)) for _ in range(self._size())]
-            return EntryKey(SYSTEM, f"counter-{index}", COUNTER), tuple(operations)
+        drawing = Drawing(rng, self._elements, f"{self._number}.{len(self._history.calls)}", plan.padding)
+        size = rng.randint(2, BATCH_MAX) if rng.random() < plan.batch else 1
         if kind == "up":
-            operations = [Operation("increment", (rng.randint(1, AMOUNT_MAX),)) for _ in range(self._size())]
-            return EntryKey(SYSTEM, f"{UP_PREFIX}{index}", COUNTER), tuple(operations)
-        if kind == "set":
-            return EntryKey(SYSTEM, f"set-{index}", SET), self._set_operations()
-        # Every value is written once, so a value that nobody wrote, or an old one, is known by itself.
-        value = f"{self._number}.{len(self._history.calls)}"
-        operation = Operation("clear") if rng.random() < CLEARS else Operation("set", (value,))
-        return EntryKey(SYSTEM, f"register-{index}", REGISTER), (operation,)
-
-    def _set_operations(self) -> tuple[Operation, ...]:
-        rng = self._rng
-        if rng.random() < CLEARS:
-            return (Operation("clear"),)
-        # Different elements, so that the order within the batch has no part in what is expected.
-        elements = rng.sample(self._elements, self._size())
-        return tuple(Operation("remove" if rng.random() < REMOVALS else "add", (element,)) for element in elements)
-
-    def _size(self) -> int:
-        return self._rng.randint(2, BATCH_MAX) if self._rng.random() < self._plan.batch else 1
+            amounts = [Operation("increment", (drawing.amount(),)) for _ in range(size)]
+            return EntryKey(SYSTEM, f"{UP_PREFIX}{index}", COUNTER), tuple(amounts)
+        mix = MIXES[kind]
+        return EntryKey(SYSTEM, f"{kind}-{index}", kind), tuple(mix(drawing) for _ in range(size))

@@ -5,6 +5,8 @@ when a node has found somebody. With a list of endpoints that was tried by lonel
 for ever.
 """
 
+import contextlib
+
 from simulations.faults import PARTITIONS
 from simulations.plan import RunPlan
 from simulations.run import Run
@@ -12,7 +14,11 @@ from simulations.run import Run
 
 def run() -> list[str]:
     """What went wrong; nothing if all is well."""
-    mesh = Run(RunPlan(seed=1, nodes=4, faulty_ns=0))
+    with contextlib.closing(Run(RunPlan(seed=1, nodes=4, faulty_ns=0))) as mesh:
+        return _restart_split(mesh)
+
+
+def _restart_split(mesh: Run) -> list[str]:
     cluster = mesh.cluster
     mesh.start()
     mesh.advance(10)

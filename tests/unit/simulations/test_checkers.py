@@ -36,6 +36,9 @@ def call(
         node=node,
         key=key,
         operations=operations,
+        is_update=bool(operations),
+        ran_on=node if operations and outcome is not Outcome.FAILED else "",
+        times_applied=0 if event is None else 1,
         invoked_ns=at,
         completed_ns=at,
         outcome=outcome,
@@ -120,7 +123,15 @@ def test_counter_within_bounds_must_still_equal_its_applied_events() -> None:
             call(COUNTER, increment(2), dot=(B, 1), outcome=Outcome.UNKNOWN),
         ]
     )
-    assert checkers.counter_exact(history, [final({COUNTER: 7}, {A: 1})])
+    assert checkers.meaning(history, [final({COUNTER: 7}, {A: 1})])
+
+
+def test_call_takes_effect_at_most_once_and_a_failed_one_never() -> None:
+    once = call(COUNTER, increment(5), dot=(A, 1))
+    assert [] == checkers.applied_once(History([once]), [])
+    once.times_applied = 2
+    assert checkers.applied_once(History([once]), [])
+    assert checkers.applied_once(History([call(COUNTER, increment(5), dot=(A, 1), outcome=Outcome.FAILED)]), [])
 
 
 def test_unknown_decrement_widens_the_lower_bound() -> None:
@@ -136,15 +147,15 @@ def test_unknown_decrement_widens_the_lower_bound() -> None:
 
 def test_add_wins_over_a_removal_that_did_not_see_it() -> None:
     history = History([call(SET, add("x"), dot=(A, 1)), call(SET, remove("x"), dot=(B, 1))])
-    assert [] == checkers.add_wins(history, [final({SET: ("x",)}, {A: 1, B: 1})])
-    assert checkers.add_wins(history, [final({SET: ()}, {A: 1, B: 1})])
+    assert [] == checkers.meaning(history, [final({SET: ("x",)}, {A: 1, B: 1})])
+    assert checkers.meaning(history, [final({SET: ()}, {A: 1, B: 1})])
 
 
 def test_removed_element_must_not_come_back() -> None:
     for removal in (remove("x"), Operation("clear")):
         history = History([call(SET, add("x"), dot=(A, 1)), call(SET, removal, dot=(B, 1), sees={A: 1})])
-        assert [] == checkers.add_wins(history, [final({}, {A: 1, B: 1})])
-        assert checkers.add_wins(history, [final({SET: ("x",)}, {A: 1, B: 1})])
+        assert [] == checkers.meaning(history, [final({}, {A: 1, B: 1})])
+        assert checkers.meaning(history, [final({SET: ("x",)}, {A: 1, B: 1})])
 
 
 def test_removal_of_the_newest_add_removes_the_adds_which_that_one_saw() -> None:
@@ -156,24 +167,24 @@ def test_removal_of_the_newest_add_removes_the_adds_which_that_one_saw() -> None
         ]
     )
     history.calls[2].visible = {(0, A): ((2, 2),)}
-    assert [] == checkers.add_wins(history, [final({}, {A: 2, B: 1})])
-    assert checkers.add_wins(history, [final({SET: ("x",)}, {A: 2, B: 1})])
+    assert [] == checkers.meaning(history, [final({}, {A: 2, B: 1})])
+    assert checkers.meaning(history, [final({SET: ("x",)}, {A: 2, B: 1})])
 
 
 def test_removal_without_event_promises_that_what_it_saw_is_gone() -> None:
     history = History([call(SET, add("x"), dot=(A, 1)), call(SET, remove("x"), sees={A: 1})])
-    assert checkers.add_wins(history, [final({SET: ("x",)}, {A: 1})])
+    assert checkers.meaning(history, [final({SET: ("x",)}, {A: 1})])
 
 
 def test_element_that_nobody_added_is_an_invention() -> None:
-    assert checkers.add_wins(History([call(SET, add("x"), dot=(A, 1))]), [final({SET: ("x", "y")}, {A: 1})])
+    assert checkers.meaning(History([call(SET, add("x"), dot=(A, 1))]), [final({SET: ("x", "y")}, {A: 1})])
 
 
 def test_elements_that_python_takes_for_equal_are_told_apart() -> None:
     history = History([call(SET, add(1), add(True), dot=(A, 1))])
-    assert [] == checkers.add_wins(history, [final({SET: (1, True)}, {A: 2})])
-    assert checkers.add_wins(history, [final({SET: (1,)}, {A: 2})])
-    assert checkers.add_wins(history, [final({SET: (1, 1.0)}, {A: 2})])
+    assert [] == checkers.meaning(history, [final({SET: (1, True)}, {A: 2})])
+    assert checkers.meaning(history, [final({SET: (1,)}, {A: 2})])
+    assert checkers.meaning(history, [final({SET: (1, 1.0)}, {A: 2})])
 
 
 def test_register_holds_a_write_that_no_other_write_has_seen() -> None:
@@ -186,17 +197,17 @@ def test_register_holds_a_write_that_no_other_write_has_seen() -> None:
     )
     applied = {A: 2, B: 1}
     for value in ("new", "concurrent"):
-        assert [] == checkers.last_writer_wins(history, [final({REGISTER: value}, applied)])
+        assert [] == checkers.meaning(history, [final({REGISTER: value}, applied)])
     for wrong in ("old", "invented", None):
-        assert checkers.last_writer_wins(history, [final({REGISTER: wrong}, applied)])
+        assert checkers.meaning(history, [final({REGISTER: wrong}, applied)])
 
 
 def test_cleared_register_is_empty() -> None:
     history = History(
         [call(REGISTER, write("x"), dot=(A, 1)), call(REGISTER, Operation("clear"), dot=(B, 1), sees={A: 1})]
     )
-    assert [] == checkers.last_writer_wins(history, [final({}, {A: 1, B: 1})])
-    assert checkers.last_writer_wins(history, [final({REGISTER: "x"}, {A: 1, B: 1})])
+    assert [] == checkers.meaning(history, [final({}, {A: 1, B: 1})])
+    assert checkers.meaning(history, [final({REGISTER: "x"}, {A: 1, B: 1})])
 
 
 def test_reads_on_one_node_do_not_go_back() -> None:

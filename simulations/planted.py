@@ -1,56 +1,67 @@
 """Bugs to plant, one at a time: what the net of checkers must catch.
 
-Each is a patch of production code that exists only while a test runs. They are what a tired author might write: the
-rule that each one breaks is in its docstring.
+Each is a patch of production code that lasts as long as a check of the checkers (`mutations`, and the tests). They are
+what a tired author might write: the rule that each one breaks is in its docstring.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import pytest
-
 from crdtmesh.crdts.context import CausalContext
+from crdtmesh.engine import Engine
 from crdtmesh.replication.checkpoint import Checkpoints
 from crdtmesh.replication.entry import Entry
-from crdtmesh.replication.outputs import Committed
 from crdtmesh.replication.receiver import Receiver
 from crdtmesh.replication.repair import Repairer
 from crdtmesh.replication.replica import Replica
 from crdtmesh.replication.session import Session
 from crdtmesh.replication.shard import Shard
+from crdtmesh.runtime.replies import Replies
 from gossip.refutation import Refuter
 from gossip.rules import Rules
 from simulations.node import SimulatedNode
 from simulations.plan import PathShape, RunPlan
 from simulations.scheduler import MILLISECOND_NS, SECOND_NS
 
-Plant = Callable[[pytest.MonkeyPatch], None]
 Focus = Callable[[RunPlan], RunPlan]
 
 
-def acknowledge_before_sync(patch: pytest.MonkeyPatch) -> None:
+class Patch:
+    """Replaces attributes, and puts them back."""
+
+    def __init__(self) -> None:
+        self._undo: list[tuple[Any, str, Any]] = []
+
+    def setattr(self, owner: Any, name: str, value: Any) -> None:
+        """Replaces an attribute of a class or module that has it."""
+        self._undo.append((owner, name, owner.__dict__[name]))
+        setattr(owner, name, value)
+
+    def undo(self) -> None:
+        """Puts everything back."""
+        while self._undo:
+            setattr(*self._undo.pop())
+
+
+Plant = Callable[[Patch], None]
+
+
+def acknowledge_before_sync(patch: Patch) -> None:
     """A reply waits until the disk has what it is about."""
-
-    def update(self: Replica, *arguments: Any, ticket: Any, **rest: Any) -> Any:
-        result = original(self, *arguments, ticket=None, **rest)
-        self._outlet.events.append(Committed(ticket))
-        return result
-
-    original = Replica.update
-    patch.setattr(Replica, "update", update)
+    patch.setattr(Replies, "hold", Replies.reply)
 
 
-def show_reads_before_sync(patch: pytest.MonkeyPatch) -> None:
+def show_reads_before_sync(patch: Patch) -> None:
     """A reader sees nothing that a crash could take back."""
 
-    def barrier(self: Replica, ticket: Any) -> None:
-        self._outlet.events.append(Committed(ticket))
+    async def committed(self: Engine) -> None:
+        del self
 
-    patch.setattr(Replica, "barrier", barrier)
+    patch.setattr(Engine, "committed", committed)
 
 
-def compress_contexts_to_their_maximum(patch: pytest.MonkeyPatch) -> None:
+def compress_contexts_to_their_maximum(patch: Patch) -> None:
     """A context never holds a dot that was not added: gaps stay gaps."""
 
     def count_applied(self: Shard, event: Any) -> None:
@@ -60,7 +71,7 @@ def compress_contexts_to_their_maximum(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Shard, "_count_applied", count_applied)
 
 
-def repair_by_what_is_known(patch: pytest.MonkeyPatch) -> None:
+def repair_by_what_is_known(patch: Patch) -> None:
     """Rule A: knowing a superseded dot is not having applied its event."""
 
     def learn(self: Shard, entry: Entry, context: CausalContext) -> None:
@@ -71,7 +82,7 @@ def repair_by_what_is_known(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Shard, "_learn", learn)
 
 
-def repair_without_base(patch: pytest.MonkeyPatch) -> None:
+def repair_without_base(patch: Patch) -> None:
     """Rule C: a repaired entry's context reaches below what both sides have."""
 
     def encode(self: Session, *arguments: Any, **rest: Any) -> bytes:
@@ -82,7 +93,7 @@ def repair_without_base(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Session, "_encode", encode)
 
 
-def mark_unapplied_events_as_applied(patch: pytest.MonkeyPatch) -> None:
+def mark_unapplied_events_as_applied(patch: Patch) -> None:
     """Rule A on the repair path: the sender says which of the dots it lists it never applied."""
 
     def state(self: Session, number: int) -> Any:
@@ -92,7 +103,7 @@ def mark_unapplied_events_as_applied(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Session, "_state", state)
 
 
-def repair_on_the_base_of_the_first_chunk(patch: pytest.MonkeyPatch) -> None:
+def repair_on_the_base_of_the_first_chunk(patch: Patch) -> None:
     """The base is that of the entries as they are sent; see the scenario `removal_learnt_between_chunks`."""
 
     def refresh(self: Session) -> None:
@@ -105,7 +116,7 @@ def repair_on_the_base_of_the_first_chunk(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Session, "_refresh", refresh)
 
 
-def send_the_whole_context_with_a_part(patch: pytest.MonkeyPatch) -> None:
+def send_the_whole_context_with_a_part(patch: Patch) -> None:
     """Rule B: a context is absorbed only together with everything that it speaks for."""
 
     def state(self: Session, number: int) -> Any:
@@ -116,13 +127,13 @@ def send_the_whole_context_with_a_part(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Session, "_state", state)
 
 
-def never_repair(patch: pytest.MonkeyPatch) -> None:
+def never_repair(patch: Patch) -> None:
     """What a lost push carried comes by anti-entropy."""
     patch.setattr(Repairer, "due", lambda self, peers, lagging, now_ns: self._arm(now_ns))
     patch.setattr(Repairer, "asks_first", lambda self, peer: False)
 
 
-def drop_deltas_of_removals(patch: pytest.MonkeyPatch) -> None:
+def drop_deltas_of_removals(patch: Patch) -> None:
     """A removal is an event like any other."""
 
     def absorb(self: Shard, entry: Entry, delta: Any) -> Any:
@@ -134,7 +145,7 @@ def drop_deltas_of_removals(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Shard, "_absorb", absorb)
 
 
-def reuse_replica_id_after_lost_state(patch: pytest.MonkeyPatch) -> None:
+def reuse_replica_id_after_lost_state(patch: Patch) -> None:
     """A new replica id at every start, whatever the disk says."""
 
     def new_replica_id(self: SimulatedNode, *, is_fresh: bool) -> bytes:
@@ -147,12 +158,12 @@ def reuse_replica_id_after_lost_state(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Shard, "is_above", lambda self, context: False)
 
 
-def compute_turn_on_current_state(patch: pytest.MonkeyPatch) -> None:
+def compute_turn_on_current_state(patch: Patch) -> None:
     """A turn's mutations are computed on what its handler saw."""
     patch.setattr(Entry, "detach", lambda self: None)
 
 
-def note_applied_at_the_end_of_a_checkpoint(patch: pytest.MonkeyPatch) -> None:
+def note_applied_at_the_end_of_a_checkpoint(patch: Patch) -> None:
     """E on disk is that of the beginning of a checkpoint, so never ahead of the entries beside it."""
 
     def finish(self: Checkpoints) -> Any:
@@ -165,12 +176,12 @@ def note_applied_at_the_end_of_a_checkpoint(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Checkpoints, "_finish", finish)
 
 
-def load_without_the_log(patch: pytest.MonkeyPatch) -> None:
+def load_without_the_log(patch: Patch) -> None:
     """A start takes up the log behind the last checkpoint."""
     patch.setattr(Receiver, "replay", lambda self, message: None)
 
 
-def forget_to_log_what_peers_send(patch: pytest.MonkeyPatch) -> None:
+def forget_to_log_what_peers_send(patch: Patch) -> None:
     """What was received is logged before it is shown to anybody."""
 
     def receive_push(self: Receiver, *arguments: Any) -> Any:
@@ -184,12 +195,12 @@ def forget_to_log_what_peers_send(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Receiver, "_receive_push", receive_push)
 
 
-def never_refute(patch: pytest.MonkeyPatch) -> None:
+def never_refute(patch: Patch) -> None:
     """A live member contradicts claims of its death."""
     patch.setattr(Refuter, "refute", lambda self, incarnation: None)
 
 
-def never_declare_dead(patch: pytest.MonkeyPatch) -> None:
+def never_declare_dead(patch: Patch) -> None:
     """A suspicion that nobody refutes ends in death."""
     patch.setattr(Rules, "on_suspicion_over", lambda self, name: None)
 
@@ -201,7 +212,8 @@ def as_drawn(plan: RunPlan) -> RunPlan:
 
 def many_turns(plan: RunPlan) -> RunPlan:
     """Every update is a turn, and they meet."""
-    workload = replace(plan.workload, turns=1.0, handler_ns_max=SECOND_NS, keys=1, elements=0, set=4.0)
+    workload = replace(plan.workload, turns=0.5, turns_waiting=1.0, handler_ns_max=SECOND_NS, keys=1, elements=0)
+    workload = replace(workload, mix=(("ORSet", 1.0),), up_counter=0.0, read=0.0)
     return replace(plan, workload=replace(workload, clients=6, think_ns_mean=50 * MILLISECOND_NS))
 
 
@@ -215,9 +227,11 @@ def many_crashes(plan: RunPlan) -> RunPlan:
 
 def many_losses(plan: RunPlan) -> RunPlan:
     """Links that lose, under sets that are added to and removed from."""
-    workload = replace(plan.workload, clients=6, think_ns_mean=100 * MILLISECOND_NS, keys=2, elements=0, set=8.0)
+    workload = replace(
+        plan.workload, clients=6, think_ns_mean=100 * MILLISECOND_NS, keys=2, elements=0, mix=(("ORSet", 1.0),)
+    )
     loss = PathShape(delay_ns_max=500 * MILLISECOND_NS, loss=0.3)
-    return replace(plan, workload=workload, link_loss=loss, repair_chunk_bytes=192 * 1024)
+    return replace(plan, workload=workload, payload_loss=loss, repair_chunk_bytes=192 * 1024)
 
 
 def many_chunks(plan: RunPlan) -> RunPlan:
@@ -259,6 +273,6 @@ PLANTED: Sequence[Planted] = (
     Planted(send_the_whole_context_with_a_part, many_chunks),
     Planted(show_reads_before_sync, many_crashes),
 )
-"""All of them; `test_planted.py` runs them one by one."""
+"""All of them."""
 
 FOCUSES: Sequence[Focus] = (many_chunks, many_crashes, many_losses, many_turns)

@@ -1,0 +1,90 @@
+"""Is the net fine enough? Plants bugs one at a time, and counts the seeds until a checker catches each.
+
+A bug is tried from several first seeds, so that the count is no accident of one of them: the median is what is printed.
+"""
+
+import statistics
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from simulations.plan import draw_plan
+from simulations.planted import PLANTED, Focus, Patch, Planted
+from simulations.run import RunResult, execute
+from simulations.scheduler import SeedStreams
+
+SECONDS: Final = 20.0
+NODES: Final = 4
+SEEDS_MAX: Final = 40
+TRIES: Final = 3
+# Tries begin so far apart that they share no seed.
+STRIDE: Final = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catch:
+    """What became of one planted bug.
+
+    Attributes:
+        name: of the bug.
+        seeds: how many runs it took, by try; None where it got through.
+        failure: what the first catch said.
+    """
+
+    name: str
+    seeds: tuple[int | None, ...]
+    failure: str
+
+    @property
+    def median(self) -> float | None:
+        """The median number of seeds; None if half of the tries, or more, caught nothing."""
+        counts = [SEEDS_MAX * TRIES if count is None else count for count in self.seeds]
+        middle = statistics.median(counts)
+        return None if middle > SEEDS_MAX else middle
+
+
+def run_focused(seed: int, focus: Focus) -> RunResult:
+    """A short run of a drawn plan, turned towards what a bug is about."""
+    plan = draw_plan(seed, SeedStreams(seed).stream("plan"), seconds=SECONDS, nodes=NODES)
+    return execute(focus(plan))
+
+
+def catch(planted: Planted, *, first: int = 1, seeds_max: int = SEEDS_MAX) -> tuple[int | None, str]:
+    """Plants a bug and runs seeds until one fails: how many it took, and what failed."""
+    patch = Patch()
+    planted.plant(patch)
+    try:
+        for count in range(1, seeds_max + 1):
+            failures = _failures(first + count - 1, planted.focus)
+            if failures:
+                return count, failures[0]
+    finally:
+        patch.undo()
+    return None, ""
+
+
+def try_all(names: Sequence[str] = (), *, tries: int = TRIES) -> Iterator[Catch]:
+    """Tries all planted bugs, or those that are named."""
+    for planted in PLANTED:
+        name = planted.plant.__name__
+        if not names or name in names:
+            caught = [catch(planted, first=1 + STRIDE * number) for number in range(tries)]
+            failure = next((failure for _, failure in caught if failure), "")
+            yield Catch(name=name, seeds=tuple(count for count, _ in caught), failure=failure)
+
+
+def as_dict(catches: Sequence[Catch]) -> dict[str, Any]:
+    """What is printed."""
+    return {
+        "planted": len(catches),
+        "caught": sum(each.median is not None for each in catches),
+        "missed": [each.name for each in catches if each.median is None],
+        "median_seeds": {each.name: each.median for each in catches},
+    }
+
+
+def _failures(seed: int, focus: Focus) -> list[str]:
+    try:
+        return run_focused(seed, focus).failures
+    except Exception as error:  # a bug that makes a core raise is caught by that
+        return [f"raised {error!r:.200}"]

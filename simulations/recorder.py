@@ -1,0 +1,86 @@
+"""The replica of production, recorded: which call made which event, and what it could see.
+
+Checkers need three facts that no client is told: the dots that an update took, where it ran, and which events were
+visible to it. They are noted here, at the one place where updates become events. What a turn sees is the state of its
+snapshot and what was updated through it; any other update sees what the replica has applied.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from crdtmesh.crdts.dots import DOT_BITS, N_MAX
+from crdtmesh.crdts.operations import Operation
+from crdtmesh.replication.entry import Snapshot
+from crdtmesh.replication.outputs import EntryKey
+from crdtmesh.replication.replica import Replica, UpdateResult
+from simulations.history import Applied, Call, including
+
+
+class Labelled(tuple[Operation, ...]):  # noqa: SLOT001 - a tuple can't have slots of its own
+    """Operations that know their call."""
+
+    call: Call
+
+
+def label(call: Call) -> Labelled:
+    """The operations of a call."""
+    labelled = Labelled(call.operations)
+    labelled.call = call
+    return labelled
+
+
+class Recorder(Protocol):
+    """Who is told of updates."""
+
+    def updated(self, call: Call, operations: Sequence[Operation], result: UpdateResult, visible: Applied) -> None:
+        """A call's update was applied in memory."""
+        ...
+
+
+class RecordedReplica(Replica):
+    """A replica that tells a recorder of every update that belongs to a call.
+
+    Attributes:
+        current: the call whose turn is being answered.
+    """
+
+    recorder: Recorder | None = None
+    current: Call | None = None
+
+    def snapshot(self, key: EntryKey) -> Snapshot:
+        """Opens a snapshot and notes what it shows."""
+        snapshot = super().snapshot(key)
+        self._seen_by_view()[key] = applied_of(self, key.system)
+        return snapshot
+
+    def update(
+        self, key: EntryKey, operations: Sequence[Operation], *, view: Snapshot | None = None, **rest: Any
+    ) -> UpdateResult:
+        """Updates, and notes what was seen and made."""
+        call = operations.call if isinstance(operations, Labelled) else self.current
+        if call is None or self.recorder is None:
+            return super().update(key, operations, view=view, **rest)
+        seen = self._seen_by_view()
+        visible = seen[key] if view is not None else applied_of(self, key.system)
+        result = super().update(key, operations, view=view, **rest)
+        if view is not None and result.event is not None:
+            seen[key] = including(visible, result.event)
+        self.recorder.updated(call, operations, result, visible)
+        return result
+
+    def _seen_by_view(self) -> dict[EntryKey, Applied]:
+        found: dict[EntryKey, Applied] | None = self.__dict__.get("_seen")
+        if found is None:
+            found = self.__dict__["_seen"] = {}
+        return found
+
+
+def applied_of(replica: Replica, system: str) -> Applied:
+    """The events that a replica has applied, in a form that outlives it."""
+    # Private, since production has no use for it: a checker that asked the cores what they promise would check nothing.
+    applied: dict[tuple[int, bytes], list[tuple[int, int]]] = {}
+    for shard in replica._systems.get(system) or ():
+        for first, last in shard.applied.intervals():
+            owner = shard.number, shard.table.id_of(first >> DOT_BITS)
+            applied.setdefault(owner, []).append((first & N_MAX, last & N_MAX))
+    return {owner: tuple(runs) for owner, runs in sorted(applied.items())}

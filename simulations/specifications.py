@@ -1,0 +1,343 @@
+"""The meaning of each data type, as a function of what was done to an entry and what each deed had seen.
+
+Independent of how the types work: there are no dots, contexts or stores here. Every function takes the deeds that one
+node has applied and the value that it reads, and says what is wrong with the value; an empty text means nothing.
+
+A deed is *latest* while no other one about the same thing has seen it. Deeds arrive in any order, and some are lost
+with a disk, so what is applied need not hold the past of all that is applied: hence additions count as successors of
+the additions that they saw, as removals do.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from crdtmesh.crdts.operations import Operation
+from crdtmesh.crdts.values import PlainValue, encode
+from simulations.history import Call, holds
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Deed:
+    """One operation of one call, applied.
+
+    Attributes:
+        operation: what was done.
+        call: the call that did it.
+        index: its place among the operations of the call.
+    """
+
+    operation: Operation
+    call: Call
+    index: int
+
+    @property
+    def name(self) -> str:
+        """Of the operation."""
+        return self.operation.name
+
+    @property
+    def argument(self) -> Any:
+        """The first argument of the operation."""
+        return self.operation.arguments[0]
+
+    def saw(self, other: "Deed") -> bool:
+        """Whether it was computed on a state that held another one."""
+        if self.call is other.call:
+            return other.index < self.index
+        return other.call.event is not None and holds(self.call.visible, other.call.event)
+
+
+Specification = Callable[[Sequence[Deed], PlainValue], str]
+"""What is wrong with a value, given all that was done; empty if nothing is."""
+
+
+def deeds_of(calls: Iterable[Call]) -> list[Deed]:
+    """The deeds of applied calls."""
+    return [Deed(operation, call, index) for call in calls for index, operation in enumerate(call.operations)]
+
+
+def latest(deeds: Sequence[Deed]) -> list[Deed]:
+    """Those that no other one has seen."""
+    return [deed for deed in deeds if not any(other is not deed and other.saw(deed) for other in deeds)]
+
+
+def kept(deeds: Sequence[Deed], names: Iterable[str], removal: str) -> list[Deed]:
+    """Those of some names that no removal has seen."""
+    removals = [deed for deed in deeds if deed.name == removal]
+    wanted = frozenset(names)
+    return [deed for deed in deeds if deed.name in wanted and not any(removal.saw(deed) for removal in removals)]
+
+
+# --- counters
+
+
+def _amount(deed: Deed) -> int:
+    amount = deed.argument
+    assert isinstance(amount, int)
+    return -amount if deed.name == "decrement" else amount
+
+
+def summed(deeds: Sequence[Deed], value: PlainValue) -> str:
+    """The sum of all moves that no reset has seen."""
+    return _expect(sum(_amount(deed) for deed in kept(deeds, ("increment", "decrement"), "reset")), value or 0)
+
+
+def running_sums(deeds: Sequence[Deed], value: PlainValue) -> str:
+    """For each replica its running sum at its last move, unless a reset has seen that move.
+
+    A move that is concurrent with a reset carries the sum before it past the reset; that is the price of one number for
+    each replica.
+    """
+    resets = [deed for deed in deeds if deed.name == "reset"]
+    total = 0
+    for moves in _by_replica(deed for deed in deeds if deed.name != "reset").values():
+        total += _running(moves, resets)
+    return _expect(total, value or 0)
+
+
+def _running(moves: Sequence[Deed], resets: Sequence[Deed]) -> int:
+    total = 0
+    before: Deed | None = None
+    for move in moves:
+        if before is not None and any(reset.saw(before) and move.saw(reset) for reset in resets):
+            total = 0
+        total += _amount(move)
+        before = move
+    return 0 if before is None or any(reset.saw(before) for reset in resets) else total
+
+
+def _by_replica(deeds: Iterable[Deed]) -> dict[bytes, list[Deed]]:
+    """Each replica's own deeds in their order, which is total."""
+    found: dict[bytes, list[Deed]] = defaultdict(list)
+    for deed in deeds:
+        assert deed.call.event is not None
+        found[deed.call.event.replica_id].append(deed)
+    for own in found.values():
+        own.sort(key=lambda deed: (deed.call.event.first if deed.call.event else 0, deed.index))
+    return found
+
+
+def bounded(deeds: Sequence[Deed], value: PlainValue) -> str:
+    """What increments created and decrements destroyed; never below zero, in no replica's rights."""
+    if value is None:
+        return _expect(0, sum(map(_moved, deeds)))
+    assert isinstance(value, dict)
+    rights = value["rights"]
+    assert isinstance(rights, dict)
+    if any(not isinstance(held, int) or held < 0 for held in rights.values()):
+        return f"rights below zero: {rights!r}"
+    return _expect(sum(map(_moved, deeds)), value["value"])
+
+
+def _moved(deed: Deed) -> int:
+    return 0 if deed.name == "transfer" else _amount(deed)
+
+
+# --- sets
+
+
+def add_wins(deeds: Sequence[Deed], value: PlainValue) -> str:
+    """An element is in if among the latest deeds about it there is an addition."""
+    return _elements(deeds, value, lambda about: any(deed.name == "add" for deed in latest(about)))
+
+
+def remove_wins(deeds: Sequence[Deed], value: PlainValue) -> str:
+    """An element is in if among the latest deeds about it there are additions only."""
+
+    def is_in(about: Sequence[Deed]) -> bool:
+        names = {deed.name for deed in latest(about)}
+        return "add" in names and "remove" not in names
+
+    return _elements(deeds, value, is_in)
+
+
+def two_phase(deeds: Sequence[Deed], value: PlainValue) -> str:
+    """An element is in if it was added and never removed, as far as no reset has seen either."""
+    return _elements(
+        deeds, value, lambda about: bool(kept(about, ["add"], "reset")) and not kept(about, ["remove"], "reset")
+    )
+
+
+def _elements(deeds: Sequence[Deed], value: PlainValue, is_in: Callable[[Sequence[Deed]], bool]) -> str:
+    about: dict[bytes, list[Deed]] = defaultdict(list)
+    wholes = [deed for deed in deeds if not deed.operation.arguments]
+    elements: dict[bytes, PlainValue] = {}
+    for deed in deeds:
+        if deed.operation.arguments:
+            key = encode(deed.argument)
+            elements[key] = deed.argument
+            about[key].append(deed)
+    expected = {key for key, named in about.items() if is_in([*named, *wholes])}
+    found = {encode(element): element for element in (value if isinstance(value, list | tuple) else ())}
+    lost = [elements[key] for key in sorted(expected - found.keys())]
+    extra = [found[key] for key in sorted(found.keys() - expected)]
+    return f"lacks {_cut(lost)} and has {_cut(extra)} too much" if lost or extra else ""
+
+
+# --- registers and flags
+
+
+def one_of_the_latest(deeds: Sequence[Deed], value: PlainValue) -> str:
+    """A value that somebody wrote, and that no other write or clear has seen."""
+    return _one_of(latest(deeds), value)
+
+
+def one_of_the_first(deeds: Sequence[Deed], value: PlainValue) -> str:
+    """A value that somebody wrote, of those writes that no clear has seen, and that saw none of them."""
+    writes = kept(deeds, ["set"], "clear")
+    return _one_of(
+        [deed for deed in writes if not any(deed.saw(other) for other in writes if other is not deed)], value
+    )
+
+
+def all_of_the_latest(deeds: Sequence[Deed], value: PlainValue) -> str:
+    """All values of the writes that no other write or clear has seen."""
+    expected = {encode(deed.argument) for deed in latest(deeds) if deed.name == "set"}
+    found = {encode(each) for each in (value if isinstance(value, list | tuple) else ())}
+    return "" if expected == found else f"is {_cut(value)}, expected {len(expected)} values, of {len(found)} found"
+
+
+def _one_of(writes: Iterable[Deed], value: PlainValue) -> str:
+    allowed = [deed.argument for deed in writes if deed.name == "set"]
+    if value in allowed or (value is None and not allowed):
+        return ""
+    return f"is {_cut(value)}, expected one of {_cut(allowed)}"
+
+
+def greatest(deeds: Sequence[Deed], value: PlainValue) -> str:
+    """The greatest number whose write no clear has seen."""
+    return _expect(max((deed.argument for deed in kept(deeds, ["set"], "clear")), default=None), value)
+
+
+def least(deeds: Sequence[Deed], value: PlainValue) -> str:
+    """The least number whose write no clear has seen."""
+    return _expect(min((deed.argument for deed in kept(deeds, ["set"], "clear")), default=None), value)
+
+
+def enable_wins(deeds: Sequence[Deed], value: PlainValue) -> str:
+    """On if among the latest deeds there is an enabling one."""
+    return _expect(any(deed.name == "enable" for deed in latest(deeds)), bool(value))
+
+
+def disable_wins(deeds: Sequence[Deed], value: PlainValue) -> str:
+    """On if among the latest deeds one enables and none disables."""
+    names = {deed.name for deed in latest(deeds)}
+    return _expect("enable" in names and "disable" not in names, bool(value))
+
+
+def ballots(deeds: Sequence[Deed], value: PlainValue) -> str:
+    """Each replica's last ballot, if it was not withdrawn and no reset has seen it."""
+    valid = kept(deeds, ["vote"], "reset")
+    counted = [
+        own[-1].argument
+        for own in _by_replica(deed for deed in deeds if deed.name != "reset").values()
+        if own[-1] in valid
+    ]
+    expected = {"against": counted.count(False), "for": counted.count(True)}
+    return _expect(expected, value or {"against": 0, "for": 0})
+
+
+# --- maps
+
+
+def latest_puts(deeds: Sequence[Deed], value: PlainValue) -> str:
+    """For each key one of the puts that nothing about the key has seen."""
+    held = value if isinstance(value, dict) else {}
+    wholes = [deed for deed in deeds if not deed.operation.arguments]
+    problems = []
+    for key in sorted({deed.argument for deed in deeds if deed.operation.arguments} | held.keys()):
+        about = [deed for deed in deeds if deed.operation.arguments and deed.argument == key]
+        allowed = [deed.operation.arguments[1] for deed in latest([*about, *wholes]) if deed.name == "put"]
+        if (key in held) != bool(allowed) or (key in held and held[key] not in allowed):
+            problems.append(f"{key} is {_cut(held.get(key))}, expected one of {_cut(allowed)}")
+    return "; ".join(problems)
+
+
+def counters_by_key(deeds: Sequence[Deed], value: PlainValue) -> str:
+    """For each key a counter that its removals reset."""
+    held = value if isinstance(value, dict) else {}
+    return _nested_entries(
+        deeds, {(key, "PNCounter"): inner for key, inner in held.items()}, kind_of=lambda deed: "PNCounter"
+    )
+
+
+def nested(deeds: Sequence[Deed], value: PlainValue) -> str:
+    """For each key and type what its own specification says, removals of the key being its resets."""
+    held = value if isinstance(value, dict) else {}
+    entries = {
+        (key, kind): inner for key, kinds in held.items() if isinstance(kinds, dict) for kind, inner in kinds.items()
+    }
+    return _nested_entries(deeds, entries, kind_of=lambda deed: str(deed.operation.arguments[1]))
+
+
+RESETS: Final = {"PNCounter": "reset", "ORSet": "clear", "MVRegister": "clear", "EWFlag": "disable"}
+
+
+def _nested_entries(
+    deeds: Sequence[Deed], held: dict[tuple[str, str], PlainValue], kind_of: Callable[[Deed], str]
+) -> str:
+    changes = [deed for deed in deeds if deed.name not in {"remove", "clear"}]
+    entries = {(deed.argument, kind_of(deed)) for deed in changes} | held.keys()
+    problems = []
+    for key, kind in sorted(entries):
+        inner = [_inner(deed, kind) for deed in deeds if _is_about(deed, key, kind, kind_of)]
+        problem = SPECIFICATIONS[kind](inner, held.get((key, kind)))
+        if problem:
+            problems.append(f"{key}/{kind} {problem}")
+    return "; ".join(problems)
+
+
+def _is_about(deed: Deed, key: str, kind: str, kind_of: Callable[[Deed], str]) -> bool:
+    if deed.name == "clear":
+        return True
+    return bool(deed.argument == key) and (deed.name == "remove" or kind_of(deed) == kind)
+
+
+def _inner(deed: Deed, kind: str) -> Deed:
+    """A deed to a map, as what it means for one entry."""
+    if deed.name in {"remove", "clear"}:
+        meant = Operation(RESETS[kind])
+    elif deed.name == "update":
+        _, _, name, *rest = deed.operation.arguments
+        meant = Operation(str(name), tuple(rest))
+    else:
+        meant = Operation(deed.name, deed.operation.arguments[1:])
+    return Deed(meant, deed.call, deed.index)
+
+
+SPECIFICATIONS: Final[dict[str, Specification]] = {
+    "BoundedCounter": bounded,
+    "DWFlag": disable_wins,
+    "EWFlag": enable_wins,
+    "ExactCounter": summed,
+    "FWWRegister": one_of_the_first,
+    "GCounter": running_sums,
+    "GSet": add_wins,
+    "LWWMap": latest_puts,
+    "LWWRegister": one_of_the_latest,
+    "MVRegister": all_of_the_latest,
+    "MaxRegister": greatest,
+    "MinRegister": least,
+    "ORMap": nested,
+    "ORSet": add_wins,
+    "PNCounter": running_sums,
+    "PNCounterMap": counters_by_key,
+    "RWSet": remove_wins,
+    "TwoPhaseSet": two_phase,
+    "Vote": ballots,
+}
+"""By data type."""
+
+SUMS_SURVIVE_LOSS: Final = frozenset({"BoundedCounter", "GCounter", "ORMap", "PNCounter", "PNCounterMap", "Vote"})
+"""Types that keep one number for each replica: with a lost disk a deed may be gone while its amount lives on in a later
+sum, so what is applied does not say what the value is."""
+
+
+def _expect(expected: object, value: object) -> str:
+    return "" if expected == value else f"is {_cut(value)}, what was done makes {_cut(expected)}"
+
+
+def _cut(value: object) -> str:
+    return f"{value!r:.120}"
