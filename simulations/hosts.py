@@ -20,7 +20,7 @@ from crdtmesh.runtime.messages import TurnColumns
 from crdtmesh.sdk.actors import System, action
 from crdtmesh.sdk.context import Context
 from crdtmesh.sdk.live.base import LiveState
-from crdtmesh.sdk.live.map_or import ORMap
+from crdtmesh.sdk.live.mixed_maps import MixedMap
 from crdtmesh.sdk.live.registry import live_type
 from crdtmesh.sdk.session import Session
 from crdtmesh.wire import values
@@ -66,7 +66,7 @@ class Handler:
 def perform(state: LiveState, operation: Operation) -> None:
     """Does an operation to a live object; one that finds nothing to remove does nothing."""
     name, arguments = operation.name, operation.arguments
-    while isinstance(state, ORMap) and name == "update":
+    while isinstance(state, MixedMap) and name == "update":
         state = state[str(arguments[0]), live_type(str(arguments[1]))]
         name, arguments = str(arguments[2]), arguments[3:]
     try:
@@ -161,7 +161,8 @@ class RecordedHostStream(HostStream):
     def deliver_turns(self, columns: TurnColumns) -> None:
         """Notes the calls of the turns, and queues them."""
         for turn, extra in columns.extras:
-            self.turned(turn, int(extra.metadata[CALL_LABEL]))
+            if CALL_LABEL in extra.metadata:  # the node's own calls have none
+                self.turned(turn, int(extra.metadata[CALL_LABEL]))
         super().deliver_turns(columns)
 
 

@@ -108,12 +108,22 @@ def _map_key(draw: Drawing) -> str:
     return draw.rng.choice(MAP_KEYS)
 
 
-def _or_map(draw: Drawing) -> Operation:
-    if draw.rng.random() < 0.2:
+def _mixed_map(kinds: tuple[tuple[str, Mix], ...]) -> Mix:
+    def mix(draw: Drawing) -> Operation:
+        if draw.rng.random() < 0.2:
+            return Operation("remove", (_map_key(draw),))
+        kind, nested = draw.rng.choice(kinds)
+        inner = nested(draw)
+        return Operation("update", (_map_key(draw), kind, inner.name, *inner.arguments))
+
+    return mix
+
+
+def _multi_map(draw: Drawing) -> Operation:
+    if draw.rng.random() < 0.1:
         return Operation("remove", (_map_key(draw),))
-    kind, mix = draw.rng.choice(_NESTED)
-    inner = mix(draw)
-    return Operation("update", (_map_key(draw), kind, inner.name, *inner.arguments))
+    name = "remove_binding" if draw.rng.random() < REMOVALS else "add_binding"
+    return Operation(name, (_map_key(draw), draw.element()))
 
 
 def _lww_map(draw: Drawing) -> Operation:
@@ -129,12 +139,12 @@ def _counter_map(draw: Drawing) -> Operation:
     return Operation(move.name, (_map_key(draw), *move.arguments))
 
 
-_NESTED: Final[tuple[tuple[str, Mix], ...]] = (
-    ("PNCounter", _up_and_down),
+_WITHOUT_SUMS: Final[tuple[tuple[str, Mix], ...]] = (
     ("ORSet", _add_or_remove),
     ("MVRegister", _set),
     ("EWFlag", _flag),
 )
+_NESTED: Final = (("PNCounter", _up_and_down), *_WITHOUT_SUMS)
 
 MIXES: Final[dict[str, Mix]] = {
     "BoundedCounter": _bounded,
@@ -149,12 +159,15 @@ MIXES: Final[dict[str, Mix]] = {
     "MVRegister": _resettable(_set, "clear"),
     "MaxRegister": _resettable(_set_number, "clear"),
     "MinRegister": _resettable(_set_number, "clear"),
-    "ORMap": _resettable(_or_map, "clear"),
+    "ORMap": _resettable(_mixed_map(_NESTED), "clear"),
+    "ORMultiMap": _resettable(_multi_map, "clear"),
     "ORSet": _resettable(_add_or_remove, "clear"),
     "PNCounter": _up_and_down,
     "PNCounterMap": _resettable(_counter_map, "clear"),
+    "RWMap": _resettable(_mixed_map(_WITHOUT_SUMS), "reset"),
     "RWSet": _resettable(_add_or_remove, "reset"),
     "TwoPhaseSet": _resettable(_add_or_remove, "reset"),
+    "UWMap": _resettable(_mixed_map(_WITHOUT_SUMS), "clear"),
     "Vote": _resettable(_vote, "reset"),
 }
 """By data type. A type that is not here is never written to; a test compares with the registry."""

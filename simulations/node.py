@@ -26,6 +26,7 @@ from crdtmesh.replication.replica import UpdateResult
 from crdtmesh.runtime.definition import MESH_SYSTEM
 from crdtmesh.runtime.messages import HostId
 from crdtmesh.runtime.options import RuntimeOptions
+from crdtmesh.runtime.placement import Placement
 from crdtmesh.runtime.runtime import Runtime
 from crdtmesh.voters import Voters
 from crdtmesh.wire import values
@@ -172,7 +173,7 @@ class SimulatedNode:
         world, clock = self._world, self._clock
         runtime = Runtime(
             RuntimeOptions(),
-            node=self.name,
+            placement=Placement(self.name, cluster_hash(CLUSTER).encode()),
             replica=self.replica,
             encode_state=lambda name, value: values.value_from_plain(name, value).SerializeToString(),
             now_ns=clock.monotonic_ns(),

@@ -14,7 +14,6 @@ from crdtmesh.replication.checkpoint import Checkpoints
 from crdtmesh.replication.entry import Entry
 from crdtmesh.replication.receiver import Receiver
 from crdtmesh.replication.repair import Repairer
-from crdtmesh.replication.replica import Replica
 from crdtmesh.replication.session import Session
 from crdtmesh.replication.shard import Shard
 from crdtmesh.runtime.replies import Replies

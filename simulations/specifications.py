@@ -272,6 +272,32 @@ def nested(deeds: Sequence[Deed], value: PlainValue) -> str:
     return _nested_entries(deeds, entries, kind_of=lambda deed: str(deed.operation.arguments[1]))
 
 
+def pairs(deeds: Sequence[Deed], value: PlainValue) -> str:
+    """A pair of key and value is in if its addition is among the latest deeds about it; removals may name a key."""
+    held = value if isinstance(value, dict) else {}
+    found = {(key, encode(each)) for key, bound in held.items() if isinstance(bound, list | tuple) for each in bound}
+    named = {(deed.argument, encode(deed.operation.arguments[1])) for deed in deeds if deed.operation.arguments[1:]}
+    expected = set()
+    for key, data in named:
+        about = [deed for deed in deeds if _names_pair(deed, key, data)]
+        if any(deed.name == "add_binding" for deed in latest(about)):
+            expected.add((key, data))
+    lost, extra = sorted(expected - found), sorted(found - expected)
+    return f"lacks {_cut(lost)} and has {_cut(extra)} too much" if lost or extra else ""
+
+
+def _names_pair(deed: Deed, key: str, data: bytes) -> bool:
+    arguments = deed.operation.arguments
+    return not arguments or (arguments[0] == key and (len(arguments) == 1 or encode(arguments[1]) == data))
+
+
+def unwritten(deeds: Sequence[Deed], value: PlainValue) -> str:
+    """No key is there that nobody wrote. What else they mean needs a history that is closed under what was seen."""
+    held = value if isinstance(value, dict) else {}
+    invented = sorted(held.keys() - {deed.argument for deed in deeds if deed.name == "update"})
+    return f"has {_cut(invented)}, which nobody wrote" if invented else ""
+
+
 RESETS: Final = {"PNCounter": "reset", "ORSet": "clear", "MVRegister": "clear", "EWFlag": "disable"}
 
 
@@ -321,11 +347,14 @@ SPECIFICATIONS: Final[dict[str, Specification]] = {
     "MaxRegister": greatest,
     "MinRegister": least,
     "ORMap": nested,
+    "ORMultiMap": pairs,
     "ORSet": add_wins,
     "PNCounter": running_sums,
     "PNCounterMap": counters_by_key,
+    "RWMap": unwritten,
     "RWSet": remove_wins,
     "TwoPhaseSet": two_phase,
+    "UWMap": unwritten,
     "Vote": ballots,
 }
 """By data type."""
