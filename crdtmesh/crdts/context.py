@@ -45,6 +45,14 @@ class CausalContext:
         return context
 
     @classmethod
+    def of_write(cls, table: ReplicaTable, dot: Dot, superseded: Dot | frozenset[Dot]) -> "CausalContext":
+        """The context of a mutation that supersedes the dots of a dot set."""
+        if not isinstance(superseded, int):
+            return cls(table, (dot, *superseded))
+        first, last = (superseded, dot) if superseded < dot else (dot, superseded)
+        return cls.of_bounds(table, [first, first + 1, last, last + 1] if last - first > 1 else [first, last + 1])
+
+    @classmethod
     def of_bounds(cls, table: ReplicaTable, bounds: list[int]) -> "CausalContext":
         """A context that takes over a flat list of half-open intervals; the caller answers for its order."""
         context = cls.__new__(cls)
@@ -94,6 +102,12 @@ class CausalContext:
         base = replica << DOT_BITS
         for i in range(bisect_left(bounds, base + 1), bisect_left(bounds, base + N_MAX + 1), 2):
             yield bounds[i] - base, bounds[i + 1] - 1 - base
+
+    def bounds_of(self, replica: int) -> list[int]:
+        """The intervals of one replica, half open, flat and sorted."""
+        bounds = self.bounds
+        base = replica << DOT_BITS
+        return bounds[bisect_left(bounds, base + 1) : bisect_left(bounds, base + N_MAX + 2)]
 
     def replicas(self) -> list[int]:
         """The interned replicas that own at least one dot of this context, sorted."""
@@ -147,12 +161,17 @@ class CausalContext:
         if self.table is not other.table:
             raise _mismatch()
         bounds, theirs = self.bounds, other.bounds
-        if len(theirs) == 2:  # the loop below, unrolled: one fresh dot is what nearly every delta brings
-            start, stop = theirs
+        count = len(theirs)
+        if count == 2 or count == 4:  # noqa: PLR1714 - the loop below, unrolled for what nearly every delta brings
+            start, stop = theirs[-2:]
             at = bisect_left(bounds, start)
             if at & 1 and bounds[at] == start and (at + 1 == len(bounds) or bounds[at + 1] > stop):
-                bounds[at] = stop
-                return
+                bounds[at] = stop  # a fresh dot
+                if count == 2:
+                    return
+                at = bisect_right(bounds, theirs[0])
+                if at & 1 and bounds[at] >= theirs[1]:
+                    return  # and what it supersedes
         if len(theirs) > 2 * _INSERTED_ONE_BY_ONE:
             self.bounds = _sweep(bounds, theirs, union=True)
             return

@@ -7,6 +7,7 @@ must be the same everywhere (encodings, tie-breaks) is ordered by the bytes of t
 integer.
 """
 
+from collections.abc import Iterable
 from typing import Final, TypeAlias
 
 from crdtmesh.crdts.errors import ReplicaTableFull
@@ -106,6 +107,10 @@ class ReplicaTable:
         if not 1 <= replica < len(self._ids):
             raise LookupError(f"no replica {replica} in a table of {len(self)}")
         return self._ids[replica]
+
+    def ids_of(self, replicas: Iterable[int]) -> bytes:
+        """The replica ids behind small integers that this table handed out, one after the other."""
+        return b"".join(map(self._ids.__getitem__, replicas))
 
     def sort_key(self, dot: Dot) -> tuple[bytes, int]:
         """The key that orders dots the same way in every process."""

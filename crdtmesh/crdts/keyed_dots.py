@@ -14,11 +14,20 @@ from typing import ClassVar
 from crdtmesh.crdts import values
 from crdtmesh.crdts.base import Delta, Mutation, Touched
 from crdtmesh.crdts.clock import Stamp
-from crdtmesh.crdts.codec import Reader, Writer, require_ascending
+from crdtmesh.crdts.codec import Reader, Writer
 from crdtmesh.crdts.context import CausalContext, require_same_table
 from crdtmesh.crdts.dots import Dot
 from crdtmesh.crdts.operations import Operation, require_operation
-from crdtmesh.crdts.stores import DotSet, KeyedDots, dot_set, dots_of, join_dot_maps, join_dot_sets
+from crdtmesh.crdts.stores import (
+    DotSet,
+    KeyedDots,
+    dot_set,
+    dots_of,
+    join_dot_maps,
+    join_dot_sets,
+    read_keyed_dots,
+    write_keyed_dots,
+)
 from crdtmesh.crdts.values import PlainValue
 
 
@@ -82,19 +91,14 @@ class KeyedDotsType(abc.ABC):
         """The elements, in the order of their canonical bytes."""
 
     def encode(self, store: KeyedDots, writer: Writer) -> None:
-        """Write, for each kind, the number of its elements and each with its dots."""
+        """Write the elements of each kind with their dots."""
         for kind in self.kinds:
-            keys = sorted(key for key in store.keys if key.startswith(kind))
-            writer.integer(len(keys))
-            for key in keys:
-                writer.value(key[len(kind) :])
-                writer.dots(store.keys[key])
+            width = len(kind)
+            write_keyed_dots({key[width:]: dots for key, dots in store.keys.items() if key.startswith(kind)}, writer)
 
     def decode(self, reader: Reader) -> KeyedDots:
         """Read elements; of each kind they come in ascending order, each once."""
         keys: dict[bytes, DotSet] = {}
         for kind in self.kinds:
-            part = [(kind + reader.value(), reader.dots()) for _ in range(reader.count())]
-            require_ascending([key for key, _ in part])
-            keys.update(part)
+            keys.update((kind + key, dots) for key, dots in read_keyed_dots(reader).items())
         return KeyedDots(keys)

@@ -3,14 +3,13 @@
 from typing import Final
 
 from crdtmesh.crdts.clock import HybridClock, Stamp
-from crdtmesh.crdts.dots import Dot, ReplicaTable, pack_dot
+from crdtmesh.crdts.dots import DOT_BITS, N_MAX, Dot, ReplicaTable
 
 
 class LocalMutation:
     """Hands out the run of dots of one event, and its stamps.
 
-    The holder reads `last_n` when it takes the event, and continues there the next time; after an error or a no-op it
-    just forgets this object.
+    After an error the holder sets `last_n` back to what it was: dots that nobody has seen are free again.
 
     Args:
         table: the table of the holder's dots.
@@ -20,14 +19,14 @@ class LocalMutation:
         now_ms: wall clock, in milliseconds since 1970.
     """
 
-    __slots__ = ("_clock", "_now_ms", "last_n", "replica", "table")
+    __slots__ = ("_clock", "last_n", "now_ms", "replica", "table")
 
     def __init__(self, table: ReplicaTable, replica: int, *, last_n: int, clock: HybridClock, now_ms: int) -> None:
         self.table: Final = table
         self.replica: Final = replica
         self.last_n = last_n
         self._clock = clock
-        self._now_ms = now_ms
+        self.now_ms = now_ms
 
     def next_dot(self) -> Dot:
         """The next dot.
@@ -35,10 +34,12 @@ class LocalMutation:
         Raises:
             ValueError: the replica id has used up its 2**44 - 1 dots; the holder needs a new one.
         """
-        dot = pack_dot(self.replica, self.last_n + 1)
-        self.last_n += 1
-        return dot
+        n = self.last_n + 1
+        if n > N_MAX:
+            raise ValueError(f"replica {self.replica} has issued all of its 2**44 - 1 dots; take a new replica id")
+        self.last_n = n
+        return self.replica << DOT_BITS | n
 
     def stamp(self, after: Stamp | None) -> Stamp:
         """A stamp greater than all that the clock knows and than `after`."""
-        return self._clock.stamp(now_ms=self._now_ms, after=after)
+        return self._clock.stamp(now_ms=self.now_ms, after=after)

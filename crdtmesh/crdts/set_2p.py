@@ -20,11 +20,20 @@ from typing import Final
 from crdtmesh.crdts import values
 from crdtmesh.crdts.base import WHOLE, Delta, Mutation, Touched
 from crdtmesh.crdts.clock import Stamp
-from crdtmesh.crdts.codec import Reader, Writer, require_ascending
+from crdtmesh.crdts.codec import Reader, Writer
 from crdtmesh.crdts.context import CausalContext, require_same_table
 from crdtmesh.crdts.dots import Dot
 from crdtmesh.crdts.operations import Operation, require_operation
-from crdtmesh.crdts.stores import DotSet, KeyedDots, dot_set, dots_of, join_dot_maps, join_dot_sets
+from crdtmesh.crdts.stores import (
+    DotSet,
+    KeyedDots,
+    dot_set,
+    dots_of,
+    join_dot_maps,
+    join_dot_sets,
+    read_keyed_dots,
+    write_keyed_dots,
+)
 from crdtmesh.crdts.values import PlainValue
 
 _ADDED: Final = b"\0"
@@ -98,21 +107,15 @@ class TwoPhaseSet:
         )
 
     def encode(self, store: KeyedDots, writer: Writer) -> None:
-        """Write the number of added elements, each with its dots, then the same of the removed ones."""
+        """Write the added elements with their dots, then the removed ones."""
         for kind in (_ADDED, _REMOVED):
-            keys = sorted(key for key in store.keys if key[:1] == kind)
-            writer.integer(len(keys))
-            for key in keys:
-                writer.value(key[1:])
-                writer.dots(store.keys[key])
+            write_keyed_dots({key[1:]: dots for key, dots in store.keys.items() if key[:1] == kind}, writer)
 
     def decode(self, reader: Reader) -> KeyedDots:
         """Read elements; in each part they come in ascending order, each once."""
         keys: dict[bytes, DotSet] = {}
         for kind in (_ADDED, _REMOVED):
-            part = [(kind + reader.value(), reader.dots()) for _ in range(reader.count())]
-            require_ascending([key for key, _ in part])
-            keys.update(part)
+            keys.update((kind + key, dots) for key, dots in read_keyed_dots(reader).items())
         return KeyedDots(keys)
 
 

@@ -17,11 +17,19 @@ from typing import Final
 from crdtmesh.crdts import values
 from crdtmesh.crdts.base import Delta, Mutation, Touched
 from crdtmesh.crdts.clock import Stamp
-from crdtmesh.crdts.codec import Reader, Writer, require_ascending
+from crdtmesh.crdts.codec import Reader, Writer
 from crdtmesh.crdts.context import CausalContext, require_same_table
 from crdtmesh.crdts.dots import Dot
 from crdtmesh.crdts.operations import Operation, require_operation
-from crdtmesh.crdts.stores import DotSet, KeyedDots, dot_set, dots_of, join_dot_maps, join_dot_sets
+from crdtmesh.crdts.stores import (
+    KeyedDots,
+    dot_set,
+    dots_of,
+    join_dot_maps,
+    join_dot_sets,
+    read_keyed_dots,
+    write_keyed_dots,
+)
 from crdtmesh.crdts.values import PlainValue
 
 
@@ -70,19 +78,21 @@ class ORSet:
         Adding an element that is present does have one: the fresh dot survives removals that have not seen it.
         """
         require_operation(self.name, operation, self.operations)
-        if operation.name == "clear":
+        name = operation.name
+        if name == "clear":
             if not store.keys:
                 return None
             return Delta(KeyedDots(), CausalContext(mutation.table, (mutation.next_dot(), *store.dots())))
         element = values.encode(operation.arguments[0])
         observed = store.keys.get(element)
-        if operation.name == "remove" and observed is None:
-            return None
-        dot = mutation.next_dot()
-        added = KeyedDots({element: dot} if operation.name == "add" else None)
         if observed is None:
-            return Delta(added, CausalContext.of_one(mutation.table, dot))
-        return Delta(added, CausalContext(mutation.table, (dot, *dots_of(observed))))
+            if name == "remove":
+                return None
+            dot = mutation.next_dot()
+            return Delta(KeyedDots({element: dot}), CausalContext.of_one(mutation.table, dot))
+        dot = mutation.next_dot()
+        added = KeyedDots({element: dot} if name == "add" else None)
+        return Delta(added, CausalContext.of_write(mutation.table, dot, observed))
 
     def stamp(self, store: KeyedDots) -> Stamp | None:
         """None: this type has no stamps."""
@@ -97,17 +107,12 @@ class ORSet:
         return values.decode_all(sorted(store.keys))
 
     def encode(self, store: KeyedDots, writer: Writer) -> None:
-        """Write the number of elements, then each element with its dots."""
-        writer.integer(len(store.keys))
-        for element in sorted(store.keys):
-            writer.value(element)
-            writer.dots(store.keys[element])
+        """Write the number of elements, the elements in ascending order, and their dots."""
+        write_keyed_dots(store.keys, writer)
 
     def decode(self, reader: Reader) -> KeyedDots:
         """Read elements; they come in ascending order, each once."""
-        elements: list[tuple[bytes, DotSet]] = [(reader.value(), reader.dots()) for _ in range(reader.count())]
-        require_ascending([element for element, _ in elements])
-        return KeyedDots(dict(elements))
+        return KeyedDots(read_keyed_dots(reader))
 
 
 OR_SET: Final = ORSet()

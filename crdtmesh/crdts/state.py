@@ -34,7 +34,7 @@ class State(Generic[S]):
         clock: for types with stamps; a new one of this replica id by default.
     """
 
-    __slots__ = ("_clock", "_context", "_last_n", "_replica", "_store", "data_type", "table")
+    __slots__ = ("_clock", "_context", "_has_joined", "_mutation", "_store", "data_type", "table")
     __hash__ = None  # type: ignore[assignment]  # it is mutable
 
     def __init__(
@@ -42,11 +42,12 @@ class State(Generic[S]):
     ) -> None:
         self.data_type: Final = data_type
         self.table: Final = table
-        self._replica = table.intern(replica_id)
         self._clock = HybridClock(replica_id) if clock is None else clock
         self._store = data_type.bottom()
         self._context = CausalContext(table)
-        self._last_n = 0
+        self._mutation = LocalMutation(table, table.intern(replica_id), last_n=0, clock=self._clock, now_ms=0)
+        # Whether what came from elsewhere may hold dots of this replica id, such as a state that it saved.
+        self._has_joined = False
 
     def __eq__(self, other: object) -> bool:
         """Whether both hold the same store and know the same dots; who holds them does not matter."""
@@ -81,12 +82,19 @@ class State(Generic[S]):
         Raises:
             InvalidOperation: the type has no such operation, or its arguments don't fit; nothing was changed.
         """
-        last_n = max(self._last_n, self._context.greatest(self._replica))
-        mutation = LocalMutation(self.table, self._replica, last_n=last_n, clock=self._clock, now_ms=now_ms)
-        delta = self.data_type.mutate(self._store, operation, mutation)
+        mutation = self._mutation
+        if self._has_joined:
+            self._has_joined = False
+            mutation.last_n = max(mutation.last_n, self._context.greatest(mutation.replica))
+        before = mutation.last_n
+        mutation.now_ms = now_ms
+        try:
+            delta = self.data_type.mutate(self._store, operation, mutation)
+        except BaseException:
+            mutation.last_n = before  # nobody has seen these dots
+            raise
         if delta is not None:
-            self._last_n = mutation.last_n
-            self.join(delta, now_ms=now_ms)
+            self._absorb(delta, now_ms)
         return delta
 
     def join(self, other: "Delta[S] | State[S]", *, now_ms: int = 0) -> Touched:
@@ -103,7 +111,10 @@ class State(Generic[S]):
         Raises:
             ReplicaTableMismatch: it belongs to another table; nothing was changed.
         """
-        delta = other._as_delta() if isinstance(other, State) else other
+        self._has_joined = True
+        return self._absorb(other._as_delta() if isinstance(other, State) else other, now_ms)
+
+    def _absorb(self, delta: Delta[S], now_ms: int) -> Touched:
         self._store, touched = self.data_type.absorb(self._store, self._context, delta)
         self._context.update(delta.context)
         stamp = self.data_type.stamp(delta.store)

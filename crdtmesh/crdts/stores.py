@@ -142,6 +142,33 @@ def read_dot_fun(reader: Reader, read_payload: Callable[[Dot], V]) -> dict[Dot, 
 # --- DotMap
 
 
+def write_keyed_dots(keys: Mapping[bytes, DotSet], writer: Writer) -> None:
+    """Write a DotMap of canonical values: its size, the column of keys in ascending order, and that of their dots."""
+    if len(keys) == 1:
+        [(key, dots)] = keys.items()
+        writer.value_and_dots(key, dots)
+        return
+    ordered = sorted(keys)
+    writer.integer(len(ordered))
+    writer.values(ordered)
+    writer.dot_sets(list(map(keys.__getitem__, ordered)))
+
+
+def read_keyed_dots(reader: Reader) -> dict[bytes, DotSet]:
+    """Read what `write_keyed_dots` wrote.
+
+    Raises:
+        CodecError: the keys do not ascend, or the items are none of this.
+    """
+    count = reader.count()
+    if count == 1:
+        key, dots = reader.value_and_dots()
+        return {key: dots}
+    keys = reader.values(count)
+    require_ascending(keys)
+    return dict(zip(keys, reader.dot_sets(count), strict=True))
+
+
 def join_dot_maps(
     a: Mapping[K, V],
     a_context: CausalContext,
@@ -221,7 +248,14 @@ class KeyedDots:
             require_same_table(context, delta_context)
         keys, index = self.keys, self._index
         known, spoken = context.bounds, delta_context.bounds
-        spoken_count = unaccounted = spoken[1] - spoken[0] if len(spoken) == 2 else len(delta_context)
+        count = len(spoken)
+        if count == 2:
+            spoken_count = spoken[1] - spoken[0]
+        elif count == 4:
+            spoken_count = spoken[1] - spoken[0] + spoken[3] - spoken[2]
+        else:
+            spoken_count = len(delta_context)
+        unaccounted = spoken_count
         touched: list[bytes] = []
         for key, theirs in delta.keys.items():
             ours = keys.get(key)
@@ -246,8 +280,29 @@ class KeyedDots:
                 self._replace(key, ours, joined)
                 touched.append(key)
         if unaccounted:
+            if unaccounted == 2 and count == 4 and index is not None and not delta.keys:
+                return self._remove((spoken[0], spoken[2]), index)  # one dot, and that of the removal itself
             touched += self._drop_spoken(delta.keys, delta_context, spoken_count)
         return touched
+
+    def _remove(self, dots: Iterable[Dot], index: dict[Dot, bytes]) -> list[bytes]:
+        """Drop the live ones of these dots."""
+        keys = self.keys
+        touched: list[bytes] = []
+        for dot in dots:
+            key = index.pop(dot, None)
+            if key is None:
+                continue
+            if keys[key] == dot:
+                del keys[key]
+            else:
+                self._shrink(key, dot)
+            touched.append(key)
+        return touched if len(touched) < 2 else list(dict.fromkeys(touched))
+
+    def _shrink(self, key: bytes, dot: Dot) -> None:
+        """Take one of its several dots from a key; the index is the caller's."""
+        self.keys[key] = cast("DotSet", dot_set(other for other in dots_of(self.keys[key]) if other != dot))
 
     def _replace(self, key: bytes, before: DotSet | None, after: DotSet | None) -> None:
         if after is None:
@@ -273,11 +328,10 @@ class KeyedDots:
             theirs = delta.get(key)
             if theirs is not None and dot in dots_of(theirs):
                 continue
-            ours = keys[key]
-            if ours == dot:
+            if keys[key] == dot:
                 del keys[key]
             else:
-                keys[key] = cast("DotSet", dot_set(other for other in dots_of(ours) if other != dot))
+                self._shrink(key, dot)
             if index is not None:
                 del index[dot]
             touched.append(key)

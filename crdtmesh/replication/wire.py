@@ -12,9 +12,9 @@ from typing import Final, NamedTuple, TypeVar
 
 from crdtmesh.crdts import registry
 from crdtmesh.crdts.base import Delta
-from crdtmesh.crdts.codec import Reader, Writer
+from crdtmesh.crdts.codec import Reader, Writer, named_replica_ids
 from crdtmesh.crdts.context import CausalContext
-from crdtmesh.crdts.dots import DOT_BITS, N_MAX, REPLICA_ID_BYTES, Dot, ReplicaTable
+from crdtmesh.crdts.dots import DOT_BITS, N_MAX, Dot, ReplicaTable
 from crdtmesh.crdts.errors import CodecError, UnknownType
 from crdtmesh.replication.errors import shown
 from crdtmesh.replication.events import AnyType, EntryName, EntryState, Event, KeyDelta, covers
@@ -38,9 +38,6 @@ SHORT_BYTES: Final = 4
 
 # A session number is drawn by its sender; 32 bits tell apart those of one peer that can still be on their way.
 SESSION_MAX: Final = (1 << 32) - 1
-
-# msgpack's binary items: first byte, and how many bytes of length follow it.
-_BINARY_WIDTHS: Final = {b"\xc4": 1, b"\xc5": 2, b"\xc6": 4}
 
 # In place of an event's number of keys.
 _NEXT_DOT: Final = 0
@@ -220,19 +217,10 @@ def decode(body: bytes, table: ReplicaTable, read: Callable[[Reader], T]) -> T:
     Raises:
         CodecError: nothing was changed.
     """
-    if not _has_known_ids(body, table):
+    ids = named_replica_ids(body)
+    if ids is None or not all(replica_id in table for replica_id in ids):
         _read_all(body, ReplicaTable(), read)
     return _read_all(body, table, read)
-
-
-def _has_known_ids(body: bytes, table: ReplicaTable) -> bool:
-    """Whether the head of a body lists replica ids of the table only; False also for a head that is none."""
-    width = _BINARY_WIDTHS.get(body[1:2])
-    if width is None:
-        return False
-    start = 2 + width
-    ids = body[start : start + int.from_bytes(body[2:start], "big")]
-    return all(ids[at : at + REPLICA_ID_BYTES] in table for at in range(0, len(ids), REPLICA_ID_BYTES))
 
 
 def _read_all(body: bytes, table: ReplicaTable, read: Callable[[Reader], T]) -> T:

@@ -27,7 +27,7 @@ def _fault(name: str, module: str, right: str, wrong: str) -> Fault:
 
 CRDTS = (
     _fault("merge takes min", "stores", "max(payload, theirs)", "min(payload, theirs)"),
-    _fault("remove drops context", "set_aw", "(dot, *dots_of(observed))", "(dot,)"),
+    _fault("remove drops context", "set_aw", "of_write(mutation.table, dot, observed)", "of_one(mutation.table, dot)"),
     _fault("clear drops context", "dot_funs", "(mutation.next_dot(), *store)", "(mutation.next_dot(),)"),
     _fault(
         "contexts compressed to their maximum",
@@ -35,8 +35,8 @@ CRDTS = (
         "return bisect_right(self.bounds, dot) & 1 == 1",
         "return dot & N_MAX <= self.greatest(dot >> DOT_BITS)",
     ),
-    _fault("two entries under one dot", "mutation", "self.last_n + 1)", "max(self.last_n, 1))"),
-    _fault("set order leaks into bytes", "set_aw", "for element in sorted(store.keys)", "for element in store.keys"),
+    _fault("two entries under one dot", "mutation", "n = self.last_n + 1", "n = max(self.last_n, 1)"),
+    _fault("set order leaks into bytes", "stores", "ordered = sorted(keys)", "ordered = list(keys)"),
     _fault("LWW tie by arrival", "register_lww", "max(store.values())[2]", "list(store.values())[-1][2]"),
     _fault("first write by arrival", "register_fww", "min(store.values())[2]", "list(store.values())[0][2]"),
     _fault(
@@ -51,7 +51,7 @@ CRDTS = (
     _fault("removal takes no dot", "dot_funs", "(mutation.next_dot(), *store)", "store"),
     _fault("absorb keeps what was removed", "stores", "in spoken_dots(store, delta_context):", "in ():"),
     _fault("join brings back what was removed", "stores", "ours - kept if d not in b_context", "ours"),
-    _fault("index is not kept up", "stores", "                del index[dot]\n", "                pass\n"),
+    _fault("index is not kept up", "stores", "                    index[theirs] = key\n", "                    pass\n"),
     _fault("copy shares the index", "stores", "else self._index.copy()", "else self._index"),
     _fault("no-op takes a dot", "counter_pn", "            if not store:\n                return None\n", ""),
     _fault("oldest sibling counts", "dot_funs", "dot > newest.get(replica, 0)", "dot < newest.get(replica, 1 << 62)"),
@@ -70,7 +70,6 @@ CRDTS = (
     _fault("replicas ordered by interned number", "codec", "key=self._table.id_of", "key=int"),
     _fault("trailing items accepted", "codec", "if self._at != len(self._items):", "if False:"),
     _fault("shared dot accepted", "codec", "if dot in self._seen:", "if False:"),
-    _fault("unsorted entries accepted", "codec", "if not before < after:", "if False:"),
     _fault("put rewrites what stays", "multimap", "sorted(wanted - bindings.keys.keys())", "sorted(wanted)"),
     _fault("put adds without removing", "multimap", "sorted(bindings.keys.keys() - wanted)", "[]"),
     _fault(
@@ -103,5 +102,8 @@ CRDTS = (
         "            elif ours is not None:\n                store.keys[entry] = inner\n",
     ),
     _fault("maps nest without end", "mixed_maps", "if depth >= NESTING_MAX:", "if False:"),
+    _fault("shared dot in a column accepted", "codec", "len(self._seen) != before + count", "False"),
+    _fault("second form of one dot accepted", "codec", "if self._rank_total == 1:", "if False:"),
+    _fault("unsorted entries accepted", "codec", "if not all(map(lt, keys, keys[1:])):", "if False:"),
     _fault("tables mixed", "context", "if a.table is not b.table:", "if False:"),
 )

@@ -15,6 +15,7 @@ from crdtmesh.crdts.codec import FORMAT, Reader, Writer
 from crdtmesh.crdts.context import CausalContext
 from crdtmesh.crdts.dots import N_MAX, ReplicaTable
 from crdtmesh.crdts.errors import CodecError
+from crdtmesh.crdts.scalars import pack_header, unpack_message
 from crdtmesh.crdts.values import PlainValue
 from tests.property.strategies import plain_values, states_of, worlds
 
@@ -24,6 +25,11 @@ few = settings(max_examples=20)
 
 def _flat(*items: Any) -> bytes:
     return b"".join(msgpack.packb(item) for item in items)
+
+
+def _message(*items: Any) -> bytes:
+    packed: bytes = msgpack.packb(items)
+    return packed
 
 
 def _pair(key: str, type_name: str) -> msgpack.ExtType:
@@ -36,7 +42,7 @@ def _list(*items: Any) -> msgpack.ExtType:
 
 def _content(*store: Any) -> bytes:
     """A nested state of one dot, as a map that keeps whole contents has it."""
-    return _flat(FORMAT, b"a" * 16, 1, 0, 0, 0, 0, *store)
+    return _message(FORMAT, b"a" * 16, -1, 0, 0, *store)
 
 
 def _read_or_refuse(name: str, data: bytes) -> None:
@@ -113,8 +119,10 @@ def test_several_deltas_share_one_message(name: str, data: st.DataObject) -> Non
 @given(data=st.binary(max_size=96))
 def test_random_bytes_are_a_delta_or_refused(name: str, data: bytes) -> None:
     _read_or_refuse(name, data)
-    _read_or_refuse(name, _flat(FORMAT, b"a" * 16) + data)
-    _read_or_refuse(name, _flat(FORMAT, b"a" * 16, 1, 0, 0, 0, 9) + data)
+    for begins in ((FORMAT, b"a" * 16), (FORMAT, b"a" * 16, -1, 0, 9), (FORMAT, b"a" * 16, 1, 0, 0, 0, 9)):
+        for more in (len(data), len(data) // 2, 3):
+            head = b"\xdc" + (len(begins) + more).to_bytes(2, "big") if len(begins) + more > 15 else b""
+            _read_or_refuse(name, (head or bytes((0x90 + len(begins) + more,))) + _flat(*begins) + data)
 
 
 @EACH_TYPE
@@ -143,29 +151,46 @@ def test_every_proper_prefix_and_every_extension_is_refused(name: str, data: st.
 
 
 A, B, C = b"a" * 16, b"b" * 16, b"c" * 16
-ONE = (FORMAT, A, 1, 0, 0, 0, 0)
-"""Header and context of one dot: one replica, the first of the header, one interval, gap 0, length 1."""
+ONE = (FORMAT, A, -1, 0, 0)
+"""Header and context of one dot: the mark, the first replica of the header, none before it."""
 TWO = (FORMAT, A, 1, 0, 0, 0, 1)
+"""Header and context of two dots: one replica, the first of the header, one interval, gap 0, length 2."""
 
 
 @pytest.mark.parametrize(
     ("name", "items"),
     [
-        pytest.param("ORSet", (FORMAT + 1, A, 1, 0, 0, 0, 0, 0), id="another format"),
-        pytest.param("ORSet", (FORMAT, A[1:], 1, 0, 0, 0, 0, 0), id="replica id of 15 bytes"),
+        pytest.param("ORSet", (FORMAT + 1, *ONE[1:], 0), id="another format"),
+        pytest.param("ORSet", (FORMAT, A[1:], *ONE[2:], 0), id="replica id of 15 bytes"),
         pytest.param("ORSet", (FORMAT, A + A, 2, 0, 0, 0, 0, 1, 0, 0, 0, 0), id="replica id twice"),
-        pytest.param("ORSet", (FORMAT, A + B, 1, 0, 0, 0, 0, 0), id="replica id never mentioned"),
+        pytest.param("ORSet", (FORMAT, A + B, *ONE[2:], 0), id="replica id never mentioned"),
         pytest.param("ORSet", (FORMAT, B + A, 2, 0, 0, 0, 0, 1, 0, 0, 0, 0), id="replicas out of order"),
         pytest.param("ORSet", (FORMAT, A, 2, 0, 0, 0, 0, 0, 0, 5, 0, 0), id="replica twice in a context"),
-        pytest.param("ORSet", (FORMAT, A, 1, 1, 0, 0, 0, 0), id="replica that is not in the header"),
-        pytest.param("ORSet", (FORMAT, A, 1, 0, 0, N_MAX, 0, 0), id="n of 2**44"),
+        pytest.param("ORSet", (FORMAT, A, 1, 1, 0, 0, 1, 0), id="replica that is not in the header"),
+        pytest.param("ORSet", (FORMAT, A, -1, 1, 0, 0), id="dot of a replica that is not in the header"),
+        pytest.param("ORSet", (FORMAT, A, -1, -1, 0, 0), id="dot of a replica before the header"),
+        pytest.param("ORSet", (FORMAT, A + B, -1, 1, 0, 0), id="second replica of the header first"),
+        pytest.param("ORSet", (FORMAT, A, 1, 0, 0, N_MAX, 0, 0), id="interval from 2**44"),
+        pytest.param("ORSet", (FORMAT, A, -1, 0, N_MAX, 0), id="n of 2**44"),
+        pytest.param("ORSet", (FORMAT, A, -1, 0, True, 0), id="number of a dot as a bool"),
+        pytest.param("ORSet", (FORMAT, A, -1, False, 0, 0), id="replica of a dot as a bool"),
+        pytest.param("ORSet", (FORMAT, A, -1.0, 0, 0, 0), id="mark of a dot as a float"),
+        pytest.param("ORSet", (FORMAT, A, 1, 0, 0, 0, 0, 0), id="context of one dot in the general form"),
+        pytest.param("ORSet", (FORMAT, A, -2, 0, 0, 0), id="unknown mark of a context"),
         pytest.param("ORSet", (FORMAT, A, 1, 0, 0, 0, N_MAX, 0), id="interval up to 2**44"),
         pytest.param("ORSet", (FORMAT, A, 1, 0, 1, 0, N_MAX - 1, 0, 0, 0), id="interval after the last n"),
-        pytest.param("ORSet", (FORMAT, A, 1, 0, 0, -1, 0, 0), id="n of 0"),
+        pytest.param("ORSet", (FORMAT, A, -1, 0, -1, 0), id="n of 0"),
         pytest.param("ORSet", (*ONE, 1, "x", 1), id="live dot outside the context"),
-        pytest.param("ORSet", (*TWO, 2, "x", 0, "y", 0), id="two elements under one dot"),
-        pytest.param("ORSet", (*TWO, 2, "y", 0, "x", 1), id="elements out of order"),
-        pytest.param("ORSet", (*TWO, 2, "x", 0, "x", 1), id="element twice"),
+        pytest.param("ORSet", (*TWO, 2, "x", "y", 0, 0), id="two elements under one dot"),
+        pytest.param("ORSet", (*TWO, 2, "x", "y", 0, 2), id="live dot beyond the context"),
+        pytest.param("ORSet", (*TWO, 2, "x", "y", 0, True), id="rank in a column as a bool"),
+        pytest.param("ORSet", (*TWO, 2, "x", "y", 0, "1"), id="rank in a column as a text"),
+        pytest.param("ORSet", (*TWO, 2, "x", "y", 0), id="column of ranks too short"),
+        pytest.param("ORSet", (*TWO, 2, "x", "y", -2, 1, 0, 1), id="ranks of a set under the dot of another"),
+        pytest.param("ORSet", (*TWO, 2, "y", "x", 0, 1), id="elements out of order"),
+        pytest.param("ORSet", (*TWO, 2, "x", "x", 0, 1), id="element twice"),
+        pytest.param("ORSet", (*TWO, 2, "x", [], 0, 1), id="msgpack array in a column"),
+        pytest.param("ORSet", (*TWO, 2, 5, 1 << 63, 0, 1), id="element of a column beyond 64 bits with sign"),
         pytest.param("ORSet", (*TWO, 1, "x", -2, 1, 0), id="dots of an element out of order"),
         pytest.param("ORSet", (*TWO, 1, "x", -2, 0, 0), id="dot of an element twice"),
         pytest.param("ORSet", (*ONE, 1, "x", -1, 0), id="one dot written as a set"),
@@ -191,10 +216,10 @@ TWO = (FORMAT, A, 1, 0, 0, 0, 1)
         pytest.param("FWWRegister", (*ONE, 1, 0, 1 << 63, "x"), id="time of a first write beyond 63 bits"),
         pytest.param("MaxRegister", (*ONE, 1, 0, "5"), id="greatest of texts"),
         pytest.param("MinRegister", (*ONE, 1, 0, True), id="least of bools"),
-        pytest.param("TwoPhaseSet", (*TWO, 2, "y", 0, "x", 1, 0), id="added elements out of order"),
-        pytest.param("TwoPhaseSet", (*TWO, 0, 2, "x", 0, "x", 1), id="removed element twice"),
+        pytest.param("TwoPhaseSet", (*TWO, 2, "y", "x", 0, 1, 0), id="added elements out of order"),
+        pytest.param("TwoPhaseSet", (*TWO, 0, 2, "x", "x", 0, 1), id="removed element twice"),
         pytest.param("TwoPhaseSet", (*ONE, 1, "x", 0, 1, "x", 0), id="add and removal under one dot"),
-        pytest.param("GSet", (*TWO, 2, "y", 0, "x", 1), id="grown elements out of order"),
+        pytest.param("GSet", (*TWO, 2, "y", "x", 0, 1), id="grown elements out of order"),
         pytest.param("GCounter", (*ONE, 1, 0, 0), id="grow-only entry of zero"),
         pytest.param("ExactCounter", (*ONE, 1, 0, 0), id="exact entry of zero"),
         pytest.param("ExactCounter", (*ONE, 1, 0, -(1 << 63)), id="exact entry beyond 63 bits"),
@@ -238,7 +263,7 @@ TWO = (FORMAT, A, 1, 0, 0, 0, 1)
 )
 def test_form_that_no_writer_makes_is_refused(name: str, items: tuple[Any, ...]) -> None:
     with pytest.raises(CodecError):
-        deltas.decode_delta(registry.get(name), _flat(*items), ReplicaTable())
+        deltas.decode_delta(registry.get(name), _message(*items), ReplicaTable())
 
 
 def test_the_forms_above_are_one_step_from_a_good_one() -> None:
@@ -268,7 +293,7 @@ def test_the_forms_above_are_one_step_from_a_good_one() -> None:
         ("Vote", (1, 0, 1)),
         ("BoundedCounter", (1, 0, 5, 0, 2, B, 1, C, 1)),
     ):
-        delta = deltas.decode_delta(registry.get(name), _flat(*ONE, *rest), ReplicaTable())
+        delta = deltas.decode_delta(registry.get(name), _message(*ONE, *rest), ReplicaTable())
         assert 1 == len(delta.context)
 
 
@@ -278,8 +303,9 @@ def test_nesting_beyond_the_cap_is_refused_in_time() -> None:
         payload = msgpack.packb(msgpack.ExtType(1, payload))
     with pytest.raises(CodecError, match="nested deeper"):
         values.decode(payload)
+    message = bytes((0x90 + len(ONE) + 3,)) + _flat(*ONE, 1) + payload + _flat(0)
     with pytest.raises(CodecError, match="nested deeper"):
-        deltas.decode_delta(registry.get("ORSet"), _flat(*ONE, 1) + payload + _flat(0), ReplicaTable())
+        deltas.decode_delta(registry.get("ORSet"), message, ReplicaTable())
 
 
 def test_maps_nested_beyond_the_cap_are_refused() -> None:
@@ -292,7 +318,7 @@ def test_maps_nested_beyond_the_cap_are_refused() -> None:
         ("UWMap", (1, _pair("k", "UWMap"), 1, 0, content)),
     ):
         with pytest.raises(CodecError, match="nested deeper than 4"):
-            deltas.decode_delta(registry.get(name), _flat(*ONE, *deep), ReplicaTable())
+            deltas.decode_delta(registry.get(name), _message(*ONE, *deep), ReplicaTable())
 
 
 def test_message_beyond_its_bound_is_refused_unread() -> None:
@@ -303,7 +329,12 @@ def test_message_beyond_its_bound_is_refused_unread() -> None:
 def test_message_with_more_replicas_than_the_table_takes_is_refused() -> None:
     ids = b"".join(number.to_bytes(16, "big") for number in range(3))
     with pytest.raises(CodecError, match="capacity=2"):
-        Reader(_flat(FORMAT, ids), ReplicaTable(capacity=2))
+        Reader(_message(FORMAT, ids), ReplicaTable(capacity=2))
+
+
+def _long(*items: Any) -> bytes:
+    """Items and 10,000 zeros."""
+    return _message(*items, *bytes(10_000))
 
 
 @pytest.mark.parametrize(
@@ -312,9 +343,9 @@ def test_message_with_more_replicas_than_the_table_takes_is_refused() -> None:
         pytest.param(b"\xdd\xff\xff\xff\xff" * 2_000, id="arrays that announce four billion items"),
         pytest.param(b"\xdf\xff\xff\xff\xff" * 2_000, id="maps that announce four billion items"),
         pytest.param(b"\xc6\xff\xff\xff\xff" + bytes(10_000), id="bytes longer than the message"),
-        pytest.param(_flat(FORMAT, A, 1, 0, 0, 0, N_MAX - 1, 2**40) + bytes(10_000), id="four billion elements"),
-        pytest.param(_flat(FORMAT, A, 1, 0, 0, 0, N_MAX - 1, 1, "x", -(2**40)) + bytes(10_000), id="a trillion dots"),
-        pytest.param(_flat(FORMAT, A, 1, 0, 2**40) + bytes(10_000), id="a trillion intervals"),
+        pytest.param(_long(FORMAT, A, 1, 0, 0, 0, N_MAX - 1, 2**40), id="four billion elements"),
+        pytest.param(_long(FORMAT, A, 1, 0, 0, 0, N_MAX - 1, 1, "x", -(2**40)), id="a trillion dots"),
+        pytest.param(_long(FORMAT, A, 1, 0, 2**40), id="a trillion intervals"),
     ],
 )
 def test_hostile_lengths_allocate_no_more_than_their_bytes_warrant(hostile: bytes) -> None:
@@ -328,12 +359,40 @@ def test_hostile_lengths_allocate_no_more_than_their_bytes_warrant(hostile: byte
     assert peak < 100 * len(hostile)
 
 
+@pytest.mark.parametrize(
+    "announced", [b"\xdc\x01\x00", b"\xdd\x00\x00\x01\x00", b"\xdd\xff\xff\xff\xff", b"\x9f", b"\xde\xff\xff"]
+)
+def test_nested_arrays_of_a_short_message_allocate_little(announced: bytes) -> None:
+    hostile = announced * (256 // len(announced))
+    tracemalloc.start()
+    try:
+        with pytest.raises(CodecError):
+            deltas.decode_delta(registry.get("ORSet"), hostile, ReplicaTable())
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 250_000
+
+
+@pytest.mark.parametrize("count", [1, 15, 16, 255, 256, 257, 65_535, 65_536])
+def test_header_of_a_message_is_the_shortest_one(count: int) -> None:
+    message = pack_header(count) + bytes(count)
+    assert [0] * count == unpack_message(message)
+    for longer in (b"\xdc" + count.to_bytes(2, "big") if count < 16 else b"", b"\xdd" + count.to_bytes(4, "big")):
+        if longer and not message.startswith(longer):
+            with pytest.raises(CodecError, match=r"shortest header|begins with"):
+                unpack_message(longer + bytes(count))
+    for wrong in (message[:-1], message + b"\0", pack_header(count + 1) + bytes(count), bytes(count), b""):
+        with pytest.raises(CodecError):
+            unpack_message(wrong)
+
+
 def test_context_of_a_whole_replica_costs_neither_time_nor_memory() -> None:
     """A peer may claim to know 2**44 dots; joining that must walk what is there, not what is claimed."""
     table = ReplicaTable()
     data_type = registry.get("ORSet")
-    everything = deltas.decode_delta(data_type, _flat(FORMAT, A, 1, 0, 0, 0, N_MAX - 1, 0), table)
-    state = deltas.decode_delta(data_type, _flat(*TWO, 2, "x", 0, "y", 1), table)
+    everything = deltas.decode_delta(data_type, _message(FORMAT, A, 1, 0, 0, 0, N_MAX - 1, 0), table)
+    state = deltas.decode_delta(data_type, _message(*TWO, 2, "x", "y", 0, 1), table)
     assert N_MAX == len(everything.context)
     store, touched = data_type.absorb(state.store, state.context, everything)
     assert data_type.is_bottom(store)
