@@ -37,6 +37,7 @@ test-deep: setup  ## 100,000 examples for each data type: hours; TYPES=ORSet,Vot
 	$(if $(TYPES)$(BUDGET),,$(BIN)/python -m tests.mutations crdts --json)
 
 bench: setup  ## all benchmarks, JSON lines on standard output
+	$(BIN)/python -m pip install --quiet --editable '.[bench]'
 	$(BIN)/python -m benchmarks all --json
 
 clean:

@@ -1,15 +1,18 @@
 """Applying one-element deltas to an add-wins set against the packed kernel, and the bytes that such deltas take.
 
-`apply` joins deltas that were made beforehand, each with one added element, into the set of another replica, and counts
-by CPU time. For `delta_bytes` and `group_bytes` the figures are bytes for each delta, of one alone and of a group of
-GROUP_SIZE; less is better. Their base is plain msgpack of the same triples (element, replica id, number).
+`apply` joins deltas that were made beforehand, each of one element, into the set of another replica, and counts by CPU
+time: every element is added, every second one added again while it is in, and every one removed, each step WINDOW
+elements behind the one before, so that the set holds about 1.5 WINDOW of them. `apply_add` and `apply_remove` are its
+parts alone: ELEMENTS additions to an empty set, and their removals. For `delta_bytes` and `group_bytes` the figures are
+bytes for each delta, of one alone and of a group of GROUP_SIZE; less is better. Their base is plain msgpack of the same
+triples (element, replica id, number).
 """
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 import msgpack
@@ -28,13 +31,19 @@ from crdtmesh.crdts.dots import REPLICA_ID_BYTES, Dot, ReplicaTable, pack_dot
 from crdtmesh.crdts.operations import Operation
 from crdtmesh.crdts.values import encode
 
-CASES: Final = ("apply", "delta_bytes", "group_bytes")
+CASES: Final = ("apply", "apply_add", "apply_remove", "delta_bytes", "group_bytes")
 
 ELEMENTS: Final = 100_000
 GROUP_SIZE: Final = 100
+WINDOW: Final = 10_000
+
+Step = tuple[str, str]
+"""`add` or `remove`, and an element."""
 
 _BASES: Final = {
     "apply": "packed-int CRDT kernel",
+    "apply_add": "packed-int CRDT kernel",
+    "apply_remove": "packed-int CRDT kernel",
     "delta_bytes": "msgpack of the triples",
     "group_bytes": "msgpack of the triples",
 }
@@ -72,70 +81,109 @@ class Holder:
         raise NotImplementedError
 
 
-def deltas_of(kind: DataType[Any], table: ReplicaTable) -> list[Delta[Any]]:
-    """ELEMENTS deltas of one replica, each the addition of another element."""
-    holder = Holder(table, b"a" * REPLICA_ID_BYTES)
-    deltas = []
-    for element in elements():
-        delta = kind.mutate(kind.bottom(), Operation("add", (element,)), holder)
-        assert delta is not None
-        deltas.append(delta)
-    return deltas
-
-
 def elements() -> list[str]:
     """The elements, on both sides."""
     return [f"item-{number}" for number in range(ELEMENTS)]
+
+
+def steps(case: str) -> tuple[list[Step], list[Step]]:
+    """What is applied before the clock runs, and while it does."""
+    items = elements()
+    if case != "apply":
+        adds = [("add", item) for item in items]
+        return (adds, [("remove", item) for item in items]) if case == "apply_remove" else ([], adds)
+    measured: list[Step] = []
+    for number in range(ELEMENTS + 2 * WINDOW):
+        if number < ELEMENTS:
+            measured.append(("add", items[number]))
+        if WINDOW <= number < ELEMENTS + WINDOW and number & 1:
+            measured.append(("add", items[number - WINDOW]))
+        if number >= 2 * WINDOW:
+            measured.append(("remove", items[number - 2 * WINDOW]))
+    return [], measured
+
+
+def deltas_of(kind: DataType[Any], table: ReplicaTable, wanted: Sequence[Step]) -> list[Delta[Any]]:
+    """The deltas of these steps, each taken on what the ones before it left."""
+    holder = Holder(table, b"a" * REPLICA_ID_BYTES)
+    store, context = kind.bottom(), CausalContext(table)
+    deltas = []
+    for name, element in wanted:
+        delta = kind.mutate(store, Operation(name, (element,)), holder)
+        assert delta is not None
+        store, _touched = kind.absorb(store, context, delta)
+        context.update(delta.context)
+        deltas.append(delta)
+    return deltas
 
 
 async def subject(job: Job) -> Sample:
     """Our set."""
     kind = registry.get("ORSet")
     table = ReplicaTable()
-    deltas = deltas_of(kind, table)
-    if job.case == "apply":
-        return _timed(lambda: _absorb(kind, table, deltas), job)
+    if job.case.startswith("apply"):
+        before, measured = steps(job.case)
+        deltas = deltas_of(kind, table, before + measured)
+        prepared, timed = deltas[: len(before)], deltas[len(before) :]
+        return _timed(lambda: _absorb(kind, table, prepared, timed), job)
+    deltas = deltas_of(kind, table, [("add", element) for element in elements()])
     size = 1 if job.case == "delta_bytes" else GROUP_SIZE
     return Sample(rate=sum(len(_encoded(kind, table, group)) for group in _groups(deltas, size)) / len(deltas))
 
 
 async def base(job: Job) -> Sample:
     """The kernel, or plain msgpack."""
-    if job.case == "apply":
+    if job.case.startswith("apply"):
+        before, measured = steps(job.case)
         origin = Kernel(1)
-        deltas = [origin.add(encode(element)) for element in elements()]
-        return _timed(lambda: _apply(deltas), job)
+        made = [getattr(origin, name)(encode(element)) for name, element in before + measured]
+        prepared, timed = made[: len(before)], made[len(before) :]
+        return _timed(lambda: _apply(prepared, timed), job)
     size = 1 if job.case == "delta_bytes" else GROUP_SIZE
     triples = [(element, b"a" * REPLICA_ID_BYTES, number) for number, element in enumerate(elements(), 1)]
     packed = [msgpack.packb(group if size > 1 else group[0]) for group in _groups(triples, size)]
     return Sample(rate=sum(map(len, packed)) / len(triples))
 
 
-def _absorb(kind: DataType[Any], table: ReplicaTable, deltas: Sequence[Delta[Any]]) -> None:
+def _absorb(
+    kind: DataType[Any], table: ReplicaTable, before: Sequence[Delta[Any]], measured: Sequence[Delta[Any]]
+) -> tuple[float, int]:
+    """CPU time of the measured part, and the number of its steps."""
     store, context = kind.bottom(), CausalContext(table)
-    for delta in deltas:
+    for delta in before:
         store, _touched = kind.absorb(store, context, delta)
         context.update(delta.context)
-    verify(ELEMENTS, sum(1 for _ in kind.dots(store)))
-    verify(ELEMENTS, len(context))
+    began_s = time.process_time()
+    for delta in measured:
+        store, _touched = kind.absorb(store, context, delta)
+        context.update(delta.context)
+    took_s = time.process_time() - began_s
+    verify(0 if before or len(measured) > ELEMENTS else ELEMENTS, sum(1 for _ in kind.dots(store)))
+    verify(len(before) + len(measured), len(context))
+    return took_s, len(measured)
 
 
-def _apply(deltas: Sequence[Any]) -> None:
+def _apply(before: Sequence[Any], measured: Sequence[Any]) -> tuple[float, int]:
+    """CPU time of the measured part, and the number of its steps."""
     target = Kernel(2)
-    for delta in deltas:
+    for delta in before:
         target.apply(delta)
-    verify(ELEMENTS, len(target.elements))
+    began_s = time.process_time()
+    for delta in measured:
+        target.apply(delta)
+    took_s = time.process_time() - began_s
+    verify(0 if before or len(measured) > ELEMENTS else ELEMENTS, len(target.elements))
+    return took_s, len(measured)
 
 
-def _timed(once: Any, job: Job) -> Sample:
+def _timed(once: Callable[[], tuple[float, int]], job: Job) -> Sample:
     """Repeats for `job.seconds`; the rate is by CPU time, because nothing here waits."""
     until_s = time.perf_counter() + job.seconds
-    began_s = time.process_time()
-    rounds = 0
-    while not rounds or time.perf_counter() < until_s:
-        once()
-        rounds += 1
-    return Sample(rate=rounds * ELEMENTS / (time.process_time() - began_s))
+    took_s, count = once()
+    while time.perf_counter() < until_s:
+        more_s, more = once()
+        took_s, count = took_s + more_s, count + more
+    return Sample(rate=count / took_s)
 
 
 def _encoded(kind: DataType[Any], table: ReplicaTable, group: Sequence[Delta[Any]]) -> bytes:

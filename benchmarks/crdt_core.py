@@ -1,11 +1,11 @@
 """The data types by themselves: applying, a whole round trip, bulk merging, bytes and memory.
 
-`apply` is that of `crdt_apply`. `roundtrip` adds one element, encodes the delta, decodes it at another replica and
-joins it there; `bulk_merge` decodes a state of ELEMENTS entries and merges it into an empty replica. Both against
-pycrdt, where it is installed, with a map of the same keys; its updates come out of an observer. Rates are by CPU time.
-`delta_1000_bytes` are bytes for each entry of a delta of 1,000 entries, against plain msgpack of the same triples;
-`memory_bytes` are resident bytes for each element of a set of a million, against a plain Python set of the same
-canonical bytes. Less is better for both.
+`apply`, `apply_add` and `apply_remove` are those of `crdt_apply`. `roundtrip_N` adds one element to a set that holds N
+or more, encodes the delta, decodes it at another replica and joins it there; `bulk_merge` decodes a state of BULK
+entries and merges it into an empty replica. Both against other libraries, where they are installed, with a map of the
+same keys (`bases.other_libraries` says how each is used). Rates are by CPU time. `delta_1000_bytes` are bytes for each
+entry of a delta of 1,000 entries, against plain msgpack of the same triples; `memory_bytes` are resident bytes for each
+element of a set of a million, against a plain Python set of the same canonical bytes. Less is better for both.
 """
 
 from __future__ import annotations
@@ -13,96 +13,133 @@ from __future__ import annotations
 import gc
 import importlib.util
 import sys
-import time
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import msgpack
 import psutil  # type: ignore[import-untyped]
 
+from benchmarks.bases.other_libraries import BULK, ROUND_TRIPS, keys, size_of
 from benchmarks.harness import Options, Side, compare_sides, progress
-from benchmarks.load import Job, run_client, verify
+from benchmarks.load import Job, run_client, time_repeated, verify
 from benchmarks.measures import Line, Sample
 from benchmarks.processes import Children
 from crdtmesh.crdts import OR_SET, Operation, ReplicaTable, State, deltas, values
 from crdtmesh.crdts.dots import REPLICA_ID_BYTES
 
-CASES: Final = ("apply", "roundtrip", "bulk_merge", "delta_1000_bytes", "memory_bytes")
+CASES: Final = (
+    "apply",
+    "apply_add",
+    "apply_remove",
+    "roundtrip_1000",
+    "roundtrip_10000",
+    "roundtrip_100000",
+    "bulk_merge",
+    "delta_1000_bytes",
+    "memory_bytes",
+)
 
-ROUND_TRIPS: Final = 2_000
-ELEMENTS: Final = 100_000
 GROUP: Final = 1_000
 MILLION: Final = 1_000_000
 
 _A: Final = b"a" * REPLICA_ID_BYTES
 _B: Final = b"b" * REPLICA_ID_BYTES
 
-_BASES: Final = {
-    "apply": "packed-int CRDT kernel",
-    "roundtrip": "pycrdt",
-    "bulk_merge": "pycrdt",
-    "delta_1000_bytes": "msgpack of the triples",
-    "memory_bytes": "set of the same bytes",
+_OWN_BASES: Final = {
+    "apply": ("packed-int CRDT kernel", "benchmarks.crdt_apply"),
+    "apply_add": ("packed-int CRDT kernel", "benchmarks.crdt_apply"),
+    "apply_remove": ("packed-int CRDT kernel", "benchmarks.crdt_apply"),
+    "delta_1000_bytes": ("msgpack of the triples", "benchmarks.crdt_core"),
+    "memory_bytes": ("set of the same bytes", "benchmarks.crdt_core"),
+}
+
+_LIBRARIES: Final = {
+    "pycrdt, update events": ("pycrdt", "pycrdt_events"),
+    "pycrdt, exports": ("pycrdt", "pycrdt_exports"),
+    "loro, update events": ("loro", "loro_events"),
 }
 
 
 def run(children: Children, options: Options) -> Iterator[Line]:
-    """The cases; both sides of each run in fresh processes."""
+    """The cases; all sides of each run in fresh processes."""
     for case in CASES:
         if not options.wants(case):
             continue
-        if _BASES[case] == "pycrdt" and importlib.util.find_spec("pycrdt") is None:
-            progress(f"crdt_core {case}: pycrdt is not installed; the extra `text` has it")
-            continue
-        module = "benchmarks.crdt_apply" if case == "apply" else "benchmarks.crdt_core"
-        yield from compare_sides(
-            children,
-            options,
-            bench="crdt_core",
-            case=case,
-            bases={_BASES[case]: Side(command=(module, "base"), case=case)},
-            subject=("ORSet", Side(command=(module, "subject"), case=case)),
-        )
+        module = "benchmarks.crdt_core"
+        if case in _OWN_BASES:
+            base_name, module = _OWN_BASES[case]
+            bases = {base_name: Side(command=(module, "base"), case=case)}
+        else:
+            bases = _other_libraries(case)
+        if bases:
+            yield from compare_sides(
+                children,
+                options,
+                bench="crdt_core",
+                case=case,
+                bases=bases,
+                subject=("ORSet", Side(command=(module, "subject"), case=case)),
+            )
+
+
+def _other_libraries(case: str) -> dict[str, Side]:
+    """Those that are installed. How an update is found makes no difference to merging a whole document."""
+    sides: dict[str, Side] = {}
+    for name, (package, variant) in _LIBRARIES.items():
+        if importlib.util.find_spec(package) is None:
+            progress(f"crdt_core {case}: {package} is not installed; the extra `bench` has it")
+        elif case != "bulk_merge":
+            sides[name] = Side(command=("benchmarks.bases.other_libraries", variant), case=case)
+        elif variant.endswith("_events"):
+            sides[package] = Side(command=("benchmarks.bases.other_libraries", variant), case=case)
+    return sides
 
 
 async def subject(job: Job) -> Sample:
     """Our set."""
-    if job.case == "roundtrip":
-        return _timed(_round_trips, ROUND_TRIPS, job)
     if job.case == "bulk_merge":
-        encoded = _filled(ELEMENTS).encode()
-        return _timed(lambda: _merge(encoded), ELEMENTS, job)
+        encoded = _filled(BULK).encode()
+        merged: list[State[Any]] = []
+
+        def once() -> None:
+            state = State(OR_SET, ReplicaTable(), replica_id=_B)
+            state.join_encoded(encoded)
+            merged[:] = [state]
+
+        sample = time_repeated(once, BULK, job)
+        verify(BULK, _size_of(merged[0]))
+        return sample
     if job.case == "delta_1000_bytes":
         return Sample(rate=len(_filled(GROUP).encode()) / GROUP)
-    return _resident(lambda: _filled(MILLION))
+    if job.case == "memory_bytes":
+        return _resident(lambda: _filled(MILLION))
+    return _round_trips(job)
 
 
 async def base(job: Job) -> Sample:
-    """The other library, plain msgpack, or a plain set."""
-    if job.case == "roundtrip":
-        return _timed(_round_trips_pycrdt, ROUND_TRIPS, job)
-    if job.case == "bulk_merge":
-        encoded = _filled_pycrdt(ELEMENTS).get_update()
-        return _timed(lambda: _merge_pycrdt(encoded), ELEMENTS, job)
+    """Plain msgpack, or a plain set."""
     if job.case == "delta_1000_bytes":
         return Sample(rate=len(msgpack.packb([(key, _A, n) for n, key in enumerate(keys(GROUP), 1)])) / GROUP)
     return _resident(lambda: {values.encode(key) for key in keys(MILLION)})
 
 
-def keys(count: int) -> Iterator[str]:
-    """The elements, on both sides."""
-    return (f"item-{number}" for number in range(count))
+def _round_trips(job: Job) -> Sample:
+    here = _filled(size := size_of(job.case))
+    there = State(OR_SET, ReplicaTable(), replica_id=_B)
+    there.join_encoded(here.encode())
+    added = 0
 
+    def once() -> None:
+        nonlocal added
+        for key in keys(ROUND_TRIPS, size + added):
+            delta = here.apply(Operation("add", (key,)))
+            assert delta is not None
+            there.join_encoded(deltas.encode_delta(OR_SET, delta))
+        added += ROUND_TRIPS
 
-def _round_trips() -> None:
-    table, elsewhere = ReplicaTable(), ReplicaTable()
-    here = State(OR_SET, table, replica_id=_A)
-    there = State(OR_SET, elsewhere, replica_id=_B)
-    for key in keys(ROUND_TRIPS):
-        delta = here.apply(Operation("add", (key,)))
-        assert delta is not None
-        there.join_encoded(deltas.encode_delta(OR_SET, delta))
-    verify(ROUND_TRIPS, len(there.value))  # type: ignore[arg-type]
+    sample = time_repeated(once, ROUND_TRIPS, job)
+    verify(size + added, _size_of(there))
+    return sample
 
 
 def _filled(count: int) -> State[Any]:
@@ -112,54 +149,8 @@ def _filled(count: int) -> State[Any]:
     return state
 
 
-def _merge(encoded: bytes) -> None:
-    state = State(OR_SET, ReplicaTable(), replica_id=_B)
-    state.join_encoded(encoded)
-    verify(ELEMENTS, sum(1 for _ in state.data_type.dots(state.delta().store)))
-
-
-def _round_trips_pycrdt() -> None:
-    from pycrdt import Doc, Map
-
-    here: Any = Doc()
-    there: Any = Doc()
-    elements, copies = here.get("set", type=Map), there.get("set", type=Map)
-    subscription = here.observe(lambda event: there.apply_update(event.update))
-    for key in keys(ROUND_TRIPS):
-        elements[key] = True
-    here.unobserve(subscription)
-    verify(ROUND_TRIPS, len(copies))
-
-
-def _filled_pycrdt(count: int) -> Any:
-    from pycrdt import Doc, Map
-
-    doc: Any = Doc()
-    elements = doc.get("set", type=Map)
-    with doc.transaction():
-        for key in keys(count):
-            elements[key] = True
-    return doc
-
-
-def _merge_pycrdt(encoded: bytes) -> None:
-    from pycrdt import Doc, Map
-
-    doc: Any = Doc()
-    elements = doc.get("set", type=Map)
-    doc.apply_update(encoded)
-    verify(ELEMENTS, len(elements))
-
-
-def _timed(once: Callable[[], None], operations: int, job: Job) -> Sample:
-    """Repeats for `job.seconds`; the rate is by CPU time, because nothing here waits."""
-    until_s = time.perf_counter() + job.seconds
-    began_s = time.process_time()
-    rounds = 0
-    while not rounds or time.perf_counter() < until_s:
-        once()
-        rounds += 1
-    return Sample(rate=rounds * operations / (time.process_time() - began_s))
+def _size_of(state: State[Any]) -> int:
+    return sum(1 for _ in OR_SET.dots(state.delta().store))
 
 
 def _resident(make: Callable[[], object]) -> Sample:

@@ -40,6 +40,10 @@ class Kernel:
         self.elements[element] = dot
         return element, dot, replaced
 
+    def remove(self, element: bytes) -> Delta:
+        """Removes an element that is in; returns the delta, which names it."""
+        return element, None, self.elements.pop(element)
+
     def apply(self, delta: Delta) -> None:
         """Joins a delta of another replica."""
         element, dot, replaced = delta
