@@ -27,6 +27,9 @@ from crdtmesh.networks import AllowedNetwork
 Discovery = Literal["mdns", "dns", "static", "none"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
+# Clusters of memberlist are run up to a few thousand.
+EXPECTED_NODES_MAX: Final = 9_999
+
 ENVIRONMENT_PREFIX: Final = "CRDTMESH_"
 
 # Read by the client commands, not by the node.
@@ -83,6 +86,7 @@ class NodeConfig:
         actors: `MODULE:SYSTEM` of a Python actor system to host in a child process.
         insecure: accept unencrypted, unauthenticated peers beyond loopback.
         log_level: `debug`, `info`, `warning`, `error`.
+        expected_nodes: size of the finished cluster, 0 if not known; fewer than half of it and one are no majority.
         drain_timeout_s: how long a shutdown waits for calls in flight, in seconds.
     """
 
@@ -107,6 +111,7 @@ class NodeConfig:
     actors: str | None = None
     insecure: bool = False
     log_level: LogLevel = "info"
+    expected_nodes: int = 0
     drain_timeout_s: float = 5.0
 
     def __post_init__(self) -> None:
@@ -125,6 +130,11 @@ class NodeConfig:
                 raise ConfigError(
                     f"{key}: expected {least} to 65535, got {getattr(self, key)}; set it by {how_to_set(key)}"
                 )
+        if not 0 <= self.expected_nodes <= EXPECTED_NODES_MAX:
+            raise ConfigError(
+                f"expected_nodes: expected 0 (not known) to {EXPECTED_NODES_MAX}, got {self.expected_nodes}; "
+                f"set it by {how_to_set('expected_nodes')}"
+            )
         if not 0 <= self.drain_timeout_s <= 600:
             raise ConfigError(f"drain_timeout_s: expected 0 to 600 seconds, got {self.drain_timeout_s}")
         if self.actors is not None and not re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", self.actors):
@@ -353,7 +363,9 @@ _CONVERTERS: Final[Mapping[str, Any]] = {
         ("name", "cluster", "system", "bind", "advertise", "api_bind", "actors", "user_function_host"), _text
     ),
     **dict.fromkeys(("data_dir", "socket", "http_socket"), lambda value: Path(_text(value)).expanduser()),
-    **dict.fromkeys(("gossip_port", "link_port", "grpc_port", "http_port", "user_function_port"), _integer),
+    **dict.fromkeys(
+        ("gossip_port", "link_port", "grpc_port", "http_port", "user_function_port", "expected_nodes"), _integer
+    ),
     **dict.fromkeys(("join", "callback_allow"), _addresses),
     "discovery": _choice(*get_args(Discovery)),
     "log_level": _choice(*get_args(LogLevel)),
@@ -369,5 +381,6 @@ _EXPECTED: Final[Mapping[str, str]] = {
     "discovery": f"expected one of {', '.join(get_args(Discovery))}",
     "log_level": f"expected one of {', '.join(get_args(LogLevel))}",
     "insecure": "expected true or false",
+    "expected_nodes": "expected a number of nodes",
     "drain_timeout_s": "expected a number of seconds",
 }

@@ -207,9 +207,27 @@ class Engine:
         self.runtime.cancel(caller, ids, now_ns=self._clock_ns())
         self.wake()
 
-    def update_state(self, caller: CallerId, update: int, key: EntryKey, operations: Sequence[Any]) -> None:
+    def update_state(
+        self,
+        caller: CallerId,
+        update: int,
+        key: EntryKey,
+        operations: Sequence[Any],
+        *,
+        level: Level | None = None,
+        timeout_ms: int = 0,
+    ) -> None:
         """Changes an entry directly; see `Runtime.update_state`."""
-        self.runtime.update_state(caller, update, key, operations, now_ns=self._clock_ns(), wall_ms=self._wall_ms())
+        self.runtime.update_state(
+            caller,
+            update,
+            key,
+            operations,
+            level=level,
+            timeout_ms=timeout_ms,
+            now_ns=self._clock_ns(),
+            wall_ms=self._wall_ms(),
+        )
         self.wake()
 
     def open_host(self, sink: HostSink, definitions: Sequence[ActorDefinition], *, keeps_state: bool = True) -> HostId:

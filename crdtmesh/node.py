@@ -23,7 +23,7 @@ from crdtmesh.config import NodeConfig, how_to_set
 from crdtmesh.directory import DIRECTORY_TYPE, Directory, announcement, entry_key
 from crdtmesh.edge import actors, cluster, state
 from crdtmesh.edge.callbacks import CallbackPolicy
-from crdtmesh.edge.cluster import MemberView, NodeStatus, PeerView, SystemView
+from crdtmesh.edge.cluster import MemberAlive, MemberView, NodeStatus, PeerView, SystemView
 from crdtmesh.edge.http_hosts import HttpHosts
 from crdtmesh.edge.http_server import HttpServer
 from crdtmesh.edge.pending import PendingCalls
@@ -193,6 +193,19 @@ class Node:
             counters=self._counters(),
         )
 
+    async def remove_member(self, name: str) -> list[str]:
+        """Takes a node that is gone off the voter lists; the systems of whose lists it was taken.
+
+        Raises:
+            MemberAlive: it may still write, so it has to leave by itself.
+        """
+        state = next((member.state for member in self._membership.members(()) if member.name == name), "")
+        if name == self.config.name or state in ("alive", "suspect"):
+            raise MemberAlive(f"{name!r:.64} is {state or 'this node'}: stop it first, or have it leave by itself")
+        systems = self._voters.remove(name)
+        await self._engine.committed()
+        return systems
+
     async def leave(self) -> None:
         """Announces the leave, then asks the owner to stop the node."""
         await self.drain()
@@ -213,7 +226,7 @@ class Node:
         self._closing.callback(self._stalls.stop)
         store = self._open_store()
         replica = Replica(
-            ReplicationOptions(),
+            ReplicationOptions(expected_nodes=config.expected_nodes),
             node=config.name,
             replica_id=secrets.token_bytes(16),
             rng=random.Random(secrets.randbits(64)),  # noqa: S311 - spreads load, hides nothing
@@ -471,7 +484,7 @@ class Node:
                 system=shard.system,
                 entries=shard.entries,
                 events=shard.events,
-                voters=self._voters.of(shard.system),
+                voters=replica.voters(shard.system),
                 digest=replica.digest(shard.system).hex() if digests else "",
             )
             for shard in replica.summary()

@@ -1,7 +1,8 @@
 """Who counts in majorities of a system: a node adds itself once it has caught up, and takes itself off when it leaves.
 
-The list is replicated state (`crdtmesh.replication.levels.voters_key`). Nobody else changes it here, and it never
-changes because a member is believed dead. A plain stop is no leave: the node comes back with its data and still counts.
+The list is replicated state (`crdtmesh.replication.levels.voters_key`). An operator may take a node off it that will
+not come back; it never changes because a member is believed dead. A plain stop is no leave: the node comes back with
+its data and still counts.
 """
 
 from __future__ import annotations
@@ -55,20 +56,26 @@ class Voters:
         """This node has what the others had: from here on it counts."""
         self._seen.add(system)
         if self._node not in self.of(system):
-            self._change(system, "add")
+            self._change(system, "add", self._node)
 
     def leave(self) -> None:
         """This node departs for good: it counts no more."""
-        lists = [view.key.key for view in self._replica.entries(MESH_SYSTEM, VOTERS_PREFIX)]
-        for system in (key.removeprefix(VOTERS_PREFIX) for key in lists):
-            if self._node in self.of(system):
-                self._change(system, "remove")
+        self.remove(self._node)
 
-    def _change(self, system: str, operation: str) -> None:
+    def remove(self, node: str) -> list[str]:
+        """Takes a node off all lists, for good or until it has caught up again; the systems of whose lists it was."""
+        lists = [view.key.key for view in self._replica.entries(MESH_SYSTEM, VOTERS_PREFIX)]
+        systems = [key.removeprefix(VOTERS_PREFIX) for key in lists]
+        listed = [system for system in systems if node in self.of(system)]
+        for system in listed:
+            self._change(system, "remove", node)
+        return listed
+
+    def _change(self, system: str, operation: str, node: str) -> None:
         try:
             self._replica.update(
                 voters_key(system),
-                [Operation(operation, (self._node,))],
+                [Operation(operation, (node,))],
                 ticket=None,
                 wall_ms=self._wall_ms(),
             )

@@ -30,6 +30,20 @@ class JsonCommand(click.Command):
         return super().parse_args(ctx, [f" {arg}" if _NEGATIVE.fullmatch(arg) else arg for arg in args])
 
 
+class DefaultGroup(click.Group):
+    """A group that is a command of its own too: without the name of a subcommand the default one runs."""
+
+    def __init__(self, *arguments: Any, default: str, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self._default = default
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Puts the default's name first, unless help for the group is asked for or another one is named."""
+        if not args or (args[0] not in self.commands and args[0] not in ctx.help_option_names):
+            args = [self._default, *args]
+        return super().parse_args(ctx, args)
+
+
 def client_command(function: Callable[..., Awaitable[None]]) -> Callable[..., None]:
     """Makes a command of an async function whose first argument is a connected client.
 

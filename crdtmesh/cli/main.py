@@ -14,7 +14,7 @@ from crdtmesh.errors import ConfigError, MeshError
 # Command -> (module, one line for the overview). The line stands here so that `--help` imports no command.
 COMMANDS: Final = {
     "up": ("up", "Run a node, with an actor host beside it if asked."),
-    "members": ("members", "List the members of the mesh."),
+    "members": ("members", "List the members of the mesh, or remove one that will not come back."),
     "status": ("status", "Show this node's health, peers and lags."),
     "leave": ("leave", "Leave the mesh gracefully and stop the node."),
     "invoke": ("invoke", "Call an action of an actor, and print its answer as JSON."),

@@ -65,6 +65,12 @@ _CONFIG_OPTIONS: Final = (
         "--insecure", is_flag=True, default=None, help="Accept unencrypted, unauthenticated peers beyond loopback."
     ),
     click.option(
+        "--expected-nodes",
+        type=int,
+        metavar="N",
+        help="Size of the finished cluster: a majority needs more than half of it, however few are known. Default: 0.",
+    ),
+    click.option(
         "--drain-timeout-s", type=float, help="How long a shutdown waits for calls in flight, in seconds. Default: 5."
     ),
     click.option("--log-level", type=click.Choice(get_args(LogLevel)), help="How much is logged. Default: info."),

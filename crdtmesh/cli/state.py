@@ -10,6 +10,7 @@ import click
 
 from crdtmesh.cli.client import JsonCommand, client_command, fail, parse_json, split_name
 from crdtmesh.cli.tables import echo_table
+from crdtmesh.errors import ConfigError
 
 if TYPE_CHECKING:
     from crdtmesh.sdk.client import Client
@@ -34,11 +35,18 @@ def command() -> None:
 @command.command()
 @click.argument("key", metavar="[SYSTEM/]KEY")
 @_type_option
+@click.option(
+    "--read", metavar="LEVEL", help="local, to(n), majority or all: from how many voters it is joined. Default: local."
+)
 @client_command
-async def get(client: Client, *, output: str, key: str, type_name: str) -> None:
-    """Print what an entry reads as."""
+async def get(client: Client, *, output: str, key: str, type_name: str, read: str | None) -> None:
+    """Print what an entry reads as.
+
+    At a level above local the entry is repaired at those voters before the answer; --type is needed then.
+    """
     system, name = split_name(key)
-    entry = await client.state.get(system, name, type_name)
+    check_level("--read", read)
+    entry = await client.state.get(system, name, type_name, read=read)
     if entry is None:
         hint = await _nearest_key(client, system, name)
         fail(f"no state under {system}/{name}{hint}", output=output, outcome="not_applied")
@@ -69,23 +77,51 @@ async def list_entries(client: Client, *, output: str, prefix: str, limit: int) 
 @click.argument("operation")
 @click.argument("arguments", metavar="[JSON]...", nargs=-1)
 @_type_option
+@click.option(
+    "--write", metavar="LEVEL", help="local, to(n), majority or all: how many voters have it then. Default: local."
+)
 @client_command
 async def update(
-    client: Client, *, output: str, key: str, operation: str, arguments: tuple[str, ...], type_name: str
+    client: Client,
+    *,
+    output: str,
+    key: str,
+    operation: str,
+    arguments: tuple[str, ...],
+    type_name: str,
+    write: str | None,
 ) -> None:
     """Apply one operation to an entry.
 
     crdtmesh state update shops/milk increment 5 --type PNCounter
+
+    When --write is not reached in --timeout the outcome is unknown: the update stays, and spreads when it can.
     """
     from crdtmesh.crdts.operations import Operation
 
     system, name = split_name(key)
     asked = Operation(operation, tuple(parse_json(argument) for argument in arguments))
-    changed, value = await client.state.update(system, name, type_name, asked)
+    check_level("--write", write)
+    changed, value = await client.state.update(system, name, type_name, asked, write=write)
     if output == "json":
         click.echo(json.dumps({"changed": changed, "value": value}, default=_bytes))
     else:
         click.echo(_shown(value) if changed else f"{_shown(value)} (unchanged)")
+
+
+def check_level(option: str, text: str | None) -> None:
+    """Refuses a text that names no level before anything is sent.
+
+    Raises:
+        ConfigError: says what is expected.
+    """
+    from crdtmesh.levels import LevelInvalid
+    from crdtmesh.replication.levels import parse_level
+
+    try:
+        parse_level(text or "")
+    except LevelInvalid as error:
+        raise ConfigError(f"{option}: {error}") from None
 
 
 async def _nearest_key(client: Client, system: str, name: str) -> str:

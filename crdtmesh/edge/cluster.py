@@ -7,7 +7,11 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from crdtmesh.edge.context import Context
+from crdtmesh.edge.errors import abort
 from crdtmesh.edge.server import Service
+from crdtmesh.engine import CommitLost
+from crdtmesh.errors import MeshError
+from crdtmesh.runtime.errors import ErrorCode, Outcome
 from crdtmesh.wire.gen.crdtmesh.v1 import cluster_pb2, cluster_pb2_grpc
 
 
@@ -65,6 +69,10 @@ class NodeStatus:
     counters: Mapping[str, int] = field(default_factory=dict)
 
 
+class MemberAlive(MeshError):
+    """A member that is not gone can't be removed; nothing was changed."""
+
+
 class ClusterView(Protocol):
     """What the node tells of itself and of others."""
 
@@ -73,6 +81,14 @@ class ClusterView(Protocol):
 
     def status(self, *, digests: bool) -> NodeStatus:
         """Health, peers and lags; digests cost O(entries)."""
+
+    async def remove_member(self, name: str) -> Sequence[str]:
+        """Takes a node that is gone off the voter lists; the systems of whose lists it was taken.
+
+        Raises:
+            MemberAlive: it is not gone.
+            CommitLost: this node's disk failed.
+        """
 
     async def leave(self) -> None:
         """Announces the leave; the node stops afterwards."""
@@ -138,6 +154,17 @@ class ClusterServicer(cluster_pb2_grpc.ClusterServicer):
                 for system in status.systems
             ],
         )
+
+    async def RemoveMember(  # noqa: N802
+        self, request: cluster_pb2.RemoveMemberRequest, context: Context
+    ) -> cluster_pb2.RemoveMemberResponse:
+        """Takes a node that is gone off the voter lists."""
+        try:
+            return cluster_pb2.RemoveMemberResponse(systems=await self._view.remove_member(request.name))
+        except MemberAlive as error:
+            await abort(context, ErrorCode.INVALID_REQUEST, str(error))
+        except CommitLost as error:
+            await abort(context, ErrorCode.STORAGE_FAILED, str(error), Outcome.UNKNOWN)
 
     async def Leave(  # noqa: N802
         self, request: cluster_pb2.LeaveRequest, context: Context

@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 from crdtmesh.engine import Engine
+from crdtmesh.replication.levels import Level
 from crdtmesh.replication.outputs import EntryKey
 from crdtmesh.runtime.definition import ActorAddress
 from crdtmesh.runtime.messages import CallExtra, CallFailure, ReplyColumns
@@ -63,10 +64,12 @@ class PendingCalls:
             return reply
         return None
 
-    async def update(self, key: EntryKey, operations: tuple[Any, ...]) -> Reply | CallFailure:
-        """One direct update of an entry."""
+    async def update(
+        self, key: EntryKey, operations: tuple[Any, ...], *, level: Level | None, timeout_ms: int
+    ) -> Reply | CallFailure:
+        """One direct update of an entry; `timeout_ms` of 0 is the node's default."""
         call, future = self._next()
-        self._engine.update_state(self._caller, call, key, operations)
+        self._engine.update_state(self._caller, call, key, operations, level=level, timeout_ms=timeout_ms)
         return await self._wait(call, future)
 
     def _next(self) -> tuple[int, asyncio.Future[Reply | CallFailure]]:

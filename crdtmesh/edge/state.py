@@ -13,16 +13,27 @@ from crdtmesh.edge.context import Context
 from crdtmesh.edge.errors import abort
 from crdtmesh.edge.pending import PendingCalls
 from crdtmesh.edge.server import Service
-from crdtmesh.engine import CommitLost, Engine
+from crdtmesh.engine import CommitLost, Engine, LevelUnreached
+from crdtmesh.levels import LevelInvalid
 from crdtmesh.replication.entry import EntryView
+from crdtmesh.replication.levels import Level
 from crdtmesh.replication.outputs import EntryKey
 from crdtmesh.runtime.errors import ErrorCode, Outcome
 from crdtmesh.runtime.messages import STATE_CHANGED, CallFailure
 from crdtmesh.wire import values
 from crdtmesh.wire.gen.crdtmesh.v1 import state_pb2, state_pb2_grpc, values_pb2
+from crdtmesh.wire.levels import level_from_proto
 
 PAGE_SIZE_DEFAULT: Final = 100
 PAGE_SIZE_MAX: Final = 1_000
+
+# How long a read at a level may take when its caller names no deadline.
+TIMEOUT_DEFAULT_MS: Final = 10_000
+
+MS_NS: Final = 1_000_000
+
+# Of the caller's time; the rest is for the way back.
+_NODE_PART: Final = 0.9
 
 
 class StateServicer(state_pb2_grpc.StateServicer):
@@ -37,14 +48,16 @@ class StateServicer(state_pb2_grpc.StateServicer):
         self, request: state_pb2.GetStateRequest, context: Context
     ) -> state_pb2.GetStateResponse:
         """One entry."""
-        await self._check_level(request.level, context)
-        system = request.key.system or self._system
+        system, key = request.key.system or self._system, request.key.key
+        level = await self._level(request.level, request.level_options, context)
+        if level is not None and not level.is_local:
+            return await self._get_at(EntryKey(system, key, request.key.type), level, context)
         if request.key.type:
             await self._check_type(request.key.type, context)
-            found = self._engine.replica.read(EntryKey(system, request.key.key, request.key.type))
+            found = self._engine.replica.read(EntryKey(system, key, request.key.type))
             views = [found] if found is not None else []
         else:
-            views = self._types_of(system, request.key.key)
+            views = self._types_of(system, key)
         if len(views) > 1:
             names = ", ".join(view.key.type_name for view in views)
             await abort(context, ErrorCode.INVALID_REQUEST, f"several types under this key ({names}); name one")
@@ -53,6 +66,23 @@ class StateServicer(state_pb2_grpc.StateServicer):
             response.key.CopyFrom(_key_to_proto(views[0].key))
             response.value.CopyFrom(values.value_from_plain(views[0].key.type_name, views[0].value()))
         await self._committed(context)
+        return response
+
+    async def _get_at(self, key: EntryKey, level: Level, context: Context) -> state_pb2.GetStateResponse:
+        """One entry, as so many voters have it."""
+        if not key.type_name:
+            await abort(context, ErrorCode.INVALID_REQUEST, f"type is empty; name it for a read at level {level}")
+        await self._check_type(key.type_name, context)
+        timeout_ms = _timeout_ms(context) or TIMEOUT_DEFAULT_MS
+        try:
+            read = await self._engine.read_at(key, level, timeout_ns=timeout_ms * MS_NS)
+        except CommitLost as error:
+            await abort(context, ErrorCode.STORAGE_FAILED, str(error))
+        except LevelUnreached as error:
+            await abort(context, ErrorCode.TIMEOUT, str(error))
+        response = state_pb2.GetStateResponse(found=read.found, key=_key_to_proto(key))
+        if read.found:
+            response.value.CopyFrom(values.value_from_plain(key.type_name, read.value))
         return response
 
     async def List(  # noqa: N802
@@ -82,7 +112,7 @@ class StateServicer(state_pb2_grpc.StateServicer):
         self, request: state_pb2.UpdateStateRequest, context: Context
     ) -> state_pb2.UpdateStateResponse:
         """Operations on one entry: all of them, or none."""
-        await self._check_level(request.level, context)
+        level = await self._level(request.level, request.level_options, context)
         system, key = request.key.system or self._system, request.key.key
         if not key:
             await abort(context, ErrorCode.INVALID_REQUEST, "key is empty; name the entry to change")
@@ -101,7 +131,9 @@ class StateServicer(state_pb2_grpc.StateServicer):
             operations = values.operations_from_mutations(request.mutations)
         except CrdtError as error:
             await abort(context, ErrorCode.INVALID_OPERATION, str(error))
-        reply = await self._pending.update(EntryKey(system, key, type_name), operations)
+        reply = await self._pending.update(
+            EntryKey(system, key, type_name), operations, level=level, timeout_ms=_timeout_ms(context)
+        )
         if isinstance(reply, CallFailure):
             await abort(context, reply.code, reply.message, reply.outcome)
         kind, payload = reply
@@ -124,10 +156,13 @@ class StateServicer(state_pb2_grpc.StateServicer):
         except UnknownType as error:
             await abort(context, ErrorCode.INVALID_REQUEST, str(error))
 
-    async def _check_level(self, level: values_pb2.Level, context: Context) -> None:
-        if level not in (values_pb2.LEVEL_DEFAULT, values_pb2.LEVEL_LOCAL):
-            name = values_pb2.Level.Name(level)
-            await abort(context, ErrorCode.INVALID_REQUEST, f"{name} is not served yet; use LEVEL_LOCAL")
+    async def _level(
+        self, number: values_pb2.Level, options: values_pb2.LevelOptions, context: Context
+    ) -> Level | None:
+        try:
+            return level_from_proto(number, options)
+        except LevelInvalid as error:
+            await abort(context, ErrorCode.INVALID_REQUEST, str(error))
 
     async def _page(self, token: str, context: Context) -> tuple[str, str] | None:
         if not token:
@@ -147,3 +182,9 @@ def service(engine: Engine, pending: PendingCalls, *, system: str) -> Service:
 
 def _key_to_proto(key: EntryKey) -> state_pb2.StateKey:
     return state_pb2.StateKey(system=key.system, key=key.key, type=key.type_name)
+
+
+def _timeout_ms(context: Context) -> int:
+    """What the caller's deadline leaves for the node, so that its answer gets there in time; 0 without a deadline."""
+    left_s = context.time_remaining()
+    return 0 if left_s is None else max(1, int(left_s * 1000 * _NODE_PART))

@@ -5,7 +5,6 @@
         ├── StorageFailed          the disk failed earlier; this replica is read-only
         ├── IdentityLost           the replica id was seen elsewhere; a new one is awaited
         ├── LimitExceeded          a key, an entry, an update or a count is above its limit
-        ├── LevelInvalid           a level that does not exist
         └── SnapshotInUse          a caller broke the rule of one writer per key
 
 `UnknownType` and `InvalidOperation` of `crdtmesh.crdts` pass through commands unchanged; nothing was applied then.
@@ -36,10 +35,6 @@ class IdentityLost(ReplicationError):
 
 class LimitExceeded(ReplicationError):
     """A named limit would be exceeded; nothing was applied."""
-
-
-class LevelInvalid(ReplicationError):
-    """The text names no level; nothing was applied."""
 
 
 class SnapshotInUse(ReplicationError):

@@ -6,13 +6,25 @@ applied an update and have it on disk. The voter list is replicated state: an ad
 failure detector: two halves of a split that both shrink their count would both be a majority.
 """
 
-import enum
-import re
-from dataclasses import dataclass
 from typing import Final
 
-from crdtmesh.replication.errors import LevelInvalid, shown
+from crdtmesh.levels import LOCAL, MAJORITY, Level, LevelKind, parse_level
 from crdtmesh.replication.outputs import EntryKey
+
+__all__ = [
+    "LOCAL",
+    "MAJORITY",
+    "MESH_SYSTEM",
+    "READ_LEVEL_METADATA",
+    "VOTERS_PREFIX",
+    "WRITE_LEVEL_METADATA",
+    "Level",
+    "LevelKind",
+    "needed",
+    "parse_level",
+    "quorum",
+    "voters_key",
+]
 
 MESH_SYSTEM: Final = "_mesh"
 VOTERS_PREFIX: Final = "voters/"
@@ -22,77 +34,6 @@ WRITE_LEVEL_METADATA: Final = "crdtmesh.write"
 
 READ_LEVEL_METADATA: Final = "crdtmesh.read"
 """Likewise for a call that only reads."""
-
-# A level counts nodes of one cluster; memberlist clusters are run up to a few thousand.
-LEVEL_COUNT_MAX: Final = 9999
-
-_NUMBER: Final = "[0-9]{1,4}"
-_TO: Final = re.compile(rf"to\(({_NUMBER})\)")
-_MAJORITY: Final = re.compile(rf"majority(?:\((?:min_cap=({_NUMBER}))?(?:(?<=[0-9]),)?(?:extra=({_NUMBER}))?\))?")
-
-
-class LevelKind(enum.Enum):
-    """The four levels, for writes and for reads."""
-
-    LOCAL = "local"
-    TO = "to"
-    MAJORITY = "majority"
-    ALL = "all"
-
-
-@dataclass(frozen=True, slots=True)
-class Level:
-    """A consistency level.
-
-    Attributes:
-        kind: which of the four.
-        count: voters, for `to(n)` only.
-        min_cap: for `majority` only: at least so many, as far as there are voters.
-        extra: for `majority` only: so many beyond it; 1 covers one change of the voter list.
-    """
-
-    kind: LevelKind
-    count: int = 0
-    min_cap: int = 0
-    extra: int = 0
-
-    @property
-    def is_local(self) -> bool:
-        """This node's disk is all that it asks for."""
-        return self.kind is LevelKind.LOCAL or (self.kind is LevelKind.TO and self.count <= 1)
-
-    def __str__(self) -> str:
-        """The text that `parse_level` reads."""
-        if self.kind is LevelKind.TO:
-            return f"to({self.count})"
-        parts = [f"{name}={value}" for name, value in (("min_cap", self.min_cap), ("extra", self.extra)) if value]
-        return f"{self.kind.value}({','.join(parts)})" if parts else self.kind.value
-
-
-LOCAL: Final = Level(LevelKind.LOCAL)
-MAJORITY: Final = Level(LevelKind.MAJORITY)
-
-
-def parse_level(text: str) -> Level:
-    """Reads `local`, `to(n)`, `majority`, `majority(min_cap=n,extra=n)` or `all`; the empty text is `local`.
-
-    Raises:
-        LevelInvalid: it is none of them; nothing was applied.
-    """
-    if text in ("", "local"):
-        return LOCAL
-    if text == "all":
-        return Level(LevelKind.ALL)
-    match = _TO.fullmatch(text)
-    if match is not None and int(match[1]) > 0:
-        return Level(LevelKind.TO, int(match[1]))
-    match = _MAJORITY.fullmatch(text)
-    if match is not None and not text.endswith(("()", ",)")):
-        return Level(LevelKind.MAJORITY, min_cap=int(match[1] or 0), extra=int(match[2] or 0))
-    raise LevelInvalid(
-        f"level local, to(n), majority, majority(min_cap=n,extra=n) or all expected, {shown(text)} found; "
-        f"n is at most {LEVEL_COUNT_MAX}"
-    )
 
 
 def quorum(voters: int, *, min_cap: int = 0, extra: int = 0, expected_nodes: int = 0) -> int:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from heapq import heapify, heappop, heappush
 from typing import Final
 
+from crdtmesh.levels import LevelInvalid
 from crdtmesh.replication.errors import ReplicationError
 from crdtmesh.replication.levels import READ_LEVEL_METADATA, WRITE_LEVEL_METADATA, Level, parse_level
 from crdtmesh.replication.outputs import EntryKey
@@ -481,6 +482,6 @@ def _level_problem(extra: CallExtra) -> str | None:
     for name in (WRITE_LEVEL_METADATA, READ_LEVEL_METADATA):
         try:
             _level(extra, name)
-        except ReplicationError as error:
+        except LevelInvalid as error:
             return f"{name}: {error}"
     return None

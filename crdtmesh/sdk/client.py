@@ -170,6 +170,22 @@ class Client:
         type_url, payload = payloads.encode(argument)
         await send(self.unary, (system, actor, action), type_url, payload, timeout)
 
+    async def remove_member(self, name: str, *, timeout: float | None = None) -> list[str]:
+        """Takes a node that will not come back off the voter lists, so that majorities count without it.
+
+        Args:
+            name: of the node.
+            timeout: in seconds; the client's default if None.
+
+        Returns:
+            The systems of whose lists it was taken; none when it was on no list.
+
+        Raises:
+            CallError: `InvalidRequest` while it is alive.
+        """
+        response = await self.unary("Cluster.RemoveMember", cluster_pb2.RemoveMemberRequest(name=name), timeout)
+        return list(response.systems)
+
     async def leave(self, *, timeout: float | None = None) -> None:
         """Makes the node leave the mesh and stop; returns when the leave is announced."""
         await self.unary("Cluster.Leave", cluster_pb2.LeaveRequest(), timeout)

@@ -9,9 +9,11 @@ from typing import Any
 
 from crdtmesh.crdts.operations import Operation
 from crdtmesh.crdts.values import PlainValue
+from crdtmesh.levels import LevelInvalid
 from crdtmesh.sdk.unary import Unary
 from crdtmesh.wire import values
 from crdtmesh.wire.gen.crdtmesh.v1 import state_pb2, values_pb2
+from crdtmesh.wire.levels import level_to_proto
 
 __all__ = ["StateClient", "StateEntry"]
 
@@ -42,20 +44,24 @@ class StateClient:
         self._unary = unary
 
     async def get(
-        self, system: str, key: str, type_name: str = "", *, timeout: float | None = None
+        self, system: str, key: str, type_name: str = "", *, read: str | None = None, timeout: float | None = None
     ) -> StateEntry | None:
         """One entry, or None.
 
         Args:
             system: the actor system.
             key: the entry's key.
-            type_name: may be left out when only one type exists under the key.
+            type_name: may be left out when only one type exists under the key, and nothing above `local` is asked.
+            read: "local", "to(n)", "majority", "majority(min_cap=n,extra=n)" or "all": from so many voters the answer
+                is joined, and they have it when it comes. None: this node's copy.
             timeout: in seconds; the client's default if None.
 
         Raises:
             CallError: one of its subclasses.
+            ValueError: `read` names no level.
         """
-        request = state_pb2.GetStateRequest(key=_key(system, key, type_name))
+        level, options = level_of(read)
+        request = state_pb2.GetStateRequest(key=_key(system, key, type_name), level=level, level_options=options)
         response = await self._unary("State.Get", request, timeout)
         return _entry(response.key, response.value) if response.found else None
 
@@ -92,6 +98,7 @@ class StateClient:
         type_name: str,
         operations: Operation | Sequence[Operation],
         *,
+        write: str | None = None,
         timeout: float | None = None,
     ) -> tuple[bool, PlainValue]:
         """Changes one entry; all operations take effect, or none.
@@ -101,6 +108,8 @@ class StateClient:
             key: the entry's key.
             type_name: "ORSet", "PNCounter", ...
             operations: such as `Operation("add", ("milk",))`; several become one event.
+            write: "local", "to(n)", "majority", "majority(min_cap=n,extra=n)" or "all": how many voters have the
+                update on disk when the answer comes. None: what the actor of this state says, else "local".
             timeout: in seconds; the client's default if None.
 
         Returns:
@@ -109,13 +118,30 @@ class StateClient:
         Raises:
             CallError: one of its subclasses; `outcome` says what became of the operations.
             InvalidValue: an argument is none that the mesh can hold; nothing was sent.
+            ValueError: `write` names no level; nothing was sent.
         """
         several = [operations] if isinstance(operations, Operation) else operations
+        level, options = level_of(write)
         request = state_pb2.UpdateStateRequest(
-            key=_key(system, key, type_name), mutations=values.mutations_from_operations(several)
+            key=_key(system, key, type_name),
+            mutations=values.mutations_from_operations(several),
+            level=level,
+            level_options=options,
         )
         response = await self._unary("State.Update", request, timeout)
         return response.changed, values.plain_from_value(response.value)[1]
+
+
+def level_of(text: str | None) -> tuple[values_pb2.Level, values_pb2.LevelOptions]:
+    """The fields of a request for a level.
+
+    Raises:
+        ValueError: the text names none.
+    """
+    try:
+        return level_to_proto(text)
+    except LevelInvalid as error:
+        raise ValueError(str(error)) from None
 
 
 def _key(system: str, key: str, type_name: str) -> Any:

@@ -8,7 +8,7 @@ from typing import Final
 from google.protobuf.message import DecodeError
 
 import crdtmesh
-from crdtmesh.replication.errors import LevelInvalid
+from crdtmesh.levels import LevelInvalid
 from crdtmesh.replication.levels import WRITE_LEVEL_METADATA, Level, parse_level
 from crdtmesh.runtime.definition import DEACTIVATION_TIMEOUT_MS, ActorAddress, ActorDefinition, Channel, Kind
 from crdtmesh.runtime.errors import RegistrationRefused

@@ -47,3 +47,14 @@ def test_being_told_again_changes_nothing() -> None:
     voters.changed("shops")
 
     assert events == replica.summary()[0].events
+
+
+def test_a_node_that_is_gone_is_taken_off_all_lists() -> None:
+    replica = _replica()
+    for name in ("a", "b"):
+        Voters(name, replica, has_peers=lambda: False, wall_ms=lambda: 0).changed("shops")
+    voters = Voters("a", replica, has_peers=lambda: True, wall_ms=lambda: 0)
+
+    assert ["shops"] == voters.remove("b")
+    assert [] == voters.remove("b")
+    assert ["a"] == voters.of("shops")

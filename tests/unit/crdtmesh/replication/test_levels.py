@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from crdtmesh.replication.errors import LevelInvalid
+from crdtmesh.levels import LevelInvalid
 from crdtmesh.replication.levels import LOCAL, Level, LevelKind, needed, parse_level, quorum, voters_key
 from tests.unit.crdtmesh.replication.mesh import Mesh, add
 

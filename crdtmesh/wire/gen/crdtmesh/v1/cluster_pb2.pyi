@@ -112,6 +112,18 @@ class SystemStatus(_message.Message):
     voters: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, system: _Optional[str] = ..., entries: _Optional[int] = ..., events: _Optional[int] = ..., digest: _Optional[str] = ..., voters: _Optional[_Iterable[str]] = ...) -> None: ...
 
+class RemoveMemberRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class RemoveMemberResponse(_message.Message):
+    __slots__ = ("systems",)
+    SYSTEMS_FIELD_NUMBER: _ClassVar[int]
+    systems: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, systems: _Optional[_Iterable[str]] = ...) -> None: ...
+
 class LeaveRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...

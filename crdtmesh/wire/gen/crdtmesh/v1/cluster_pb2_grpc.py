@@ -44,6 +44,11 @@ class ClusterStub:
                 request_serializer=crdtmesh_dot_v1_dot_cluster__pb2.StatusRequest.SerializeToString,
                 response_deserializer=crdtmesh_dot_v1_dot_cluster__pb2.StatusResponse.FromString,
                 _registered_method=True)
+        self.RemoveMember = channel.unary_unary(
+                '/crdtmesh.v1.Cluster/RemoveMember',
+                request_serializer=crdtmesh_dot_v1_dot_cluster__pb2.RemoveMemberRequest.SerializeToString,
+                response_deserializer=crdtmesh_dot_v1_dot_cluster__pb2.RemoveMemberResponse.FromString,
+                _registered_method=True)
         self.Leave = channel.unary_unary(
                 '/crdtmesh.v1.Cluster/Leave',
                 request_serializer=crdtmesh_dot_v1_dot_cluster__pb2.LeaveRequest.SerializeToString,
@@ -68,6 +73,14 @@ class ClusterServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RemoveMember(self, request, context):
+        """Takes a node that will not come back off the voter lists: majorities count without it from then on. Refused while
+        it is alive; it leaves by itself. Its state stays.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Leave(self, request, context):
         """Leaves the mesh and shuts the node down. Answers when the leave has been announced.
         """
@@ -87,6 +100,11 @@ def add_ClusterServicer_to_server(servicer, server):
                     servicer.Status,
                     request_deserializer=crdtmesh_dot_v1_dot_cluster__pb2.StatusRequest.FromString,
                     response_serializer=crdtmesh_dot_v1_dot_cluster__pb2.StatusResponse.SerializeToString,
+            ),
+            'RemoveMember': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemoveMember,
+                    request_deserializer=crdtmesh_dot_v1_dot_cluster__pb2.RemoveMemberRequest.FromString,
+                    response_serializer=crdtmesh_dot_v1_dot_cluster__pb2.RemoveMemberResponse.SerializeToString,
             ),
             'Leave': grpc.unary_unary_rpc_method_handler(
                     servicer.Leave,
@@ -148,6 +166,33 @@ class Cluster:
             '/crdtmesh.v1.Cluster/Status',
             crdtmesh_dot_v1_dot_cluster__pb2.StatusRequest.SerializeToString,
             crdtmesh_dot_v1_dot_cluster__pb2.StatusResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemoveMember(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crdtmesh.v1.Cluster/RemoveMember',
+            crdtmesh_dot_v1_dot_cluster__pb2.RemoveMemberRequest.SerializeToString,
+            crdtmesh_dot_v1_dot_cluster__pb2.RemoveMemberResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -18,12 +18,14 @@ class StateKey(_message.Message):
     def __init__(self, system: _Optional[str] = ..., key: _Optional[str] = ..., type: _Optional[str] = ...) -> None: ...
 
 class GetStateRequest(_message.Message):
-    __slots__ = ("key", "level")
+    __slots__ = ("key", "level", "level_options")
     KEY_FIELD_NUMBER: _ClassVar[int]
     LEVEL_FIELD_NUMBER: _ClassVar[int]
+    LEVEL_OPTIONS_FIELD_NUMBER: _ClassVar[int]
     key: StateKey
     level: _values_pb2.Level
-    def __init__(self, key: _Optional[_Union[StateKey, _Mapping]] = ..., level: _Optional[_Union[_values_pb2.Level, str]] = ...) -> None: ...
+    level_options: _values_pb2.LevelOptions
+    def __init__(self, key: _Optional[_Union[StateKey, _Mapping]] = ..., level: _Optional[_Union[_values_pb2.Level, str]] = ..., level_options: _Optional[_Union[_values_pb2.LevelOptions, _Mapping]] = ...) -> None: ...
 
 class GetStateResponse(_message.Message):
     __slots__ = ("found", "key", "value")
@@ -64,14 +66,16 @@ class StateEntry(_message.Message):
     def __init__(self, key: _Optional[_Union[StateKey, _Mapping]] = ..., value: _Optional[_Union[_values_pb2.Value, _Mapping]] = ...) -> None: ...
 
 class UpdateStateRequest(_message.Message):
-    __slots__ = ("key", "mutations", "level")
+    __slots__ = ("key", "mutations", "level", "level_options")
     KEY_FIELD_NUMBER: _ClassVar[int]
     MUTATIONS_FIELD_NUMBER: _ClassVar[int]
     LEVEL_FIELD_NUMBER: _ClassVar[int]
+    LEVEL_OPTIONS_FIELD_NUMBER: _ClassVar[int]
     key: StateKey
     mutations: _values_pb2.Mutations
     level: _values_pb2.Level
-    def __init__(self, key: _Optional[_Union[StateKey, _Mapping]] = ..., mutations: _Optional[_Union[_values_pb2.Mutations, _Mapping]] = ..., level: _Optional[_Union[_values_pb2.Level, str]] = ...) -> None: ...
+    level_options: _values_pb2.LevelOptions
+    def __init__(self, key: _Optional[_Union[StateKey, _Mapping]] = ..., mutations: _Optional[_Union[_values_pb2.Mutations, _Mapping]] = ..., level: _Optional[_Union[_values_pb2.Level, str]] = ..., level_options: _Optional[_Union[_values_pb2.LevelOptions, _Mapping]] = ...) -> None: ...
 
 class UpdateStateResponse(_message.Message):
     __slots__ = ("changed", "value")

@@ -55,7 +55,8 @@ class StateServicer:
     """Missing associated documentation comment in .proto file."""
 
     def Get(self, request, context):
-        """One entry as this node holds it. What it could have seen is on disk before the answer leaves.
+        """One entry as this node holds it; at a level above `local`, joined from as many voters and repaired at them first.
+        What it could have seen is on disk before the answer leaves.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -69,7 +70,8 @@ class StateServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Update(self, request, context):
-        """Operations on one entry: all of them take effect, or none.
+        """Operations on one entry: all of them take effect, or none. When the level is not reached within the deadline the
+        error is TIMEOUT with outcome unknown: the update stays on this node and spreads when it can.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

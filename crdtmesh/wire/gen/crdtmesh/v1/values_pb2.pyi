@@ -13,6 +13,7 @@ class Level(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     LEVEL_LOCAL: _ClassVar[Level]
     LEVEL_MAJORITY: _ClassVar[Level]
     LEVEL_ALL: _ClassVar[Level]
+    LEVEL_TO: _ClassVar[Level]
 
 class ErrorCode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -39,6 +40,7 @@ LEVEL_DEFAULT: Level
 LEVEL_LOCAL: Level
 LEVEL_MAJORITY: Level
 LEVEL_ALL: Level
+LEVEL_TO: Level
 ERROR_CODE_UNSPECIFIED: ErrorCode
 UNKNOWN_ACTOR: ErrorCode
 UNKNOWN_ACTION: ErrorCode
@@ -116,3 +118,13 @@ class Mutations(_message.Message):
     OPERATIONS_FIELD_NUMBER: _ClassVar[int]
     operations: _containers.RepeatedCompositeFieldContainer[Operation]
     def __init__(self, operations: _Optional[_Iterable[_Union[Operation, _Mapping]]] = ...) -> None: ...
+
+class LevelOptions(_message.Message):
+    __slots__ = ("count", "min_cap", "extra")
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    MIN_CAP_FIELD_NUMBER: _ClassVar[int]
+    EXTRA_FIELD_NUMBER: _ClassVar[int]
+    count: int
+    min_cap: int
+    extra: int
+    def __init__(self, count: _Optional[int] = ..., min_cap: _Optional[int] = ..., extra: _Optional[int] = ...) -> None: ...
