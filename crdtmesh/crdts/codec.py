@@ -209,6 +209,11 @@ class Writer:
         else:
             self.dots(dots)
 
+    @property
+    def table(self) -> ReplicaTable:
+        """The table of all dots that are written."""
+        return self._table
+
     def finish(self) -> bytes:
         """The message."""
         pieces = self._pieces

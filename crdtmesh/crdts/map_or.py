@@ -12,6 +12,8 @@ should, `RWMap`.
 After a removal nothing is kept but the dots in the context. An update costs what the nested one does; taking in a
 removal costs O(entries).
 
+A value of a type that this node does not know is kept, joined, removed with its key and passed on, and does not show.
+
 `update(key, type, operation, *arguments)` carries a nested operation; for a map in a map, the arguments are again those
 of `update`. Maps nest up to 4 deep.
 Source: Almeida, Shoker, Baquero 2018, section 7.5; reset-remove as Riak's maps.
@@ -23,7 +25,7 @@ from typing import Any, ClassVar, Final, cast
 from crdtmesh.crdts import values
 from crdtmesh.crdts.base import DataType, Delta, Mutation
 from crdtmesh.crdts.errors import CodecError, shorten
-from crdtmesh.crdts.mixed_maps import ARGUMENTS_MAX, MixedMap, nestable, shown
+from crdtmesh.crdts.mixed_maps import ARGUMENTS_MAX, MixedMap, held, shown
 from crdtmesh.crdts.nested import Nested
 from crdtmesh.crdts.operations import Operation
 from crdtmesh.crdts.values import PlainValue
@@ -40,7 +42,7 @@ class KeyAndType(MixedMap):
 
     def type_of(self, entry: bytes) -> DataType[Any]:
         """What the entry holds."""
-        return nestable(key_and_type(entry)[1])
+        return held(key_and_type(entry)[1])
 
     def _write(self, store: Nested, operation: Operation, mutation: Mutation) -> Delta[Nested] | None:
         if operation.name == "update":
@@ -63,9 +65,9 @@ class KeyAndType(MixedMap):
         read: dict[str, dict[str, PlainValue]] = {}
         for entry in sorted(store.keys):
             key, kind = key_and_type(entry)
-            held, is_shown = self._read(entry, store.keys[entry])
+            value, is_shown = self._read(entry, store.keys[entry])
             if is_shown:
-                read.setdefault(key, {})[kind] = held
+                read.setdefault(key, {})[kind] = value
         return cast("dict[str, PlainValue]", read)
 
     def _read(self, entry: bytes, inner: Any) -> tuple[PlainValue, bool]:
@@ -76,7 +78,7 @@ class KeyAndType(MixedMap):
 class ORMap(KeyAndType):
     """The data type; see the module for its meaning.
 
-    Operations: `update(key, type, operation, *arguments)`, `remove(key, type=any)`, `clear()`.
+    Operations:     `update(key, type, operation, *arguments)`, `remove(key, type=any)`, `clear()`.
     """
 
     name: ClassVar[str] = "ORMap"

@@ -28,7 +28,7 @@ from crdtmesh.crdts.context import CausalContext
 from crdtmesh.crdts.dot_funs import DotFunType
 from crdtmesh.crdts.dots import DOT_BITS, N_MAX, REPLICA_ID_BYTES, Dot, ReplicaTable
 from crdtmesh.crdts.errors import CodecError, shorten
-from crdtmesh.crdts.mixed_maps import ARGUMENTS_MAX, MixedMap, decode_within, nestable, shown
+from crdtmesh.crdts.mixed_maps import ARGUMENTS_MAX, MixedMap, decode_within, held, shown
 from crdtmesh.crdts.nested import Nested, NestedType
 from crdtmesh.crdts.operations import Operation
 from crdtmesh.crdts.values import PlainValue
@@ -69,7 +69,7 @@ class RWMap(MixedMap):
     def value(self, store: Nested) -> dict[str, PlainValue]:
         """Key to type to what the entry reads as, keys in the order of their bytes."""
         read = {_text(entry): _CELL.value(store.keys[entry]) for entry in sorted(store.keys)}
-        return {key: held for key, held in read.items() if held}
+        return {key: kinds for key, kinds in read.items() if kinds}
 
     def _decode_inner(self, kind: DataType[Any], reader: Reader, depth: int) -> Any:
         return _CELL._decode(reader, depth)
@@ -104,7 +104,7 @@ class _Cell(NestedType):
 
     def type_of(self, entry: bytes) -> DataType[Any]:
         """What the entry holds."""
-        return _REMOVALS if entry == _STANDING else nestable(_type_and_names(entry)[0])
+        return _REMOVALS if entry == _STANDING else held(_type_and_names(entry)[0])
 
     def _write(self, store: Nested, operation: Operation, mutation: Mutation) -> Delta[Nested] | None:
         if operation.name == "remove":
@@ -112,7 +112,7 @@ class _Cell(NestedType):
             standing = {dot: _name_of(dot, mutation.table)}
             return Delta(Nested({_STANDING: standing}), CausalContext(mutation.table, (dot, *self.dots(store))))
         kind, name, *arguments = cast("tuple[str, str, PlainValue]", operation.arguments)
-        data_type = nestable(kind)
+        data_type = held(kind)
         counting, beaten = _parted(store, kind)
         delta = data_type.mutate(_merged(data_type, counting), Operation(name, tuple(arguments)), mutation)
         if delta is None:
@@ -127,10 +127,10 @@ class _Cell(NestedType):
         kinds = {_type_and_names(entry)[0] for entry in store.keys if entry != _STANDING}
         read: dict[str, PlainValue] = {}
         for kind in sorted(kinds):
-            data_type = nestable(kind)
-            held, is_shown = shown(data_type, _merged(data_type, _parted(store, kind)[0]))
+            data_type = held(kind)
+            value, is_shown = shown(data_type, _merged(data_type, _parted(store, kind)[0]))
             if is_shown:
-                read[kind] = held
+                read[kind] = value
         return read
 
     def _decode_inner(self, kind: DataType[Any], reader: Reader, depth: int) -> Any:

@@ -21,7 +21,7 @@ lattices: the lattice is here that of causal states.
 """
 
 from collections.abc import Iterable, Mapping
-from functools import cache
+from functools import lru_cache
 from typing import Any, ClassVar, Final
 
 from crdtmesh.crdts import values
@@ -34,9 +34,10 @@ from crdtmesh.crdts.dot_funs import DotFunType
 from crdtmesh.crdts.dots import Dot, ReplicaTable
 from crdtmesh.crdts.errors import CodecError, InvalidOperation
 from crdtmesh.crdts.map_or import KeyAndType, key_and_type
-from crdtmesh.crdts.mixed_maps import decode_within, kinds_on_the_way, nestable, shown
+from crdtmesh.crdts.mixed_maps import decode_within, held, kinds_on_the_way, shown
 from crdtmesh.crdts.nested import Nested, NestedType
 from crdtmesh.crdts.operations import Operation
+from crdtmesh.crdts.sealed import Opaque
 from crdtmesh.crdts.values import VALUE_SIZE_BYTES_MAX, PlainValue
 
 Contents = dict[Dot, bytes]
@@ -47,6 +48,9 @@ _SUMS: Final = frozenset({"GCounter", "PNCounter", "PNCounterMap", "Vote"})
 
 _SPACE_OF_A_DOT: Final = 40
 """At most what a dot adds to a content: two bounds of an interval, a rank and a stamp, of nine bytes each."""
+
+_TYPES_REMEMBERED: Final = 64
+"""More than there are types; peers may name any number of types that are not known here."""
 
 
 class UWMap(KeyAndType):
@@ -68,7 +72,7 @@ class UWMap(KeyAndType):
         entry = values.encode((update.key, update.kind))
         seen: Contents = store.keys.get(entry, {})
         _require_space(seen, operation)
-        kind = nestable(update.kind)
+        kind = held(update.kind)
         known = _joined(kind, seen.values(), mutation.table)
         delta = kind.mutate(known.store, update.operation, mutation)
         if delta is None:
@@ -79,13 +83,17 @@ class UWMap(KeyAndType):
         return Delta(Nested({entry: {dot: content}}), CausalContext(mutation.table, (dot, *fresh, *seen)))
 
     def _read(self, entry: bytes, inner: Contents) -> tuple[PlainValue, bool]:
-        kind = nestable(key_and_type(entry)[1])
+        kind = held(key_and_type(entry)[1])
+        if isinstance(kind, Opaque):
+            return None, False
         known = _joined(kind, inner.values(), ReplicaTable())
         return shown(kind, known.store)
 
     def _decode_inner(self, kind: DataType[Any], reader: Reader, depth: int) -> Any:
         assert isinstance(kind, _Contents)
         contents = kind.decode(reader)
+        if isinstance(kind.inner, Opaque):
+            return contents
         for content in contents.values():
             _decoded(kind.inner, content, ReplicaTable(), depth)
         return contents
@@ -108,7 +116,9 @@ class _Contents(DotFunType[bytes]):
         """Nothing."""
 
     def stamp(self, store: Contents) -> Stamp | None:
-        """The greatest stamp of all contents."""
+        """The greatest stamp of all contents; None where their type is not known here."""
+        if isinstance(self.inner, Opaque):
+            return None
         stores = [_decoded(self.inner, content, ReplicaTable(), 0).store for content in store.values()]
         return max((stamp for store in stores if (stamp := self.inner.stamp(store)) is not None), default=None)
 
@@ -119,10 +129,10 @@ class _Contents(DotFunType[bytes]):
         return reader.binary()
 
 
-@cache
+@lru_cache(maxsize=_TYPES_REMEMBERED)
 def _contents(name: str) -> _Contents:
     _require_no_sum(name, CodecError)
-    return _Contents(nestable(name))
+    return _Contents(held(name))
 
 
 def _decoded(kind: DataType[Any], content: bytes, table: ReplicaTable, depth: int) -> Delta[Any]:

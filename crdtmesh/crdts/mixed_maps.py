@@ -13,6 +13,7 @@ from crdtmesh.crdts.codec import Reader
 from crdtmesh.crdts.errors import CodecError, InvalidOperation, UnknownType, shorten
 from crdtmesh.crdts.nested import Nested, NestedType
 from crdtmesh.crdts.operations import Operation
+from crdtmesh.crdts.sealed import Opaque, carried
 from crdtmesh.crdts.values import PlainValue
 
 NESTING_MAX: Final = 4
@@ -67,9 +68,11 @@ class MixedMap(NestedType):
                 f"{self.name}.update takes a key, a type and an operation, got {shorten(operation.arguments[1:])}"
             )
         _require_room(operation)
+        if kind in _NOT_RESETTABLE:
+            raise InvalidOperation(f"{self.name}: a key can't hold a {kind}: {_NOT_RESETTABLE[kind]}")
         try:
-            nestable(kind)
-        except CodecError as error:
+            registry.get(kind)
+        except UnknownType as error:
             raise InvalidOperation(f"{self.name}.update: {error}") from error
         return Update(key, kind, Operation(name, tuple(arguments)))
 
@@ -77,18 +80,15 @@ class MixedMap(NestedType):
         return decode_within(kind, reader, depth)
 
 
-def nestable(name: str) -> DataType[Any]:
-    """The type of a name, for a value under a key.
+def held(name: str) -> DataType[Any]:
+    """The type by which a map keeps a value under a key; an `Opaque` one if this node does not know it.
 
     Raises:
-        CodecError: there is none, or no key may hold it.
+        CodecError: no key may hold this type.
     """
     if name in _NOT_RESETTABLE:
         raise CodecError(f"{name} can't be under a key: {_NOT_RESETTABLE[name]}")
-    try:
-        return registry.get(name)
-    except UnknownType as error:
-        raise CodecError(str(error)) from error
+    return carried(name)
 
 
 def decode_within(kind: DataType[Any], reader: Reader, depth: int) -> Any:
@@ -107,8 +107,11 @@ def decode_within(kind: DataType[Any], reader: Reader, depth: int) -> Any:
 def shown(kind: DataType[Any], store: Any) -> tuple[PlainValue, bool]:
     """What a value under a key reads as, and whether it shows at all.
 
-    It does if it holds a dot; a map only if it has a key to show, since what it keeps of removals is nobody's content.
+    It does if it holds a dot and its type is known here; a map only if it has a key to show, since what it keeps of
+    removals is nobody's content.
     """
+    if isinstance(kind, Opaque):
+        return None, False
     read = kind.value(store)
     return read, bool(read) if isinstance(kind, MixedMap) else not kind.is_bottom(store)
 

@@ -38,7 +38,10 @@ _BUILT_IN: Final[dict[str, tuple[str, str]]] = {
     "UWMap": ("map_uw", "UW_MAP"),
     "Vote": ("vote", "VOTE"),
 }
-"""Name to the module in this package that has the type, and the type's only instance there."""
+"""Name to the module in this package that has the type, and the type's only instance there.
+
+These are the types of the codec's format, which all that read it know. A type that is added after a release is written
+sealed (`sealed`), as those are that packages register, until the format changes."""
 
 _LOADED: Final[dict[str, AnyType]] = {}
 
@@ -68,6 +71,11 @@ def get(name: str) -> AnyType:
         data_type = cast("AnyType", getattr(importlib.import_module(f"crdtmesh.crdts.{module}"), instance))
         _LOADED[name] = data_type
     return data_type
+
+
+def is_built_in(name: str) -> bool:
+    """Whether every node that reads this format knows the type."""
+    return name in _BUILT_IN
 
 
 def names() -> tuple[str, ...]:

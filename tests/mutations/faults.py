@@ -105,5 +105,9 @@ CRDTS = (
     _fault("shared dot in a column accepted", "codec", "len(self._seen) != before + count", "False"),
     _fault("second form of one dot accepted", "codec", "if self._rank_total == 1:", "if False:"),
     _fault("unsorted entries accepted", "codec", "if not all(map(lt, keys, keys[1:])):", "if False:"),
+    _fault("unknown type is lost", "sealed", "in (*a.parts, *b.parts):", "in a.parts:"),
+    _fault("unknown type keeps removed dots", "sealed", "if dot in b.live or dot not in b_context", "if True"),
+    _fault("removed dots return", "sealed", "restrict(opened.store, live.__contains__)", "copy(opened.store)"),
+    _fault("foreign part accepted", "sealed", "    if not dots:", "    if False:"),
     _fault("tables mixed", "context", "if a.table is not b.table:", "if False:"),
 )

@@ -39,6 +39,7 @@ TYPES = {
     "nested": ("ORMap", "PNCounterMap"),
     "register_fww": ("FWWRegister",),
     "register_lww": ("LWWRegister",),
+    "sealed": ("ORMap",),
     "set_2p": ("TwoPhaseSet",),
     "set_aw": ("ORSet",),
 }

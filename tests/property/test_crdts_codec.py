@@ -42,7 +42,7 @@ def _list(*items: Any) -> msgpack.ExtType:
 
 def _content(*store: Any) -> bytes:
     """A nested state of one dot, as a map that keeps whole contents has it."""
-    return _message(FORMAT, b"a" * 16, -1, 0, 0, *store)
+    return _message(*ONE, *store)
 
 
 def _read_or_refuse(name: str, data: bytes) -> None:
@@ -155,6 +155,9 @@ ONE = (FORMAT, A, -1, 0, 0)
 """Header and context of one dot: the mark, the first replica of the header, none before it."""
 TWO = (FORMAT, A, 1, 0, 0, 0, 1)
 """Header and context of two dots: one replica, the first of the header, one interval, gap 0, length 2."""
+SEALED = _message(*ONE, "whatever follows")
+SEALED_LATER = _message(FORMAT, A, -1, 0, 1, "whatever follows")
+SEALED_B = _message(FORMAT, B, -1, 0, 0)
 
 
 @pytest.mark.parametrize(
@@ -228,7 +231,15 @@ TWO = (FORMAT, A, 1, 0, 0, 0, 1)
         pytest.param("DWFlag", (*ONE, 1, 0, 2), id="flag that is neither on nor off"),
         pytest.param("RWSet", (*ONE, 1, "x", 0, 1, "x", 0), id="add and removal token under one dot"),
         pytest.param("ORMap", (*ONE, 1, "k", 1, 0, 5, 0), id="entry without a type"),
-        pytest.param("ORMap", (*ONE, 1, _pair("k", "Nothing"), 0), id="entry of an unknown type"),
+        pytest.param("ORMap", (*ONE, 1, _pair("k", "Nothing"), 0), id="entry of an unknown type that is not sealed"),
+        pytest.param("ORMap", (*ONE, 1, _pair("k", "Nothing"), 0, 0), id="sealed entry without a part"),
+        pytest.param("ORMap", (*ONE, 1, _pair("k", "Nothing"), 0, 1, b"x"), id="part that is no message"),
+        pytest.param("ORMap", (*ONE, 1, _pair("k", "Nothing"), 0, 1, SEALED_B), id="part of another replica"),
+        pytest.param("ORMap", (*ONE, 1, _pair("k", "Nothing"), 1, 1, SEALED), id="sealed entry of a dot it lacks"),
+        pytest.param("ORMap", (*TWO, 1, _pair("k", "Nothing"), 1, 1, SEALED), id="part of another dot"),
+        pytest.param("ORMap", (*TWO, 1, _pair("k", "Nothing"), -2, 0, 1, 1, SEALED), id="dot that no part holds"),
+        pytest.param("ORMap", (*TWO, 1, _pair("k", "Nothing"), 0, 2, SEALED, SEALED_LATER), id="part of no dot"),
+        pytest.param("ORMap", (*ONE, 1, _pair("k", "Nothing"), 0, 2, SEALED, SEALED), id="part twice"),
         pytest.param("ORMap", (*ONE, 1, _pair("k", "PNCounter"), 0), id="empty entry"),
         pytest.param("ORMap", (*ONE, 1, _pair("k", "BoundedCounter"), 1, 0, 5, 0, 0), id="entry that can't be reset"),
         pytest.param(
@@ -283,6 +294,8 @@ def test_the_forms_above_are_one_step_from_a_good_one() -> None:
         ("DWFlag", (1, 0, 1)),
         ("RWSet", (0, 1, "x", 0)),
         ("ORMap", (1, _pair("k", "PNCounter"), 1, 0, 5, 0)),
+        ("ORMap", (1, _pair("k", "Nothing"), 0, 1, SEALED)),
+        ("UWMap", (1, _pair("k", "Nothing"), 1, 0, b"anything")),
         ("UWMap", (1, _pair("k", "ORSet"), 1, 0, _content(1, "x", 0))),
         ("RWMap", (1, "k", 1, msgpack.ExtType(1, b""), 1, 0)),
         ("RWMap", (1, "k", 1, _list("EWFlag"), 1, 0)),
