@@ -275,6 +275,14 @@ class Agent:
         """
         return self._serf()[0].status(name)
 
+    def rtt_s(self, name: str) -> float | None:
+        """The estimated round-trip time to a member in seconds; None until it has answered a ping with its coordinate.
+
+        Raises:
+            GossipError: the layer is off.
+        """
+        return self._serf()[0].rtt_s(name)
+
     def user_event(self, name: str, payload: bytes = b"", *, can_coalesce: bool = True) -> None:
         """Sends an event to everybody, this node included: each one gets it once, as a `UserEvent`.
 

@@ -87,6 +87,7 @@ class Kernel:
         self.outgoing: list[Outgoing] = []
         self.events: list[Event] = []
         self.user_state: Callable[[], bytes] = bytes
+        self.ack_payload: Callable[[], bytes] = bytes
         self.is_established = False  # whether a member has probed us: then others know our name at our endpoint
         self._user_credit_bytes = 0
         self._packet_room = config.packet_room_bytes - self.layers.overhead_bytes

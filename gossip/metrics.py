@@ -38,7 +38,7 @@ def samples(event: Event, *, local_health: int) -> Sequence[Sample]:
             return [("gossip.member.changes", 1, {"change": change.value})]
         case PacketRejected(reason, _, _):
             return [("gossip.packets.rejected", 1, {"reason": reason.value})]
-        case ProbeFinished(_, outcome, duration_ns):
+        case ProbeFinished(_, outcome, duration_ns, _):
             seconds = duration_ns / _NANOSECONDS
             return [
                 ("gossip.probe.duration", seconds, {"outcome": outcome.value}),

@@ -136,11 +136,15 @@ class ProbeOutcome(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ProbeFinished:
-    """One probe round is over; `duration_ns` is the round trip if it was acked."""
+    """One probe round is over; `duration_ns` is the round trip if it was acked.
+
+    `payload` is what the application of the target put into a direct answer; empty if others had to help.
+    """
 
     target: NodeName
     outcome: ProbeOutcome
     duration_ns: int
+    payload: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ class _Round:
     started_ns: int
     nacks_expected: int = 0
     nacks_received: int = 0
+    is_direct: bool = True
     is_stream_acked: bool = False
 
 
@@ -115,6 +116,7 @@ class Prober:
         kernel, current = self._kernel, self._round
         if current is None:
             return
+        current.is_direct = False
         target = current.target
         ping = self._ping(target.name, sequence=current.sequence)
         for helper in kernel.members.sample(
@@ -151,14 +153,14 @@ class Prober:
         # As it was when the round began: if it refuted something meanwhile, it is alive and must not be suspected.
         self._suspect(current.target)
 
-    def _finish(self, current: _Round, outcome: ProbeOutcome) -> None:
+    def _finish(self, current: _Round, outcome: ProbeOutcome, *, payload: bytes = b"") -> None:
         kernel = self._kernel
         self._round = None
         kernel.timers.cancel((TimerKind.PROBE_TIMEOUT, None))
         kernel.timers.cancel((TimerKind.PROBE_DEADLINE, None))
         if outcome is not ProbeOutcome.FAILED:
             kernel.awareness.add(-1)
-        kernel.emit(ProbeFinished(current.target.name, outcome, kernel.now_ns - current.started_ns))
+        kernel.emit(ProbeFinished(current.target.name, outcome, kernel.now_ns - current.started_ns, payload))
 
     # --- answers
 
@@ -166,7 +168,9 @@ class Prober:
         """An ack of our round, or one to be passed on; any other is late, which is usual when several helpers reply."""
         current = self._round
         if current is not None and ack.sequence == current.sequence:
-            self._finish(current, ProbeOutcome.ACKED)
+            # Behind a helper or after a second try, the time taken is no round trip of the answer's sender.
+            payload = ack.payload if current.is_direct else b""
+            self._finish(current, ProbeOutcome.ACKED, payload=payload)
             return
         relay = self._relays.pop(ack.sequence, None)
         if relay is None:
@@ -196,7 +200,7 @@ class Prober:
         reply_to = self._reply_to(ping, source)
         if ping.node and self._kernel.members.at(reply_to) is not None:
             self._kernel.is_established = True
-        self._kernel.send_direct(reply_to, Ack(ping.sequence))
+        self._kernel.send_direct(reply_to, Ack(ping.sequence, self._kernel.ack_payload()))
 
     def on_indirect_ping(self, request: IndirectPing, source: Endpoint) -> None:
         """Pings a member for another member; never anybody else, or we would be a tool to reach third parties."""

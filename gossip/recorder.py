@@ -68,7 +68,7 @@ class Recorder:
             case PacketRejected(reason, source, detail):
                 counters.rejected[reason] += 1
                 self._log_rejected(reason, source, detail)
-            case ProbeFinished(_, outcome, _):
+            case ProbeFinished(_, outcome, _, _):
                 counters.probes[outcome] += 1
             case Refuted():
                 counters.refutations += 1

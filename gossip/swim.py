@@ -252,6 +252,10 @@ class Swim:
         """Gives what goes along with this node's table in each exchange; peers get it as a `UserState`."""
         self._kernel.user_state = state
 
+    def set_ack_payload(self, payload: Callable[[], bytes]) -> None:
+        """Gives what goes along with each answer to a ping; who pinged gets it in `ProbeFinished`."""
+        self._kernel.ack_payload = payload
+
     def give_up(self, name: str) -> None:
         """Stops trying to reach a member that failed: somebody said for it that it left."""
         self._synchronizer.forget(NodeName(name))

@@ -26,6 +26,7 @@ from gossip.outputs import (
     MemberEvent,
     Outgoing,
     PacketRejected,
+    ProbeFinished,
     Query,
     QueryId,
     StreamId,
@@ -35,6 +36,8 @@ from gossip.outputs import (
 )
 from gossip.serf.clock import TIME_CLAIM_MAX, LamportClock
 from gossip.serf.config import SerfConfig
+from gossip.serf.coordinates import Coordinate, Vivaldi
+from gossip.serf.coordinates import encode as encode_coordinate
 from gossip.serf.events import Ring
 from gossip.serf.intents import Standings, Status
 from gossip.serf.messages import (
@@ -96,7 +99,9 @@ class Serf:
         self._leave_ticket: Ticket | None = None
         self._standings = Standings(swim.local.name, self._clock, members_max=swim_config.members_max)
         self._queries = Queries(swim, config, swim_config, standings=self._standings, emit=self._events.append)
+        self._vivaldi = Vivaldi(rng, members_max=swim_config.members_max)
         swim.set_state(self._state)
+        swim.set_ack_payload(lambda: encode_coordinate(self._vivaldi.own))
 
     # --- what is known
 
@@ -121,6 +126,16 @@ class Serf:
     def status(self, name: str) -> Status | None:
         """What Serf's own tools would show of a member; None if it is not known."""
         return self._standings.status(NodeName(name))
+
+    @property
+    def coordinate(self) -> Coordinate:
+        """Where this node stands in the network."""
+        return self._vivaldi.own
+
+    def rtt_s(self, name: str) -> float | None:
+        """The estimated round-trip time to a member; None until it has answered a ping with its coordinate."""
+        other = self._vivaldi.get(NodeName(name))
+        return None if other is None else self._vivaldi.own.distance_s(other)
 
     # --- the five verbs
 
@@ -281,6 +296,9 @@ class Serf:
                 self._standings.on_present(member.name, now_ns=now_ns)
             case MemberEvent(change, member, _) if change in _GONE:
                 self._standings.on_gone(member.name)
+                self._vivaldi.forget(member.name)
+            case ProbeFinished(target, _, duration_ns, payload) if payload:
+                self._on_coordinate(target, payload, duration_ns)
             case JoinFinished(_, None) if not self._is_leaving:
                 self._announce_join(now_ns)
             case _:
@@ -355,6 +373,12 @@ class Serf:
             return False
         self._events.append(UserEvent(message.name, message.payload, message.time, message.can_coalesce))
         return True
+
+    def _on_coordinate(self, name: NodeName, payload: bytes, rtt_ns: int) -> None:
+        try:
+            self._vivaldi.on_ack(name, payload, rtt_ns=rtt_ns)
+        except DecodeError as error:
+            self._events.append(PacketRejected(error.reason, None, str(error)))
 
     # --- table exchanges
 

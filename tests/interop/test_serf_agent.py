@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import re
 import signal
 import time
 from dataclasses import dataclass, field
@@ -121,6 +122,8 @@ class Story:
     async def leave(self) -> None:
         self.seen.facts["suspicions"] = [a.suspicions("lib") for a in self.agents]
         self.seen.facts["refutations"] = self.lib.counters.refutations
+        self.seen.facts["rtt"] = await self.agents[0].run("rtt", "lib")
+        self.seen.facts["rtt_s"] = self.lib.rtt_s("s1")
         self.seen.facts["complete"] = await self.lib.leave()
         alive = [a for a in self.agents if a.name != "s3" or not self.seen.times(gossip.MemberChange.DIED, "s3")]
         self.seen.facts["left"] = [await a.until_status("lib", "left") for a in alive]
@@ -230,6 +233,16 @@ def test_keys_are_listed_and_changed_with_our_node_in_the_cluster(stories: dict[
     assert [0] * 5 == [code for code, _ in results], results
     assert NEW_KEY in results[4][1]
     assert KEY not in results[4][1]
+
+
+def test_agents_and_our_node_estimate_the_same_kind_of_time(seen: Seen) -> None:
+    code, text = seen.facts["rtt"]
+    estimate = re.search(r"rtt: ([\d.]+) ms", text)
+
+    assert 0 == code, text
+    assert estimate is not None, text
+    assert 0 < float(estimate[1]) < 100
+    assert 0 < seen.facts["rtt_s"] < 0.1
 
 
 def test_a_later_agent_is_learned_of(seen: Seen) -> None:
