@@ -4,7 +4,7 @@
     "C"                                  bound of the hybrid clock
     "e" shards system shard number       an entry: key, type, live store
     "i" shards system shard count        index runs learnt between two checkpoints, and events of several keys
-    "s" shards system shard              E and C of the shard
+    "s" shards system shard              E, C and L of the shard
 
 `shards` is how many a system has. A checkpoint begins when the log is long enough. It notes E, C and the length of the
 log, then writes the entries that were changed until then in slices, one slice a flush, and at the end the noted E and
@@ -50,7 +50,18 @@ class _Mark(NamedTuple):
     shard: Shard
     applied: CausalContext
     known: CausalContext
+    low: CausalContext
     spans: int
+    trims: int
+    dropped: list[int]
+
+
+class _Covered(NamedTuple):
+    """What the index rows of a shard on disk cover: dots, and events of several keys; of which state of the index."""
+
+    known: CausalContext
+    spans: int
+    trims: int
 
 
 class Checkpoints:
@@ -76,9 +87,9 @@ class Checkpoints:
         self._marks: list[_Mark] = []
         self._entries: deque[tuple[Shard, Entry]] = deque()
         self._mark_rows = 0
-        # Per shard: index rows on disk, and the C and the events of several keys that they cover.
+        # Per shard: index rows on disk, and what they cover.
         self._index_rows: dict[ShardName, int] = {}
-        self._written: dict[ShardName, tuple[CausalContext, int]] = {}
+        self._written: dict[ShardName, _Covered] = {}
         self._shards = options.shards
 
     def logged(self, size_bytes: int) -> None:
@@ -113,7 +124,9 @@ class Checkpoints:
         self._mark_rows = self._log_rows - new_rows
         self._log_bytes = 0
         for shard in shards:
-            self._marks.append(_Mark(shard, shard.applied.copy(), shard.known.copy(), shard.span_count))
+            dropped, shard.dropped = shard.dropped, []
+            applied, known, low = shard.applied.copy(), shard.known.copy(), shard.low.copy()
+            self._marks.append(_Mark(shard, applied, known, low, shard.span_count, shard.trims, dropped))
             self._entries.extend((shard, entry) for entry in shard.dirty)
             shard.dirty = []
 
@@ -121,6 +134,8 @@ class Checkpoints:
         size = 0
         for _ in range(min(len(self._entries), self._options.checkpoint_slice_entries)):
             shard, entry = self._entries.popleft()
+            if entry.number < 0:  # dropped since; the next checkpoint deletes its row
+                continue
             record = entry_record(shard, entry, self._shards)
             entry.is_dirty = False
             size += entry.size_bytes
@@ -131,33 +146,42 @@ class Checkpoints:
     def _finish(self) -> Iterator[Record]:
         for mark in self._marks:
             yield from self._index_records(mark)
+            for number in mark.dropped:
+                yield StateRecord(_row_key(ENTRY_KIND, mark.shard, self._shards, number), None)
+            mark.shard.entries.release(mark.dropped)
             yield shard_record(mark, self._shards)
         yield TrimLog(self._mark_rows)
         self._log_rows -= self._mark_rows
         self._marks = []
 
     def _index_records(self, mark: _Mark) -> Iterator[Record]:
+        """What the index learnt since the last checkpoint; all of it anew when it was trimmed since."""
         shard = mark.shard
         name = shard.system, shard.number
-        before, spans = self._written.get(name, (CausalContext(shard.table), 0))
-        runs = [
-            run for first, last in mark.known.difference(before).intervals() for run in shard.owners_within(first, last)
-        ]
-        new_spans = shard.span_runs(spans, mark.spans)
+        rows = self._index_rows.get(name, 0)
+        before = self._written.get(name)
+        if before is None or before.trims != mark.trims:
+            new, new_spans, count = mark.known, shard.span_runs(0, mark.spans), 0
+        else:
+            new, new_spans, count = mark.known.difference(before.known), shard.span_runs(before.spans, mark.spans), rows
+        runs = [run for first, last in new.intervals() for run in shard.owners_within(first, last)]
         for start in range(0, max(len(runs), 1), _INDEX_ROW_RUNS):
             part = runs[start : start + _INDEX_ROW_RUNS]
             if part or new_spans:
-                count = self._index_rows.get(name, 0)
-                self._index_rows[name] = count + 1
                 yield index_record(shard, _row_key(INDEX_KIND, shard, self._shards, count), part, new_spans)
+                count += 1
                 new_spans = []
-        self._written[name] = mark.known, mark.spans
+        for number in range(count, rows):
+            yield StateRecord(_row_key(INDEX_KIND, shard, self._shards, number), None)
+        self._index_rows[name] = count
+        self._written[name] = _Covered(mark.known, mark.spans, mark.trims)
 
     def loaded(self, shards: Iterable[Shard], index_rows: dict[ShardName, int]) -> None:
         """Takes up the state of the disk, after its state rows and before its log."""
         self._index_rows = index_rows
         for shard in shards:
-            self._written[shard.system, shard.number] = shard.known.copy(), shard.span_count
+            shard.entries.restored()
+            self._written[shard.system, shard.number] = _Covered(shard.known.copy(), shard.span_count, shard.trims)
 
 
 # --- rows
@@ -187,10 +211,11 @@ def entry_record(shard: Shard, entry: Entry, shards: int) -> StateRecord:
 
 
 def shard_record(mark: _Mark, shards: int) -> StateRecord:
-    """The row of a shard's E and C."""
+    """The row of a shard's E, C and L."""
     writer = Writer(mark.shard.table)
     writer.context(mark.applied)
     writer.context(mark.known)
+    writer.context(mark.low)
     return StateRecord(_row_key(SHARD_KIND, mark.shard, shards), writer.finish())
 
 
@@ -266,6 +291,7 @@ class RowLoader:
         elif kind == SHARD_KIND:
             shard.applied.update(reader.context())
             shard.known.update(reader.context())
+            shard.low.update(reader.context())
         else:
             raise CodecError("unknown kind of row")
         reader.finish()
@@ -274,7 +300,7 @@ class RowLoader:
         name = EntryName(reader.text(), reader.text())
         data_type = registry.get(name.type_name)
         reader.context()
-        shard.restore_entry(name, data_type, number, data_type.decode(reader), size_bytes)
+        shard.entries.restore(name, data_type, number, data_type.decode(reader), size_bytes)
 
     def _load_index(self, shard: Shard, count: int, reader: Reader) -> None:
         for _ in range(reader.count()):

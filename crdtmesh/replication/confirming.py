@@ -321,7 +321,7 @@ class Confirmer:
             return
         widen_ns = gathering.widen_ns or gathering.deadline_ns
         wave = Wave(self._number(), shard, CausalContext(shard.table), widen_ns=widen_ns)
-        found = shard.find(key[1:])
+        found = shard.entries.find(key[1:])
         stale = {} if found is None else self._stale(gathering, shard, found.number)
         for events in stale.values():
             wave.events.update(events)
@@ -337,8 +337,10 @@ class Confirmer:
         """Peers that lack something of the entry, with what they lack."""
         stale = {}
         for peer in gathering.answers:
-            missing = shard.applied.difference(_applied_at(gathering, peer, shard))
-            events = events_of(shard, missing, [number])
+            theirs = _applied_at(gathering, peer, shard)
+            missing = shard.applied.difference(theirs)
+            # Of a peer that lacks what the index has forgotten it can't be told what it lacks of this entry.
+            events = events_of(shard, missing, [number]) if shard.reaches(theirs) else missing
             if events:
                 stale[peer] = events
         return stale

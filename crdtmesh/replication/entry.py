@@ -38,6 +38,7 @@ class Entry:
         version: grows with every change.
         size_bytes: at least its encoded size, as far as that is known; measured again when it matters.
         is_dirty: changed since the last checkpoint took it.
+        is_unsummed: changed since its fingerprint was summed up.
         is_large: it passed the soft limit, and that was reported.
         open_snapshot: the snapshot of the turn that is running, if any.
     """
@@ -46,6 +47,7 @@ class Entry:
         "data_type",
         "is_dirty",
         "is_large",
+        "is_unsummed",
         "key",
         "name",
         "number",
@@ -65,6 +67,7 @@ class Entry:
         self.size_bytes = 0
         self.is_dirty = False
         self.is_large = False
+        self.is_unsummed = False
         self.open_snapshot: Snapshot | None = None
 
     @property

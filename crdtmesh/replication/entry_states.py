@@ -23,11 +23,12 @@ def entry_messages(
 
     Returns:
         The messages, none when the peer lacks nothing of these entries; and the events of these entries that it lacks.
+        A peer that lacks what the index has forgotten (`Shard.reaches`) gets none: only a whole shard helps it.
 
     Complexity: O(events that the peer lacks in the whole shard).
     """
     events = events_of(shard, shard.applied.difference(theirs), numbers)
-    if not events:
+    if not events or not shard.reaches(theirs):
         return [], events
     session = Session(shard, theirs, 0, chunk_bytes=options.repair_chunk_bytes, wants_back=False, only=numbers)
     head = wire.header(wire.Kind.REPAIR, options.shards, shard.system)

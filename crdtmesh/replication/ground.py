@@ -70,7 +70,7 @@ class VoterLists:
         """All voters of all systems. Complexity: O(entries of `_mesh`)."""
         shards = systems.get(MESH_SYSTEM) or ()
         return frozenset[str]().union(
-            *(_names(view) for shard in shards for view in shard.sorted_entries(VOTERS_PREFIX))
+            *(_names(view) for shard in shards for view in shard.entries.sorted(VOTERS_PREFIX))
         )
 
 

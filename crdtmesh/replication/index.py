@@ -74,6 +74,29 @@ class DotIndex:
         for position in range(low, high):
             yield max(first, firsts[position]), min(last, lasts[position]), numbers[position]
 
+    def trim(self, replica: int, last: int) -> list[int]:
+        """Forgets the dots `1..last` of a replica; the entry numbers of their runs. Complexity: O(runs)."""
+        origin = self._origins.get(replica)
+        if origin is None:
+            return []
+        count = bisect_right(origin.firsts, last)
+        if not count:
+            return []
+        dropped = list(origin.numbers[:count])
+        if origin.lasts[count - 1] > last:
+            # The run goes on above the mark; its entry is not among those that may have lost their last run.
+            count -= 1
+            origin.firsts[count] = last + 1
+            dropped.pop()
+        del origin.firsts[:count], origin.lasts[:count], origin.numbers[:count]
+        if not origin.firsts:
+            del self._origins[replica]
+        return dropped
+
+    def numbers(self) -> set[int]:
+        """The numbers of all entries that have a run. Complexity: O(runs)."""
+        return {number for origin in self._origins.values() for number in origin.numbers}
+
     def __len__(self) -> int:
         """Number of runs, over all replicas."""
         return sum(len(origin.firsts) for origin in self._origins.values())

@@ -22,6 +22,10 @@ SHARDS_MAX: Final = 256
 
 # Replica ids of one shard are bounded by `crdts.dots.REPLICA_CAPACITY_MAX`, the capacity of its table.
 
+# Buckets of the fingerprints of a shard: at a million keys in 16 shards one holds 15 entries, so a differing entry has
+# the fallback send 15; the sums of all, 64 KiB, are less than a hundredth of the entries.
+BUCKETS: Final = 4096
+
 # Entries at about 420 B each (facts of the data types, section 13): 4.2 GB, more than any node we run.
 ENTRIES_PER_SHARD_MAX: Final = 10_000_000
 
@@ -49,6 +53,11 @@ PEERS_MAX: Final = 256
 
 # Per peer, the bytes of pushes that a flush may hand over before the driver took the earlier ones.
 OUTGOING_BYTES_PER_PEER_MAX: Final = 8 * 1024 * 1024
+
+# Chunks of one shard that are put by until it is whole, and for how long when its sender went away: a shard of 62,500
+# entries is 7.5 MB.
+STAGED_BYTES_MAX: Final = 1024 * 1024 * 1024
+STAGED_KEPT_NS: Final = 600 * SECOND_NS
 
 # Recent frames kept to tell a resent event from a doubled identity: 1,024 frames of at most 32 KiB, 4 MiB at most.
 RECENT_FRAMES_MAX: Final = 1024
@@ -80,6 +89,12 @@ class ReplicationOptions:
         checkpoint_slice_entries: entries encoded in one flush while a checkpoint runs; bounds the pause (about 5 µs
             for a small one).
         checkpoint_slice_bytes: likewise in encoded bytes.
+        index_runs_max: slots of the index of one shard; above it events are forgotten that some peer may still lack,
+            and the peer is then sent all that differs in the shard. 20 bytes each.
+        index_age_ns: events older than this are forgotten likewise.
+        trim_interval_ns: how often it is looked up what all members have applied, so that it can be forgotten.
+        trim_runs_min: a smaller index is left as it is.
+        audit_interval_ns: so often one shard's entries are compared with those of a peer that has applied the same.
         drift_max_ms: a remote stamp further ahead than this does not advance the local clock.
         expected_nodes: size of the finished cluster, 0 if it is not known. Its majority is a floor that a short voter
             list does not lower: two fresh nodes that do not know each other yet are not each a majority of one.
@@ -98,6 +113,11 @@ class ReplicationOptions:
     checkpoint_log_rows: int = 5_000
     checkpoint_slice_entries: int = 256
     checkpoint_slice_bytes: int = 256 * 1024
+    index_runs_max: int = 1_000_000
+    index_age_ns: int = 3600 * SECOND_NS
+    trim_interval_ns: int = 10 * SECOND_NS
+    trim_runs_min: int = 1024
+    audit_interval_ns: int = 60 * SECOND_NS
     drift_max_ms: int = 60_000
     expected_nodes: int = 0
     read_only: bool = False
@@ -115,6 +135,11 @@ class ReplicationOptions:
             "checkpoint_log_rows",
             "checkpoint_slice_entries",
             "checkpoint_slice_bytes",
+            "index_runs_max",
+            "index_age_ns",
+            "trim_interval_ns",
+            "trim_runs_min",
+            "audit_interval_ns",
             "drift_max_ms",
         ):
             if getattr(self, name) < 1:

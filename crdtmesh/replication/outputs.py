@@ -121,6 +121,7 @@ AlarmKind = Literal[
     "clock_drift",  # a peer's stamp is further ahead than drift_max_ms
     "entry_large",  # an entry passed the soft size limit
     "entry_refused",  # a peer's entry is above the hard size limit
+    "audit_mismatch",  # two replicas applied the same and hold something else; they are made equal
 ]
 
 

@@ -4,6 +4,7 @@ Nothing here raises for what a peer sent: it is counted, with a reason from a cl
 decoded to its end before anything is changed.
 """
 
+import random
 from collections.abc import Sequence
 from typing import Final
 
@@ -11,19 +12,24 @@ from crdtmesh.crdts.context import CausalContext
 from crdtmesh.crdts.dots import ReplicaTable
 from crdtmesh.crdts.errors import CodecError, CrdtError
 from crdtmesh.persistence.errors import CorruptRecord
-from crdtmesh.replication import wire
+from crdtmesh.replication import shard_wire, wire
+from crdtmesh.replication.auditing import Auditor
 from crdtmesh.replication.catchup import CatchUp
 from crdtmesh.replication.errors import LimitExceeded
 from crdtmesh.replication.events import Event
+from crdtmesh.replication.fingerprints import unpack_sums
+from crdtmesh.replication.handover import Handovers
 from crdtmesh.replication.identity import describe_run
 from crdtmesh.replication.level_layer import Levels
-from crdtmesh.replication.options import ReplicationOptions
+from crdtmesh.replication.options import BUCKETS, ReplicationOptions
 from crdtmesh.replication.outlet import Outlet
 from crdtmesh.replication.outputs import CaughtUp, IdentityNeeded
 from crdtmesh.replication.parts import Assembler, MalformedPart
 from crdtmesh.replication.repair import Repairer
-from crdtmesh.replication.shard import Change, Shard
+from crdtmesh.replication.shard import Change, Shard, StaleOffer
+from crdtmesh.replication.staging import Stagings, take_over
 from crdtmesh.replication.systems import System, Systems
+from crdtmesh.replication.trimming import Trimmer
 
 
 class Receiver:
@@ -31,12 +37,28 @@ class Receiver:
 
     Attributes:
         is_identity_lost: another process uses our replica id; updates are refused until it is renewed.
+        trimmer: what the index may forget.
+        handovers: whole shards on their way to peers.
+        stagings: whole shards on their way from peers.
+        auditor: compares shards with peers that applied the same.
     """
 
     def __init__(
-        self, options: ReplicationOptions, systems: Systems, outlet: Outlet, repairer: Repairer, levels: Levels
+        self,
+        options: ReplicationOptions,
+        systems: Systems,
+        outlet: Outlet,
+        repairer: Repairer,
+        levels: Levels,
+        *,
+        rng: random.Random,
+        now_ns: int,
     ) -> None:
         self.is_identity_lost = False
+        self.trimmer: Final = Trimmer(options, now_ns)
+        self.handovers: Final = Handovers(options, rng.getrandbits(32))
+        self.stagings: Final = Stagings(options)
+        self.auditor: Final = Auditor(options, repairer.digest_of, rng, now_ns)
         self._options: Final = options
         self._systems: Final = systems
         self._outlet: Final = outlet
@@ -45,15 +67,50 @@ class Receiver:
         self._catch_up = CatchUp(options.shards)
         self._assemblers: dict[str, Assembler] = {}
         self._drifting: dict[str, None] = {}
+        # Chunks of a shard in the log, until the row that makes them count.
+        self._replayed: dict[tuple[str, int], list[shard_wire.Stage]] = {}
 
     def peer_up(self, peer: str) -> None:
         """A link to a peer is up."""
         self._assemblers[peer] = Assembler()
+        self.trimmer.expect(peer)
 
     def peer_down(self, peer: str) -> None:
         """The link to a peer is down."""
         self._assemblers.pop(peer, None)
         self._drifting.pop(peer, None)
+        self.handovers.forget(peer)
+        self.stagings.forget(peer)
+
+    @property
+    def is_preparing(self) -> bool:
+        """Whether work goes on in slices, so that `tick` is wanted soon."""
+        return self.handovers.is_preparing or self.stagings.is_preparing or self.auditor.is_preparing
+
+    def holds(self, shard: Shard) -> bool:
+        """Whether a shard is handed over, from here or to here, so that its index has to stay as it is."""
+        return self.stagings.holds(shard) or self.handovers.holds(shard)
+
+    def tick(self, *, now_ns: int) -> None:
+        """Trims, compares whole shards, and goes on with those that are handed over."""
+        is_writing = self._outlet.checkpoints.is_running
+        trimmed = self.trimmer.tick(self._systems, is_held=lambda shard: is_writing or self.holds(shard), now_ns=now_ns)
+        for shard in trimmed:
+            self._repairer.trimmed(shard)
+        for peer, shard, body in self.auditor.tick(self._outlet.outbox.peers, list(self._systems), now_ns=now_ns):
+            self._send(peer, wire.Kind.AUDIT, shard.system, body)
+        for peer, shard in self.auditor.found():
+            detail = f"{peer} and we applied the same of shard {shard.number} of {shard.system!r:.64} and differ"
+            self._outlet.alarm("audit_mismatch", detail)
+            self.handovers.begin(peer, shard, shard.applied.copy(), now_ns=now_ns, wants_return=True)
+        self._advance(now_ns)
+
+    def _advance(self, now_ns: int) -> None:
+        """Sends what became ready of shards that are handed over."""
+        for peer, message in self.handovers.tick(self._systems.clock.time, now_ns=now_ns):
+            self._outlet.send(peer, message)
+        for peer, want in self.stagings.tick(self._systems, now_ns=now_ns):
+            self._send(peer, wire.Kind.WANT, "", shard_wire.encode_want(want))
 
     def receive(self, payload: bytes, source: str, *, now_ns: int) -> None:
         """Takes a payload of a peer; what can't be understood becomes a `Rejected` event and changes nothing."""
@@ -83,18 +140,37 @@ class Receiver:
             self._levels.receive(frame, source)
         elif frame.kind is wire.Kind.ACK:
             ack = wire.decode(frame.body, ReplicaTable(), wire.read_ack)
-            self._send_repairs(
-                source, self._repairer.on_ack(source, ack, clock=self._systems.clock.time, now_ns=now_ns)
-            )
+            clock = self._systems.clock.time
+            self._send_repairs(source, self._repairer.on_ack(source, ack, clock=clock, now_ns=now_ns))
+            self._send_repairs(source, self.handovers.on_ack(source, ack, clock=clock, now_ns=now_ns))
+        elif frame.kind is wire.Kind.WANT:
+            want = wire.decode(frame.body, ReplicaTable(), shard_wire.read_want)
+            clock = self._systems.clock.time
+            self._send_repairs(source, self.handovers.on_want(source, want, clock=clock, now_ns=now_ns))
         else:
-            # A system becomes ours only when a message about it was understood.
-            system = self._systems.draft(frame.system)
-            if frame.kind is wire.Kind.PUSH:
-                self._receive_push(system, frame, message, source)
-            elif frame.kind is wire.Kind.VECTORS:
-                self._receive_vectors(system, frame, source, now_ns)
-            else:
-                self._receive_repair(system, frame, message, source, now_ns)
+            self._receive_of_system(frame, message, source, now_ns)
+
+    def _receive_of_system(self, frame: wire.Frame, message: bytes, source: str, now_ns: int) -> None:
+        # A system becomes ours only when a message about it was understood.
+        system = self._systems.draft(frame.system)
+        if frame.kind is wire.Kind.PUSH:
+            self._receive_push(system, frame, message, source)
+        elif frame.kind is wire.Kind.VECTORS:
+            self._receive_vectors(system, frame, source, now_ns)
+        elif frame.kind is wire.Kind.REPAIR:
+            self._receive_repair(system, frame, message, source, now_ns)
+        elif frame.kind is wire.Kind.OFFER:
+            self._receive_offer(system, frame, source, now_ns)
+        elif frame.kind is wire.Kind.STAGE:
+            self._receive_stage(system, frame, message, source, now_ns)
+        elif frame.kind is wire.Kind.AUDIT:
+            audit = wire.decode(frame.body, system.table, shard_wire.read_audit)
+            self._check_number(audit.shard)
+            shard = system.find(audit.shard)
+            if shard is not None:
+                self.auditor.on_audit(source, shard, audit)
+        else:
+            raise CodecError(f"{frame.kind.name} is no message between peers")
 
     # --- by kind
 
@@ -106,7 +182,11 @@ class Receiver:
             if numbers:
                 self._outlet.send(source, self._repairer.vectors(system, numbers, self._systems))
             if system in digests and system in self._systems:
-                self._agreed(system, set(range(self._systems.shards)).difference(numbers))
+                equal = set(range(self._systems.shards)).difference(numbers)
+                self._agreed(system, equal)
+                for shard in self._systems.get(system) or ():
+                    if shard.number in equal:
+                        self.trimmer.agreed(source, shard)
 
     def _receive_push(self, system: System, frame: wire.Frame, message: bytes, source: str) -> None:
         push = wire.decode(frame.body, system.table, wire.read_push)
@@ -160,10 +240,56 @@ class Receiver:
         if changes or has_grown:
             self._outlet.log(message)
         if repair.wants_ack:
-            ack = wire.encode_ack(wire.Ack(repair.session, repair.chunk))
-            self._outlet.send(source, wire.header(wire.Kind.ACK, self._systems.shards) + ack)
+            self._send(source, wire.Kind.ACK, "", wire.encode_ack(wire.Ack(repair.session, repair.chunk)))
         if repair.applied is not None:
             self._compare([(shard, repair.applied)], source, now_ns, is_back=True)
+
+    def _receive_offer(self, system: System, frame: wire.Frame, source: str, now_ns: int) -> None:
+        offer = wire.decode(frame.body, system.table, shard_wire.read_offer)
+        sums = unpack_sums(offer.sums)
+        if sums is None:
+            raise CodecError(f"expected the sums of {BUCKETS} buckets, got {len(offer.sums)} bytes")
+        self._check_number(offer.shard)
+        self._systems.keep(system)
+        shard = system.shard(offer.shard)
+        self._check_own_dots(shard, offer.known, source)
+        self.stagings.on_offer(source, shard, offer, sums, now_ns=now_ns)
+        self._advance(now_ns)
+
+    def _receive_stage(self, system: System, frame: wire.Frame, message: bytes, source: str, now_ns: int) -> None:
+        stage = wire.decode(frame.body, system.table, shard_wire.read_stage)
+        self._check_number(stage.shard)
+        self._systems.keep(system)
+        self._witness(stage.clock, source)
+        shard = system.shard(stage.shard)
+        for state in stage.entries:
+            self._check_own_dots(shard, state.context, source)
+        if not self.stagings.on_stage(source, shard, message, stage, now_ns=now_ns):
+            return
+        if stage.grown is not None:
+            self._take_over(shard, source, now_ns)
+        self._send(source, wire.Kind.ACK, "", wire.encode_ack(wire.Ack(stage.session, stage.chunk)))
+
+    def _take_over(self, shard: Shard, source: str, now_ns: int) -> None:
+        """Applies a shard that is here whole, and logs it: chunks and the row that makes them count, in one group."""
+        complete = self.stagings.take(shard)
+        try:
+            changes = take_over(shard, complete.takeover, complete.states, complete.spans)
+        except StaleOffer as error:
+            self._outlet.reject(source, "stale_offer", str(error))
+            return
+        for message in complete.messages:
+            self._outlet.log(message)
+        body = shard_wire.encode_takeover(shard.table, complete.takeover)
+        self._outlet.log(wire.header(wire.Kind.TAKEOVER, self._systems.shards, shard.system) + body)
+        self._outlet.announce(changes, sum(map(len, complete.messages)))
+        self._repairer.trimmed(shard)
+        self.handovers.give_up(shard)
+        if self._catch_up.reaches(shard, shard.applied):
+            self._agreed(shard.system, (shard.number,))
+        if complete.wants_back:
+            self.handovers.begin(source, shard, shard.applied.copy(), now_ns=now_ns)
+            self._advance(now_ns)
 
     def _compare(
         self, vectors: Sequence[tuple[Shard, CausalContext]], source: str, now_ns: int, *, is_back: bool
@@ -171,11 +297,17 @@ class Receiver:
         """Sends a peer what it lacks, and takes note of what it has."""
         for shard, theirs in vectors:
             self._check_own_dots(shard, theirs, source)
+            self.trimmer.reported(source, shard, theirs)
             if self._catch_up.reaches(shard, theirs):
                 self._agreed(shard.system, (shard.number,))
+        reachable = [(shard, theirs) for shard, theirs in vectors if shard.reaches(theirs)]
+        for shard, theirs in vectors:
+            if not shard.reaches(theirs):
+                self.handovers.begin(source, shard, theirs, now_ns=now_ns)
         clock = self._systems.clock.time
-        answers = self._repairer.on_vectors(source, vectors, clock=clock, is_back=is_back, now_ns=now_ns)
+        answers = self._repairer.on_vectors(source, reachable, clock=clock, is_back=is_back, now_ns=now_ns)
         self._send_repairs(source, answers)
+        self._advance(now_ns)
 
     # --- the log
 
@@ -199,9 +331,18 @@ class Receiver:
             elif frame.kind is wire.Kind.REPAIR:
                 repair = wire.decode(frame.body, system.table, wire.read_repair)
                 self._apply_repair(system.shard(repair.shard), repair, len(message))
+            elif frame.kind is wire.Kind.STAGE:
+                stage = wire.decode(frame.body, system.table, shard_wire.read_stage)
+                self._replayed.setdefault((system.name, stage.shard), []).append(stage)
+            elif frame.kind is wire.Kind.TAKEOVER:
+                takeover = wire.decode(frame.body, system.table, shard_wire.read_takeover)
+                stages = self._replayed.pop((system.name, takeover.shard), [])
+                states = tuple(state for stage in stages for state in stage.entries)
+                spans = tuple(span for stage in stages for span in stage.spans)
+                take_over(system.shard(takeover.shard), takeover, states, spans)
             else:
                 raise CodecError(f"{frame.kind.name} is no message of the log")
-        except (CrdtError, LimitExceeded, IndexError) as error:
+        except (CrdtError, LimitExceeded, StaleOffer, IndexError) as error:
             raise CorruptRecord(f"a log row can't be read: {error}; restore a backup") from error
 
     # --- applying
@@ -229,6 +370,11 @@ class Receiver:
         for entry in self._repairer.oversized:
             self._outlet.alarm("entry_refused", f"entry {entry.key.key!r:.64} is too large to be sent to {peer}")
         self._repairer.oversized.clear()
+        for entry in self.handovers.take_oversized():
+            self._outlet.alarm("entry_refused", f"entry {entry.key.key!r:.64} is too large to be sent to {peer}")
+
+    def _send(self, peer: str, kind: wire.Kind, system: str, body: bytes) -> None:
+        self._outlet.send(peer, wire.header(kind, self._systems.shards, system) + body)
 
     def _agreed(self, system: str, numbers: set[int] | tuple[int]) -> None:
         if self._catch_up.agreed(system, numbers):

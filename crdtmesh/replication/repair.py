@@ -134,6 +134,14 @@ class Repairer:
         """Ends the sessions of a peer whose link is gone."""
         self._streams.pop(peer, None)
 
+    def trimmed(self, shard: Shard) -> None:
+        """Ends sessions that need what the index of a shard has forgotten."""
+        name = shard.system, shard.number
+        for stream in self._streams.values():
+            session = stream.sessions.get(name)
+            if session is not None and not shard.reaches(session.theirs):
+                del stream.sessions[name]
+
     # --- the messages, each answered with messages to its sender
 
     def ask(self, systems: Systems) -> bytes:
@@ -232,14 +240,15 @@ class Repairer:
     def _digest(self, systems: Systems, name: str) -> wire.Digest:
         digests = [_EMPTY_DIGEST] * self._options.shards
         for shard in systems.get(name) or ():
-            digests[shard.number] = self._shard_digest(shard)
+            digests[shard.number] = self.digest_of(shard)
         return self._digest_of(digests)
 
     def _digest_of(self, digests: Sequence[bytes]) -> wire.Digest:
         whole = hashlib.blake2b(b"".join(digests), digest_size=wire.DIGEST_BYTES).digest()
         return wire.Digest(whole, tuple(digest[: wire.SHORT_BYTES] for digest in digests))
 
-    def _shard_digest(self, shard: Shard) -> bytes:
+    def digest_of(self, shard: Shard) -> bytes:
+        """The hash of what a shard has applied."""
         name = shard.system, shard.number
         cached = self._digests.get(name)
         if cached is None or cached[0] != shard.revision:

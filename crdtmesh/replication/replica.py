@@ -45,6 +45,9 @@ from crdtmesh.replication.systems import Systems
 # an entry is measured.
 _OPERATION_BYTES: Final = 32
 
+# Pause between the steps of work that is done in slices: about as long as a step, so it takes half of the time at most.
+_STEP_NS: Final = 5_000_000
+
 
 class UpdateResult(NamedTuple):
     """What an update did in memory; it is acknowledged by `Committed`.
@@ -110,7 +113,10 @@ class Replica:
         )
         self._levels = Levels(ground, rng)
         self._outlet.on_own_copy = self._levels.own_copy
-        self._receiver = Receiver(options, self._systems, self._outlet, self._repairer, self._levels)
+        self._receiver = Receiver(
+            options, self._systems, self._outlet, self._repairer, self._levels, rng=rng, now_ns=now_ns
+        )
+        self._ticked_ns = now_ns
 
     # --- storage
 
@@ -177,6 +183,14 @@ class Replica:
         self._receiver.peer_down(peer)
         self._levels.peer_down(peer)
 
+    def expect_member(self, member: str) -> None:
+        """Has the index keep what this node has not applied, linked or not; so does a link to it. Bounded by limits."""
+        self._receiver.trimmer.expect(member)
+
+    def forget_member(self, member: str) -> None:
+        """The index no longer waits for a node that was removed, or has left for good."""
+        self._receiver.trimmer.forget(member)
+
     def refused(self, peer: str, *, now_ns: int) -> None:
         """The link had no room for a `SendTo`: the peer is repaired in one of the next rounds."""
         outbox = self._outlet.outbox
@@ -218,7 +232,7 @@ class Replica:
             self._refuse()
         outlet.wall_ms = wall_ms
         shard = self._systems.find_for(key)
-        entry = shard.find(key[1:]) if shard is not None else None
+        entry = shard.entries.find(key[1:]) if shard is not None else None
         is_new = entry is None
         if shard is None or entry is None:
             shard, entry = self._make(key)
@@ -227,7 +241,7 @@ class Replica:
             done = shard.update(entry, operations, wall_ms)
         except Exception:
             if is_new:
-                shard.drop_unused(entry)
+                shard.entries.take_back(entry)
             raise
         if done is None:
             outlet.wait(ticket)
@@ -258,7 +272,7 @@ class Replica:
     def entries(self, system: str, prefix: str = "") -> Iterator[EntryView]:
         """The entries with state whose key has a prefix, in order of key and type. Complexity: O(n log n)."""
         return merge(
-            *(shard.sorted_entries(prefix) for shard in self._systems.get(system) or ()), key=lambda entry: entry.name
+            *(shard.entries.sorted(prefix) for shard in self._systems.get(system) or ()), key=lambda entry: entry.name
         )
 
     def barrier(self, ticket: Hashable | None) -> None:
@@ -344,7 +358,7 @@ class Replica:
             found.append(
                 SystemSummary(
                     name,
-                    sum(shard.entry_count for shard in shards),
+                    sum(len(shard.entries) for shard in shards),
                     sum(len(shard.applied) for shard in shards),
                     max((len(shard.table) for shard in shards), default=0),
                     sum(len(shard.index) for shard in shards),
@@ -368,13 +382,20 @@ class Replica:
         peer = self._repairer.due(outbox.peers, outbox.lagging, now_ns)
         if peer is not None:
             self._outlet.send(peer, self._repairer.ask(self._systems))
+        self._receiver.tick(now_ns=now_ns)
+        self._ticked_ns = now_ns
 
     def next_deadline_ns(self) -> int | None:
         """When `tick` is wanted; None for never."""
         level_ns = self._levels.next_deadline_ns()
         if not len(self._outlet.outbox) or self._outlet.read_only_reason is not None:
             return level_ns
-        return self._repairer.next_ns if level_ns is None else min(level_ns, self._repairer.next_ns)
+        receiver = self._receiver
+        if receiver.is_preparing:
+            own_ns = self._ticked_ns + _STEP_NS
+        else:
+            own_ns = min(self._repairer.next_ns, receiver.trimmer.next_ns, receiver.auditor.next_ns)
+        return own_ns if level_ns is None else min(level_ns, own_ns)
 
     def take_outgoing(self) -> list[Outgoing]:
         """Closes the open group: at most one `Persist`, then the payloads that may leave."""
@@ -389,7 +410,7 @@ class Replica:
 
     def _find(self, key: EntryKey) -> Entry | None:
         shard = self._systems.find_for(key)
-        return shard.find(key[1:]) if shard is not None else None
+        return shard.entries.find(key[1:]) if shard is not None else None
 
     def _refuse(self) -> None:
         self._outlet.require_writable()
@@ -402,7 +423,7 @@ class Replica:
         data_type = registry.get(key.type_name)
         self._systems.keep(system)
         shard = system.shard_of(key.key)
-        return shard, shard.entry(EntryName(key.key, key.type_name), data_type)
+        return shard, shard.entries.make(EntryName(key.key, key.type_name), data_type)
 
     def _check_update(self, shard: Shard, entry: Entry, operations: Sequence[Operation], view: Snapshot | None) -> None:
         if entry.open_snapshot is not view:

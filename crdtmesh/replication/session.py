@@ -38,6 +38,7 @@ class Session:
 
     Attributes:
         number: names the session in its chunks.
+        theirs: what the peer has applied.
         is_done: its last chunk was made.
         oversized: entries that no link would take; whoever reports them empties the list.
     """
@@ -50,12 +51,12 @@ class Session:
         "_queue",
         "_seen",
         "_sent",
-        "_theirs",
         "_wants_back",
         "is_done",
         "number",
         "oversized",
         "shard",
+        "theirs",
     )
 
     def __init__(
@@ -73,7 +74,7 @@ class Session:
         self.is_done = False
         self.oversized: list[Entry] = []
         self._chunk_bytes = chunk_bytes
-        self._theirs = theirs
+        self.theirs = theirs
         self._wants_back = wants_back
         self._base = CausalContext(shard.table)
         self._seen = theirs
@@ -113,7 +114,7 @@ class Session:
             numbers = numbers[:kept]
         if len(body) > MESSAGE_BYTES_MAX - wire.HEADER_BYTES_MAX:
             # No link would take it. The entries stay behind, and the alarm says which.
-            self.oversized += [self.shard.numbered(number) for number in numbers]
+            self.oversized += [self._entry(number) for number in numbers]
             body = self._encode([], [], clock, asks=asks)
         self._sent.update(numbers)
         self._next_chunk += 1
@@ -131,7 +132,7 @@ class Session:
         The base too: of what the peer has applied, this replica may have learnt more, and superseded it in its entries
         (scenario `removal_learnt_between_chunks`). The peer's E only grows, so what it had applied stays a base for it.
         """
-        self._base = self.shard.known.intersection(self._theirs)
+        self._base = self.shard.known.intersection(self.theirs)
         for first, last in self.shard.known.difference(self._seen).intervals():
             for low, high, number in self.shard.owners_within(first, last):
                 self._dots.setdefault(number, []).append((low, high))
@@ -145,7 +146,7 @@ class Session:
         limit = self._chunk_bytes
         while self._queue and size < limit:
             number = self._queue.popleft()
-            if number in self._sent or number in numbers:
+            if number in self._sent or number in numbers or self.shard.entries.numbered(number) is None:
                 continue
             together = self._closure(number, spans)
             cost = sum(self._cost(each) for each in together)
@@ -172,7 +173,7 @@ class Session:
         return list(found)
 
     def _cost(self, number: int) -> int:
-        entry = self.shard.numbered(number)
+        entry = self._entry(number)
         if entry.size_bytes > _MEASURED_ABOVE_BYTES:
             self.shard.measure(entry)
         return entry.size_bytes + len(entry.key.key) + _RUN_BYTES * (2 + len(self._dots.get(number, ())))
@@ -191,9 +192,14 @@ class Session:
         )
         return wire.encode_repair(self.shard.table, repair)
 
+    def _entry(self, number: int) -> Entry:
+        entry = self.shard.entries.numbered(number)
+        assert entry is not None  # it is looked up in the step in which it was found, or owns dots above L
+        return entry
+
     def _state(self, number: int) -> EntryState:
         shard = self.shard
-        entry = shard.numbered(number)
+        entry = self._entry(number)
         runs = self._dots.get(number, ())
         context = CausalContext(shard.table, entry.data_type.dots(entry.store))
         unapplied = CausalContext(shard.table)

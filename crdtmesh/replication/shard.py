@@ -8,14 +8,17 @@ The rules that it keeps, and what breaks without them (facts of the data types, 
   or dots that this shard has applied itself.
 - **C.** The context of a repaired entry reaches below what both sides have applied (`base`), or an element that was
   superseded there would stay.
+- **D.** A replica that lacks events which the index has forgotten gets all that differs, and takes over the sender's
+  contexts only when it has all of it (`take_over`).
 - An event is applied all or nothing.
 
-Every change comes through `apply_event` or `apply_states`: local updates, pushes, repairs and the log at a start.
+Always: the dots of entries are in C, E is part of C, L is part of E, and each dot of C above L is in the index. Every
+change comes through `update`, `apply_event`, `apply_states` or `take_over`, also that of the log at a start.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final, NamedTuple
 
 from crdtmesh.crdts import deltas
 from crdtmesh.crdts.base import Delta, Touched
@@ -23,13 +26,36 @@ from crdtmesh.crdts.clock import HybridClock, Stamp
 from crdtmesh.crdts.context import CausalContext
 from crdtmesh.crdts.dots import DOT_BITS, N_MAX, Dot, ReplicaTable
 from crdtmesh.crdts.operations import Operation
+from crdtmesh.replication.entries import EntryTable
 from crdtmesh.replication.entry import Entry
 from crdtmesh.replication.errors import LimitExceeded
-from crdtmesh.replication.events import AnyDelta, AnyType, EntryName, EntryState, Event, KeyDelta, covers
+from crdtmesh.replication.events import AnyDelta, AnyType, EntryState, Event, KeyDelta, covers
+from crdtmesh.replication.fingerprints import Fingerprints
 from crdtmesh.replication.index import DotIndex
-from crdtmesh.replication.options import ENTRIES_PER_SHARD_MAX, ENTRY_BYTES_MAX, ENTRY_BYTES_SOFT
+from crdtmesh.replication.invariants import check
+from crdtmesh.replication.options import ENTRY_BYTES_MAX, ENTRY_BYTES_SOFT
 
 Change = tuple[Entry, Touched]
+
+
+class StaleOffer(Exception):
+    """A replica offers its shard on the ground of what this one no longer is; `args[0]` says how that shows."""
+
+
+class Offered(NamedTuple):
+    """The contexts of a replica that hands over its shard.
+
+    Attributes:
+        known: its C.
+        applied: its E.
+        low: its L.
+        late: of its C, what became known here after entries were compared.
+    """
+
+    known: CausalContext
+    applied: CausalContext
+    low: CausalContext
+    late: CausalContext
 
 
 class OwnDots:
@@ -76,27 +102,34 @@ class Shard:
         table: replica ids of this shard's dots.
         applied: E, the events whose every effect is in the entries.
         known: C, the dots that the entries speak for; E is part of it.
-        index: which entry each dot of C belongs to.
+        low: L, for each replica id a prefix of E below which the index is trimmed.
+        index: which entry each dot of C above L belongs to.
+        entries: all that are or were in it.
         spans: which event of several keys each dot of such events belongs to, numbered as they came.
         mutation: the own replica id, and its next dot.
         revision: grows when E grows.
         dirty: entries changed since the last checkpoint took them.
+        dropped: numbers of entries dropped since the last checkpoint took them.
+        trims: grows when the index is trimmed.
     """
 
     __slots__ = (
-        "_entries",
-        "_numbered",
+        "_fingerprints",
         "_span_runs",
         "applied",
         "dirty",
+        "dropped",
+        "entries",
         "index",
         "known",
+        "low",
         "mutation",
         "number",
         "revision",
         "spans",
         "system",
         "table",
+        "trims",
     )
 
     def __init__(self, system: str, clock: HybridClock, *, number: int = 0, table: ReplicaTable | None = None) -> None:
@@ -105,80 +138,21 @@ class Shard:
         self.table: Final = ReplicaTable() if table is None else table
         self.applied = CausalContext(self.table)
         self.known = CausalContext(self.table)
+        self.entries = EntryTable(system)
         self.index = DotIndex()
         self.spans = DotIndex()
         self._span_runs: list[tuple[Dot, Dot]] = []
         self.mutation = OwnDots(self.table, clock)
         self.revision = 0
         self.dirty: list[Entry] = []
-        self._entries: dict[tuple[str, str], Entry] = {}
-        self._numbered: list[Entry | None] = []
-
-    # --- entries
-
-    def restore_entry(self, name: EntryName, data_type: AnyType, number: int, store: Any, size_bytes: int) -> None:
-        """Puts an entry from disk back under its number; numbers in between belong to entries that come later.
-
-        Raises:
-            ValueError: the number or the name is taken, or the number is out of bounds.
-        """
-        if not 0 <= number < ENTRIES_PER_SHARD_MAX or name in self._entries:
-            raise ValueError(f"entry number {number} of {name.key!r:.64} is out of bounds or its name is taken")
-        while len(self._numbered) <= number:
-            self._numbered.append(None)
-        if self._numbered[number] is not None:
-            raise ValueError(f"entry number {number} is taken")
-        entry = Entry(self.system, name, number, data_type)
-        entry.store, entry.size_bytes, entry.version = store, size_bytes, 1
-        self._entries[name] = entry
-        self._numbered[number] = entry
-
-    def find(self, name: tuple[str, str]) -> Entry | None:
-        """The entry of a name, which may be bottom."""
-        return self._entries.get(name)
-
-    def entry(self, name: EntryName, data_type: AnyType) -> Entry:
-        """The entry of a name, made if it is new.
-
-        Raises:
-            LimitExceeded: it would be one too many; nothing was changed.
-        """
-        entry = self._entries.get(name)
-        if entry is None:
-            if len(self._numbered) >= ENTRIES_PER_SHARD_MAX:
-                raise LimitExceeded(f"system {self.system!r:.64} holds {ENTRIES_PER_SHARD_MAX} entries, its limit")
-            entry = Entry(self.system, name, len(self._numbered), data_type)
-            self._entries[name] = entry
-            self._numbered.append(entry)
-        return entry
-
-    def drop_unused(self, entry: Entry) -> None:
-        """Takes back an entry that was just made and that nothing was applied to."""
-        if self._numbered[-1] is entry:
-            self._numbered.pop()
-            del self._entries[entry.name]
-
-    def numbered(self, number: int) -> Entry:
-        """The entry of a number that the index gave."""
-        entry = self._numbered[number]
-        assert entry is not None
-        return entry
-
-    @property
-    def entry_count(self) -> int:
-        """Number of entries, those included that are bottom now."""
-        return len(self._entries)
-
-    def sorted_entries(self, prefix: str = "") -> Iterator[Entry]:
-        """Entries that are not bottom, in order of key and type."""
-        for name in sorted(name for name in self._entries if name[0].startswith(prefix)):
-            entry = self._entries[name]
-            if not entry.is_bottom:
-                yield entry
+        self.low = CausalContext(self.table)
+        self.dropped: list[int] = []
+        self.trims = 0
+        self._fingerprints: Fingerprints | None = None
 
     def canonical_fields(self) -> Iterator[bytes]:
         """Key, type and live store of each entry that is not bottom: equal for equal states, on every node."""
-        for entry in self.sorted_entries():
+        for entry in self.entries.sorted():
             yield entry.name.key.encode()
             yield entry.name.type_name.encode()
             yield deltas.encode_store(entry.data_type, entry.store, self.table)
@@ -249,7 +223,7 @@ class Shard:
         Raises:
             LimitExceeded: too many entries; nothing was changed.
         """
-        entries = [self.entry(part.name, part.data_type) for part in event.parts]
+        entries = [self.entries.make(part.name, part.data_type) for part in event.parts]
         changes: list[Change] = []
         for entry, part in zip(entries, event.parts, strict=True):
             entry.detach()
@@ -273,7 +247,7 @@ class Shard:
         Raises:
             LimitExceeded: too many entries; nothing was changed.
         """
-        entries = [self.entry(state.name, state.data_type) for state in states]
+        entries = [self.entries.make(state.name, state.data_type) for state in states]
         changes: list[Change] = []
         # One context for all: a dot of another entry is never live in this one, so it speaks for nothing here.
         scoped = base.copy()
@@ -355,8 +329,123 @@ class Shard:
         if not entry.is_dirty:
             entry.is_dirty = True
             self.dirty.append(entry)
+        if self._fingerprints is not None and not entry.is_unsummed:
+            self._fingerprints.changed(entry)
+
+    # --- the whole shard at once
+
+    def take_over(
+        self, offered: Offered, states: Sequence[EntryState], *, is_sent: Callable[[Entry], bool]
+    ) -> list[Change]:
+        """Joins what another replica has of this shard, all of it in one step (rule D).
+
+        Args:
+            offered: contexts of the other replica, as they were before the first of the states was read.
+            states: of all its entries that may differ from ours, and of all that own a dot which is new to us.
+            is_sent: whether an entry would be among the states if it was not bottom there; it is equal otherwise.
+
+        Returns:
+            The entries that became different.
+
+        Raises:
+            StaleOffer: dots would be known whose entry is not; nothing was changed.
+            LimitExceeded: too many entries; nothing was changed.
+        """
+        owned = CausalContext(self.table)
+        for state in states:
+            owned.update(state.context)
+        unowned = offered.known.difference(offered.low).difference(self.known).difference(owned)
+        if unowned:
+            raise StaleOffer(f"{len(unowned)} dots come without their entries")
+        entries = [self.entries.make(state.name, state.data_type) for state in states]
+        # One context for all: a dot of another entry is never live in this one, so it speaks for nothing here.
+        scoped = offered.known.union(owned)
+        stores = [state.store for state in states]
+        present = set(entries)
+        for entry in self.entries:
+            if entry not in present and not entry.is_bottom and is_sent(entry):
+                entries.append(entry)
+                stores.append(entry.data_type.bottom())
+        changes: list[Change] = []
+        for entry, store in zip(entries, stores, strict=True):
+            self._join(entry, Delta(store, scoped), changes)
+        changes += self._remove_late(offered.late, present)
+        for entry, state in zip(entries, states, strict=False):
+            self._learn(entry, state.context)
+        self.known.update(offered.known)
+        self.applied.update(offered.applied)
+        self.revision += 1
+        self.trim(offered.low)
+        return changes
+
+    def _remove_late(self, late: CausalContext, present: set[Entry]) -> list[Change]:
+        """Removes what came between the comparison of an entry with the other replica's and now, and was removed there.
+
+        Such a dot is known to the other replica, whose entry is the same as ours was without it.
+        """
+        owners = {number for first, last in late.intervals() for _, _, number in self.owners_within(first, last)}
+        changes: list[Change] = []
+        for number in sorted(owners):
+            entry = self.entries.numbered(number)
+            if entry is not None and entry not in present:
+                self._join(entry, Delta(entry.data_type.bottom(), late), changes)
+        return changes
+
+    def _join(self, entry: Entry, delta: AnyDelta, changes: list[Change]) -> None:
+        entry.detach()
+        entry.store, touched = entry.data_type.absorb(entry.store, self.known, delta)
+        self._mark(entry)
+        if touched:
+            entry.version += 1
+            changes.append((entry, touched))
+
+    def trim(self, low: CausalContext) -> None:
+        """Forgets to which entries events belong, and the entries of which nothing else is left.
+
+        Args:
+            low: for each replica id a prefix; E holds it. A peer that lacks one of these events needs `take_over`.
+
+        Complexity: O(index).
+        """
+        check(low.issubset(self.applied), "the index is trimmed only where all was applied")
+        if low.issubset(self.low):
+            return
+        bare: set[int] = set()
+        for first, last in low.intervals():
+            bare.update(self.index.trim(first >> DOT_BITS, last & N_MAX))
+        self.low.update(low)
+        self.trims += 1
+        spans, self.spans, self._span_runs = self._span_runs, DotIndex(), []
+        for first, last in spans:
+            if last not in self.low:
+                self.add_span(first, last)
+        self._drop_deleted(bare)
+
+    def _drop_deleted(self, numbers: set[int]) -> None:
+        candidates = [
+            entry
+            for number in numbers
+            if (entry := self.entries.numbered(number)) is not None and entry.is_bottom and entry.open_snapshot is None
+        ]
+        indexed = self.index.numbers() if candidates else set()
+        for entry in candidates:
+            if entry.number not in indexed:
+                if self._fingerprints is not None:
+                    self._fingerprints.forget(entry)
+                self.dropped.append(self.entries.drop(entry))
 
     # --- what others ask
+
+    def reaches(self, theirs: CausalContext) -> bool:
+        """Whether the index has all events that a replica lacks which has applied `theirs`."""
+        return self.low.issubset(theirs)
+
+    @property
+    def fingerprints(self) -> Fingerprints:
+        """The sums of the entries; the first call, O(entries), has them kept up from then on."""
+        if self._fingerprints is None:
+            self._fingerprints = Fingerprints(self.table, self.entries)
+        return self._fingerprints
 
     def measure(self, entry: Entry) -> int:
         """The encoded size of an entry, exactly. Complexity: O(entry)."""

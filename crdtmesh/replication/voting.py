@@ -100,8 +100,14 @@ class Voter:
         return True
 
     def _tell_entry(self, peer: str, shard: Shard, read: lw.Read) -> None:
-        """Sends what the asker lacks of an entry, and then what this node has applied."""
-        entry = shard.find(read.name)
+        """Sends what the asker lacks of an entry, and then what this node has applied.
+
+        An asker that lacks what the index has forgotten gets no answer: what it lacks of the entry can't be told. Its
+        next round of anti-entropy brings it the whole shard.
+        """
+        if not shard.reaches(read.applied):
+            return
+        entry = shard.entries.find(read.name)
         messages: list[bytes] = []
         events = CausalContext(shard.table)
         if entry is not None:

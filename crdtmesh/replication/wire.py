@@ -53,6 +53,11 @@ class Kind(enum.IntEnum):
     VECTORS = 19
     REPAIR = 20
     ACK = 21
+    OFFER = 22
+    WANT = 23
+    STAGE = 24
+    TAKEOVER = 25
+    AUDIT = 26
     # Of `level_wire`: CONFIRM and those after it.
     CONFIRM = 32
     CONFIRMED = 33
@@ -137,7 +142,7 @@ class Ack(NamedTuple):
     chunk: int
 
 
-class _NameWriter:
+class NameWriter:
     """Writes each text once, and its place from then on."""
 
     __slots__ = ("_places", "_writer")
@@ -147,6 +152,7 @@ class _NameWriter:
         self._places: dict[str, int] = {}
 
     def write(self, text: str) -> None:
+        """Writes a text, or its place."""
         place = self._places.get(text)
         if place is not None:
             self._writer.integer(place)
@@ -157,7 +163,7 @@ class _NameWriter:
 
 
 class NameReader:
-    """Reads what `_NameWriter` wrote."""
+    """Reads what `NameWriter` wrote."""
 
     __slots__ = ("_reader", "_texts")
 
@@ -239,7 +245,7 @@ def write_push(writer: Writer, clock: int, sections: Sequence[ShardEvents]) -> N
     An event begins with its number of keys and its run; most are one dot of one key, right after the event before them,
     and begin with a zero instead.
     """
-    names = _NameWriter(writer)
+    names = NameWriter(writer)
     writer.integer(clock)
     writer.integer(len(sections))
     for shard, events in sections:
@@ -348,7 +354,7 @@ def read_digests(reader: Reader) -> dict[str, Digest]:
 
 def write_repair(writer: Writer, repair: Repair) -> None:
     """Writes the body of a `Repair`."""
-    names = _NameWriter(writer)
+    names = NameWriter(writer)
     writer.integer(repair.shard)
     writer.integer(repair.session)
     writer.integer(repair.chunk)
@@ -358,11 +364,14 @@ def write_repair(writer: Writer, repair: Repair) -> None:
     writer.context(repair.base)
     if repair.applied is not None:
         writer.context(repair.applied)
-    writer.integer(len(repair.spans))
-    for first, last in repair.spans:
-        _write_run(writer, first, last)
-    writer.integer(len(repair.entries))
-    for name, data_type, store, context, unapplied in repair.entries:
+    write_runs(writer, repair.spans)
+    write_entries(writer, names, repair.entries)
+
+
+def write_entries(writer: Writer, names: NameWriter, entries: Sequence[EntryState]) -> None:
+    """Writes states of entries."""
+    writer.integer(len(entries))
+    for name, data_type, store, context, unapplied in entries:
         names.write(name.key)
         names.write(name.type_name)
         writer.context(unapplied)
@@ -383,9 +392,14 @@ def read_repair(reader: Reader) -> Repair:
     wants_ack, has_applied = reader.integer(1), reader.integer(1)
     base = reader.context()
     applied = reader.context() if has_applied else None
-    spans = tuple(_read_run(reader) for _ in range(reader.count()))
-    entries = tuple(_read_entry(reader, names) for _ in range(reader.count()))
+    spans = read_runs(reader)
+    entries = read_entries(reader, names)
     return Repair(shard, session, chunk, clock, base, entries, spans, applied, wants_ack == 1)
+
+
+def read_entries(reader: Reader, names: NameReader) -> tuple[EntryState, ...]:
+    """Reads states of entries."""
+    return tuple(_read_entry(reader, names) for _ in range(reader.count()))
 
 
 def _read_entry(reader: Reader, names: NameReader) -> EntryState:
@@ -403,6 +417,18 @@ def read_vectors(reader: Reader) -> tuple[tuple[int, CausalContext], ...]:
 def read_ack(reader: Reader) -> Ack:
     """Reads the body of an ACK."""
     return Ack(reader.integer(SESSION_MAX), reader.integer(SESSION_MAX))
+
+
+def write_runs(writer: Writer, spans: Sequence[tuple[Dot, Dot]]) -> None:
+    """Writes runs of dots."""
+    writer.integer(len(spans))
+    for first, last in spans:
+        _write_run(writer, first, last)
+
+
+def read_runs(reader: Reader) -> tuple[tuple[Dot, Dot], ...]:
+    """Reads runs of dots."""
+    return tuple(_read_run(reader) for _ in range(reader.count()))
 
 
 # --- whole messages, without their headers

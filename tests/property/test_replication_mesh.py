@@ -1,4 +1,4 @@
-"""Any history of updates, losses, repeats, reorderings, partial syncs and crashes ends in equal replicas.
+"""Any history of updates, losses, repeats, reorderings, trimmings, partial syncs and crashes ends in equal replicas.
 
 Checked at the end of each history, after repair: all digests are equal, every acknowledged update is there, and no
 update counts twice. At every step: E is part of C, every live dot is in C, and the index has every dot of C.
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from crdtmesh.crdts.operations import Operation
-from crdtmesh.replication.options import ReplicationOptions
+from crdtmesh.replication.options import SECOND_NS, ReplicationOptions
 from crdtmesh.replication.outputs import EntryKey, SendTo
 from tests.unit.crdtmesh.replication.mesh import Mesh
 
@@ -35,7 +35,10 @@ class MeshMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.mesh = Mesh(NAMES, options=ReplicationOptions(checkpoint_log_rows=4, checkpoint_slice_entries=1))
+        options = ReplicationOptions(
+            shards=2, checkpoint_log_rows=4, checkpoint_slice_entries=1, trim_runs_min=1, trim_interval_ns=SECOND_NS
+        )
+        self.mesh = Mesh(NAMES, options=options)
         self.in_flight: list[tuple[str, SendTo]] = []
         self.written = 0
         self.counted = 0
@@ -123,6 +126,17 @@ class MeshMachine(RuleBasedStateMachine):
     def wait(self, seconds: float) -> None:
         self.mesh.advance(seconds)
 
+    @rule(name=names)
+    def forget_all(self, name: str) -> None:
+        """Hits a limit of the index: it forgets also what others lack."""
+        self.mesh.forget_all(name)
+
+    @rule(name=names, other=names)
+    def cut(self, name: str, other: str) -> None:
+        if name != other:
+            self.mesh.disconnect(name, other)
+            self.mesh.connect(name, other)
+
     # --- checks
 
     @invariant()
@@ -130,9 +144,10 @@ class MeshMachine(RuleBasedStateMachine):
         for node in self.mesh.nodes.values():
             for shard in node.replica._systems:
                 assert shard.applied.issubset(shard.known)
-                for entry in shard.sorted_entries():
+                for entry in shard.entries.sorted():
                     assert all(dot in shard.known for dot in entry.data_type.dots(entry.store))
-                for first, last in shard.known.intervals():
+                assert shard.low.issubset(shard.applied)
+                for first, last in shard.known.difference(shard.low).intervals():
                     covered = sum(high - low + 1 for low, high, _ in shard.owners_within(first, last))
                     assert last - first + 1 == covered
 
@@ -149,7 +164,7 @@ class MeshMachine(RuleBasedStateMachine):
             assert isinstance(counted, int)
             assert sum(value for kind, value in self.promised if kind == "count") <= counted <= self.counted
             assert [] == self.mesh.alarms(name)
-            assert {"stale_repair"} >= set(self.mesh.rejections(name))
+            assert {"stale_repair", "stale_offer"} >= set(self.mesh.rejections(name))
 
 
 TestMesh = MeshMachine.TestCase

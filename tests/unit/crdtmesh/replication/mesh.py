@@ -24,6 +24,7 @@ from crdtmesh.replication.outputs import (
 )
 from crdtmesh.replication.replica import Replica, UpdateResult
 from crdtmesh.replication.shard import Shard
+from crdtmesh.replication.trimming import prefixes
 
 E = TypeVar("E", bound=Event)
 
@@ -123,6 +124,14 @@ class Mesh:
         shard = self[name].replica._systems.find_for(key)
         assert shard is not None
         return shard
+
+    def forget_all(self, name: str) -> None:
+        """Has a node forget all that its index may, also what others lack, as if a limit was hit."""
+        replica = self[name].replica
+        for shard in replica._systems:
+            if not replica._outlet.checkpoints.is_running and not replica._receiver.holds(shard):
+                shard.trim(prefixes(shard.applied))
+                replica._repairer.trimmed(shard)
 
     def connect(self, a: str, b: str) -> None:
         self[a].replica.peer_up(b, now_ns=self.now_ns)

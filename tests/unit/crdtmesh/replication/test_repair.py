@@ -248,7 +248,7 @@ def test_rule_a_what_is_known_is_not_what_was_applied() -> None:
     for message in (third, first):
         mesh.deliver("a", message)
     shard = mesh.shard("b", PRICE)
-    entry = shard.find(("price", "LWWRegister"))
+    entry = shard.entries.find(("price", "LWWRegister"))
     assert entry is not None
     assert 2 == len(entry.store)
     assert 3 == len(shard.known)

@@ -396,7 +396,7 @@ def test_stamps_go_on_above_those_of_the_run_before_although_the_clock_was_set_b
     # On another key there is no older stamp to exceed: only the persisted bound keeps the order.
     mesh.update("a", EntryKey("shop", "other", "LWWRegister"), Operation("set", (2,)))
     keys = [EntryKey("shop", key, "LWWRegister") for key in ("price", "other")]
-    stores = [mesh.shard("a", key).find(key[1:]) for key in keys]
+    stores = [mesh.shard("a", key).entries.find(key[1:]) for key in keys]
     stamps = [max(entry.store.values())[0] for entry in stores if entry is not None]
     assert stamps[0] < stamps[1]
 

@@ -1,0 +1,121 @@
+"""Sums of the entries of a shard, by which two replicas find where they differ without comparing what they applied.
+
+Names of entries are hashed into 4,096 buckets; each bucket has the sum, modulo 2**128, of one hash for each of its
+entries. A sum can be kept up: subtract the old hash, add the new one. An entry that is bottom counts nothing, and
+nothing but its live part counts, so replicas with equal entries have equal sums, whatever else they know.
+
+Updates only put an entry on a list; hashing is done when sums are wanted, in slices. Nothing is kept until sums are
+wanted for the first time.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from crdtmesh.crdts import deltas
+from crdtmesh.crdts.dots import ReplicaTable
+from crdtmesh.replication.entry import Entry
+from crdtmesh.replication.events import EntryName
+from crdtmesh.replication.options import BUCKETS
+
+SUM_BYTES: Final = 16
+
+_SUM_LIMIT: Final = 1 << (8 * SUM_BYTES)
+_PERSON: Final = b"crdtmesh entry"
+_PLACE: Final = b"crdtmesh bucket"
+
+
+def bucket_of(name: EntryName) -> int:
+    """The bucket of an entry, the same on every node."""
+    text = name.key.encode() + b"\0" + name.type_name.encode()
+    return int.from_bytes(hashlib.blake2b(text, digest_size=2, person=_PLACE).digest(), "big") % BUCKETS
+
+
+def _hash_of(entry: Entry, table: ReplicaTable) -> bytes:
+    hashed = hashlib.blake2b(digest_size=SUM_BYTES, person=_PERSON)
+    for field in (entry.name.key.encode(), entry.name.type_name.encode()):
+        hashed.update(len(field).to_bytes(4, "big") + field)
+    hashed.update(deltas.encode_store(entry.data_type, entry.store, table))
+    return hashed.digest()
+
+
+class Fingerprints:
+    """The sums of one shard.
+
+    Args:
+        table: of the shard's dots.
+        entries: all that the shard holds now.
+    """
+
+    __slots__ = ("_prints", "_sums", "_table", "_unsummed")
+
+    def __init__(self, table: ReplicaTable, entries: Iterable[Entry]) -> None:
+        self._table = table
+        self._sums = [0] * BUCKETS
+        # The hash that is in the sums, by the number of the entry; zeros for none.
+        self._prints = bytearray()
+        self._unsummed: list[Entry] = []
+        for entry in entries:
+            entry.is_unsummed = False
+            self.changed(entry)
+
+    def changed(self, entry: Entry) -> None:
+        """Takes note that an entry is to be hashed again. Complexity: O(1)."""
+        if not entry.is_unsummed:
+            entry.is_unsummed = True
+            self._unsummed.append(entry)
+
+    def forget(self, entry: Entry) -> None:
+        """Takes an entry that is bottom, and about to be dropped, out of the sums."""
+        self._replace(entry, bytes(SUM_BYTES))
+
+    def sum_up(self, entries_max: int) -> bool:
+        """Hashes at most so many of the entries that changed; whether none is left."""
+        for _ in range(min(entries_max, len(self._unsummed))):
+            entry = self._unsummed.pop()
+            entry.is_unsummed = False
+            if entry.number >= 0:  # it was not dropped since
+                self._replace(entry, bytes(SUM_BYTES) if entry.is_bottom else _hash_of(entry, self._table))
+        return not self._unsummed
+
+    @property
+    def sums(self) -> Sequence[int]:
+        """The sum of each bucket, as of the last time that none was left to be summed up."""
+        return self._sums
+
+    def _replace(self, entry: Entry, new: bytes) -> None:
+        start = entry.number * SUM_BYTES
+        if len(self._prints) < start + SUM_BYTES:
+            # Grown by an eighth, as lists are.
+            self._prints.extend(bytes(start + SUM_BYTES - len(self._prints) + len(self._prints) // 8))
+        old = self._prints[start : start + SUM_BYTES]
+        if old == new:
+            return
+        self._prints[start : start + SUM_BYTES] = new
+        bucket = bucket_of(entry.name)
+        difference = int.from_bytes(new, "big") - int.from_bytes(old, "big")
+        self._sums[bucket] = (self._sums[bucket] + difference) % _SUM_LIMIT
+
+
+def pack_sums(sums: Sequence[int]) -> bytes:
+    """The bytes of sums: all of them, or, when most are zero, those that are not, each behind its bucket."""
+    present = [bucket for bucket, each in enumerate(sums) if each]
+    if len(present) * (2 + SUM_BYTES) < BUCKETS * SUM_BYTES:
+        return b"".join(bucket.to_bytes(2, "big") + sums[bucket].to_bytes(SUM_BYTES, "big") for bucket in present)
+    return b"".join(each.to_bytes(SUM_BYTES, "big") for each in sums)
+
+
+def unpack_sums(data: bytes) -> list[int] | None:
+    """Sums from their bytes; None when they are none."""
+    if len(data) == BUCKETS * SUM_BYTES:
+        return [int.from_bytes(data[at : at + SUM_BYTES], "big") for at in range(0, len(data), SUM_BYTES)]
+    width = 2 + SUM_BYTES
+    if len(data) % width or len(data) > BUCKETS * width:
+        return None
+    sums = [0] * BUCKETS
+    for at in range(0, len(data), width):
+        bucket = int.from_bytes(data[at : at + 2], "big")
+        if bucket >= BUCKETS:
+            return None
+        sums[bucket] = int.from_bytes(data[at + 2 : at + width], "big")
+    return sums
