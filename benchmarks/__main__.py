@@ -26,6 +26,7 @@ BENCHMARKS: Final = (
     "links",
     "crdt_apply",
     "crdt_core",
+    "crdt_documents",
     "gossip_receive",
     "idle_cluster",
     "floors",

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     )
     from crdtmesh.crdts.flag_dw import DW_FLAG
     from crdtmesh.crdts.flag_ew import EW_FLAG
+    from crdtmesh.crdts.json_document import JSON_DOCUMENT
     from crdtmesh.crdts.map_counter import PN_COUNTER_MAP
     from crdtmesh.crdts.map_lww import LWW_MAP
     from crdtmesh.crdts.map_or import OR_MAP
@@ -59,6 +60,7 @@ __all__ = [
     "FWW_REGISTER",
     "G_COUNTER",
     "G_SET",
+    "JSON_DOCUMENT",
     "LWW_MAP",
     "LWW_REGISTER",
     "MAX_REGISTER",
@@ -130,6 +132,7 @@ _MODULES: Final = {
     "flag_ew": ("EW_FLAG",),
     "flag_dw": ("DW_FLAG",),
     "set_rw": ("RW_SET",),
+    "json_document": ("JSON_DOCUMENT",),
     "map_or": ("OR_MAP",),
     "map_rw": ("RW_MAP",),
     "map_uw": ("UW_MAP",),

@@ -22,6 +22,7 @@ _BUILT_IN: Final[dict[str, tuple[str, str]]] = {
     "FWWRegister": ("register_fww", "FWW_REGISTER"),
     "GCounter": ("counter_g", "G_COUNTER"),
     "GSet": ("set_g", "G_SET"),
+    "JsonDocument": ("json_document", "JSON_DOCUMENT"),
     "LWWMap": ("map_lww", "LWW_MAP"),
     "LWWRegister": ("register_lww", "LWW_REGISTER"),
     "MVRegister": ("register_mv", "MV_REGISTER"),

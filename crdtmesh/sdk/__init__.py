@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from crdtmesh.sdk.live.counter_pn import PNCounter
     from crdtmesh.sdk.live.flag_dw import DWFlag
     from crdtmesh.sdk.live.flag_ew import EWFlag
+    from crdtmesh.sdk.live.json_document import JsonDocument, JsonList, JsonObject
     from crdtmesh.sdk.live.map_counter import PNCounterMap
     from crdtmesh.sdk.live.map_lww import LWWMap
     from crdtmesh.sdk.live.map_or import ORMap
@@ -49,6 +50,9 @@ __all__ = [
     "GCounter",
     "GSet",
     "Host",
+    "JsonDocument",
+    "JsonList",
+    "JsonObject",
     "LWWMap",
     "LWWRegister",
     "MVRegister",
@@ -89,6 +93,9 @@ _MODULES: Final = {
     "Context": "context",
     "FWWRegister": "live.register_fww",
     "Host": "host",
+    "JsonDocument": "live.json_document",
+    "JsonList": "live.json_document",
+    "JsonObject": "live.json_document",
     "LWWRegister": "live.register_lww",
     "MaxRegister": "live.register_max",
     "MinRegister": "live.register_min",

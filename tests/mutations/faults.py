@@ -63,6 +63,28 @@ CRDTS = (
         '(operation.name == "add" and added is not None)',
         '((operation.name == "add") == (added is not None))',
     ),
+    _fault("own run is not gone on with", "positions", "if not run.endswith(tag):", "if True:"),
+    _fault("runs of two replicas mix", "positions", "if not run.endswith(tag):", "if False:"),
+    _fault("left of what is right is forgotten", "positions", "right[:-1] + _LEFT + first", "first"),
+    _fault("replaced element loses its place", "json_edits", "but=Kind.PLACE)", "but=None)"),
+    _fault("set supersedes only the place itself", "json_edits", "self.supersede(child.all_facts())", "pass"),
+    _fault("earlier move is not superseded", "json_edits", "if fact.kind is Kind.PLACE)", "if False)"),
+    _fault(
+        "order is not kept up", "json_tree", "insort(self._order, (place, uid))", "self._order.append((place, uid))"
+    ),
+    _fault(
+        "move brings a deleted element back",
+        "json_tree",
+        "with_place = fact.kind is Kind.PLACE\n    if",
+        "with_place = False\n    if",
+    ),
+    _fault("least place holds", "json_tree", "return max((fact.data", "return min((fact.data"),
+    _fault(
+        "list is read before the object", "json_tree", "if node.is_object:", "if node.is_object and not node.is_list:"
+    ),
+    _fault("first scalar holds", "json_tree", "node.writes[-1][2]", "node.writes[0][2]"),
+    _fault("scalar of a list accepted", "json_codec", "or data[0] in _CONTAINERS", ""),
+    _fault("elements out of order accepted", "json_codec", "any(not a < b", "any(False and not a < b"),
     _fault("spending without rights", "counter_bounded", "if own >= amount:", "if own >= 0:"),
     _fault("transfer keeps the rights", "counter_bounded", "- spent - sum(given for _, given in transfers)", "- spent"),
     _fault("stamp ignores what it overwrites", "clock", "after is not None and after.time >= time", "False"),

@@ -5,8 +5,10 @@ The functions below know nothing of dots, contexts or stores. How histories are 
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -16,8 +18,10 @@ from crdtmesh.crdts import registry, values
 from crdtmesh.crdts.operations import Operation
 from crdtmesh.crdts.values import PlainValue
 from crdtmesh.testing.checks import converge
-from crdtmesh.testing.histories import Event, History
+from crdtmesh.testing.histories import Event, History, Recorder
+from crdtmesh.testing.worlds import Step
 from tests.property import specifications_dots as dotted
+from tests.property import specifications_json as json
 from tests.property import specifications_maps as maps
 from tests.property import specifications_slots as slots
 from tests.property.strategies import OPERATIONS, REPLICA_IDS
@@ -94,6 +98,7 @@ SPECIFICATIONS: Mapping[str, Callable[[History], PlainValue]] = {
     "PNCounter": pn_counter,
     "GCounter": pn_counter,
     **dotted.SPECIFICATIONS,
+    **json.SPECIFICATIONS,
     "LWWMap": maps.lww_map,
     "PNCounterMap": maps.counter_map(pn_counter),
     "ORMap": MIXED_MAPS.or_map,
@@ -121,6 +126,7 @@ def test_replicas_read_what_the_history_says(name: str, data: st.DataObject) -> 
 FIRST_OPERATIONS: Mapping[str, tuple[str, PlainValue]] = {
     **dotted.FIRST_OPERATIONS,
     **maps.FIRST_OPERATIONS,
+    **json.FIRST_OPERATIONS,
     "PNCounter": ("increment", 2),
     "ORSet": ("add", "x"),
     "LWWRegister": ("set", "x"),
@@ -140,3 +146,24 @@ def test_specification_tells_operations_apart(name: str) -> None:
     arguments = argument if isinstance(argument, tuple) else (argument,)
     event = Event(0, Operation(operation, arguments), 1, frozenset())
     assert SPECIFICATIONS[name](frozenset()) != SPECIFICATIONS[name](frozenset({event}))
+
+
+@pytest.mark.parametrize("name", ["JsonDocument"])
+@pytest.mark.parametrize("seed", range(12))
+def test_long_histories_read_what_the_history_says(name: str, seed: int) -> None:
+    """What is drawn above is short; lists that are edited by all meet more of what can happen."""
+    rng = random.Random(seed)
+    recorder = Recorder(registry.get(name))
+    recorder.take(Step(0, Operation("set", ([], {"l": [1, 2, 3], "k": {"l": []}})), 0, 0))
+    for at in (1, 2):
+        recorder.deliver(at, 0)
+    for _ in range(50):
+        at = rng.randrange(3)
+        if rng.random() < 0.5:
+            recorder.take(Step(at, None, rng.randrange(len(recorder.events)), 0))
+            continue
+        recorder.close(at)
+        value = recorder.world.replicas[at].value
+        recorder.take(Step(at, json.likely_operation(rng, cast("dict[str, Any]", value)), 0, rng.randrange(4)))
+        expected = SPECIFICATIONS[name](frozenset(recorder.applied[at]))
+        assert values.encode(expected) == values.encode(recorder.world.replicas[at].value)

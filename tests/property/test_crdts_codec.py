@@ -151,6 +151,10 @@ def test_every_proper_prefix_and_every_extension_is_refused(name: str, data: st.
 
 
 A, B, C = b"a" * 16, b"b" * 16, b"c" * 16
+P0, P1 = b"aaaa\x80\x01", b"aaaa\x81\x01"
+"""Positions of list elements."""
+LIST = (8, 1, "l", 32)
+"""A document with a list under one key, up to the number of its elements."""
 ONE = (FORMAT, A, -1, 0, 0)
 """Header and context of one dot: the mark, the first replica of the header, none before it."""
 TWO = (FORMAT, A, 1, 0, 0, 0, 1)
@@ -261,6 +265,27 @@ SEALED_B = _message(FORMAT, B, -1, 0, 0)
         pytest.param("PNCounterMap", (*ONE, 1, "k", 0), id="key without a count"),
         pytest.param("ORMultiMap", (*ONE, 1, "k", 0), id="key without bindings"),
         pytest.param("ORMultiMap", (*ONE, 1, 5, 1, "x", 0), id="bindings under a key that is no text"),
+        pytest.param("JsonDocument", (*ONE, 1, 0, 7, "x"), id="document that is a scalar"),
+        pytest.param("JsonDocument", (*ONE, 8, 0), id="document without the keys it says it has"),
+        pytest.param("JsonDocument", (*ONE, 8, 1, 5, 1, 0, 7, "x"), id="key of a document that is no text"),
+        pytest.param("JsonDocument", (*ONE, 8, 1, "k", 0), id="key with nothing under it"),
+        pytest.param("JsonDocument", (*ONE, 8, 1, "k" * 5_000, 1, 0, 7, "x"), id="key of a document too long"),
+        pytest.param("JsonDocument", (*TWO, 8, 2, "l", 1, 0, 7, "x", "k", 1, 1, 7, "x"), id="keys out of order"),
+        pytest.param("JsonDocument", (*ONE, 8, 1, "k", 1, 0, -1, "x"), id="time below zero"),
+        pytest.param("JsonDocument", (*ONE, 8, 1, "k", 1, 0, 7, _list(1)), id="list as a scalar"),
+        pytest.param("JsonDocument", (*ONE, 8, 1, "k", 2, 1, 0, 7, "x"), id="one write said to be several"),
+        pytest.param("JsonDocument", (*ONE, 8, 1, "k", 3, 0, 7, "x"), id="key with a dot that made it"),
+        pytest.param("JsonDocument", (*ONE, 8, 1, "k", 64, 1, 0, P0), id="key that was moved"),
+        pytest.param("JsonDocument", (*ONE, *(8, 1, "k") * 17, 1, 0, 7, "x"), id="document too deep"),
+        pytest.param("JsonDocument", (*ONE, *LIST, 1, 3, 0, P0 + b"x", 0, 7, "x"), id="element at no position"),
+        pytest.param("JsonDocument", (*ONE, *LIST, 1, 1, 0, P0, 0, 1, 0, 7, "x"), id="maker written in the long form"),
+        pytest.param("JsonDocument", (*ONE, *LIST, 1, 64, 0, P0, 0, 1, 1, 0, b""), id="move to no position"),
+        pytest.param(
+            "JsonDocument", (*TWO, *LIST, 2, 3, 0, P0, 0, 7, 1, 3, 0, P1, 1, 0, 1), id="position not shortened"
+        ),
+        pytest.param(
+            "JsonDocument", (*TWO, *LIST, 2, 3, 0, P1, 0, 7, 1, 3, 4, P0[4:], 1, 0, 1), id="list out of order"
+        ),
         pytest.param("Vote", (*ONE, 1, 0, 2), id="ballot that is neither yes nor no"),
         pytest.param("Vote", (*ONE, 1, 0, True), id="ballot as a bool"),
         pytest.param("BoundedCounter", (*ONE, 1, 0, 0, 0, 0), id="bounded counter entry of zeros"),
@@ -301,6 +326,11 @@ def test_the_forms_above_are_one_step_from_a_good_one() -> None:
         ("RWMap", (1, "k", 1, _list("EWFlag"), 1, 0)),
         ("RWMap", (1, "k", 1, _list("EWFlag", (A + bytes(6), B + bytes(6))), 1, 0)),
         ("LWWMap", (1, "k", 1, 0, 7, "x")),
+        ("JsonDocument", (8, 1, "k", 1, 0, 7, "x")),
+        ("JsonDocument", (*(8, 1, "k") * 16, 1, 0, 7, "x")),
+        ("JsonDocument", (*LIST, 1, 3, 0, P0, 0, 7, "x")),
+        ("JsonDocument", (*LIST, 1, 64, 0, P0, 0, 1, 1, 0, P1)),
+        ("JsonDocument", (*LIST, 1, 1, 0, P0, 0, 2, 0, 7, "x")),
         ("PNCounterMap", (1, "k", 1, 0, 5, 0)),
         ("ORMultiMap", (1, "k", 1, "x", 0)),
         ("Vote", (1, 0, 1)),
@@ -332,6 +362,14 @@ def test_maps_nested_beyond_the_cap_are_refused() -> None:
     ):
         with pytest.raises(CodecError, match="nested deeper than 4"):
             deltas.decode_delta(registry.get(name), _message(*ONE, *deep), ReplicaTable())
+
+
+def test_positions_that_share_more_than_their_bytes_warrant_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    items = (*TWO, *LIST, 2, 3, 0, P0, 0, 7, 1, 3, 4, P1[4:], 1, 0, 1)
+    deltas.decode_delta(registry.get("JsonDocument"), _flat(*items), ReplicaTable())
+    monkeypatch.setattr("crdtmesh.crdts.json_codec.POSITIONS_BYTES_MAX", 11)
+    with pytest.raises(CodecError, match="positions"):
+        deltas.decode_delta(registry.get("JsonDocument"), _flat(*items), ReplicaTable())
 
 
 def test_message_beyond_its_bound_is_refused_unread() -> None:

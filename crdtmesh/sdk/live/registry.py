@@ -27,6 +27,7 @@ LIVE_TYPES: Final[dict[str, str]] = {
     "PNCounterMap": "crdtmesh.sdk.live.map_counter",
     "BoundedCounter": "crdtmesh.sdk.live.counter_bounded",
     "FWWRegister": "crdtmesh.sdk.live.register_fww",
+    "JsonDocument": "crdtmesh.sdk.live.json_document",
     "LWWRegister": "crdtmesh.sdk.live.register_lww",
     "MaxRegister": "crdtmesh.sdk.live.register_max",
     "MinRegister": "crdtmesh.sdk.live.register_min",

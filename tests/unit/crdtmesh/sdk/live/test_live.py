@@ -18,6 +18,7 @@ from crdtmesh.sdk import (
     BoundedCounter,
     GCounter,
     GSet,
+    JsonDocument,
     LWWMap,
     LWWRegister,
     ORMap,
@@ -62,6 +63,9 @@ def steps(state: Any) -> st.SearchStrategy[Any]:  # noqa: PLR0911 - one for each
         return st.tuples(st.just("set"), st.sampled_from([1, 1.0, -2, 3.5])) | st.tuples(st.just("clear"))
     if isinstance(state, LWWMap):
         return st.tuples(st.just("put"), st.sampled_from("kl"), ELEMENTS) | st.tuples(st.just("clear"))
+    if isinstance(state, JsonDocument):
+        fields = st.dictionaries(st.sampled_from("kl"), ELEMENTS)
+        return st.tuples(st.sampled_from(["set", "update"]), fields) | st.tuples(st.just("clear"))
     if isinstance(state, PNCounterMap):
         return st.tuples(st.sampled_from(["increment", "decrement"]), st.sampled_from("kl"), amounts)
     if isinstance(state, ORMultiMap):
