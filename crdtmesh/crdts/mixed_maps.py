@@ -20,8 +20,8 @@ NESTING_MAX: Final = 4
 """Maps within maps. Each takes two of the 28 levels that a value may have on the wire: with 4, eight and one for the
 outermost elements are taken, and arguments keep 19."""
 
-ARGUMENTS_MAX: Final = 3 * NESTING_MAX + 2
-"""Key, type and operation for each map on the way, and at most two arguments of the operation at its end."""
+ARGUMENTS_MAX: Final = 3 * NESTING_MAX + 3
+"""Key, type and operation for each map on the way, and at most three arguments of the operation at its end."""
 
 MIXED_MAPS: Final = frozenset({"ORMap", "RWMap", "UWMap"})
 """The maps of this kind, by name: those that count for `NESTING_MAX`."""
