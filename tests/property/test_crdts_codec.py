@@ -366,10 +366,10 @@ def test_maps_nested_beyond_the_cap_are_refused() -> None:
 
 def test_positions_that_share_more_than_their_bytes_warrant_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     items = (*TWO, *LIST, 2, 3, 0, P0, 0, 7, 1, 3, 4, P1[4:], 1, 0, 1)
-    deltas.decode_delta(registry.get("JsonDocument"), _flat(*items), ReplicaTable())
+    deltas.decode_delta(registry.get("JsonDocument"), _message(*items), ReplicaTable())
     monkeypatch.setattr("crdtmesh.crdts.json_codec.POSITIONS_BYTES_MAX", 11)
     with pytest.raises(CodecError, match="positions"):
-        deltas.decode_delta(registry.get("JsonDocument"), _flat(*items), ReplicaTable())
+        deltas.decode_delta(registry.get("JsonDocument"), _message(*items), ReplicaTable())
 
 
 def test_message_beyond_its_bound_is_refused_unread() -> None:
