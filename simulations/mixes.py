@@ -139,6 +139,19 @@ def _counter_map(draw: Drawing) -> Operation:
     return Operation(move.name, (_map_key(draw), *move.arguments))
 
 
+def _document(draw: Drawing) -> Operation:
+    kind = draw.rng.random()
+    if kind < 0.1:
+        return Operation("delete", ((draw.rng.choice("ol"),),))
+    if kind < 0.2:
+        return Operation("delete", (("o", _map_key(draw)),))
+    if kind < 0.5:
+        return Operation("set", (("o", _map_key(draw)), draw.value()))
+    if kind < 0.6:
+        return Operation("extend", (("l",), (draw.value(), draw.value() + "+")))
+    return Operation("insert", (("l",), draw.rng.choice((0, -1)), draw.value()))
+
+
 _WITHOUT_SUMS: Final[tuple[tuple[str, Mix], ...]] = (
     ("ORSet", _add_or_remove),
     ("MVRegister", _set),
@@ -154,6 +167,7 @@ MIXES: Final[dict[str, Mix]] = {
     "FWWRegister": _resettable(_set, "clear"),
     "GCounter": _up,
     "GSet": _resettable(_add, "reset"),
+    "JsonDocument": _resettable(_document, "clear"),
     "LWWMap": _resettable(_lww_map, "clear"),
     "LWWRegister": _resettable(_set, "clear"),
     "MVRegister": _resettable(_set, "clear"),

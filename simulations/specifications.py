@@ -298,6 +298,40 @@ def unwritten(deeds: Sequence[Deed], value: PlainValue) -> str:
     return f"has {_cut(invented)}, which nobody wrote" if invented else ""
 
 
+def documents(deeds: Sequence[Deed], value: PlainValue) -> str:
+    """The object `o` is a map of puts; the list `l` holds what was inserted and no removal has seen, in some order."""
+    held = value if isinstance(value, dict) else {}
+    fields = [Deed(meant, deed.call, deed.index) for deed in deeds if (meant := _meant_for_field(deed)) is not None]
+    problem = latest_puts(fields, held.get("o"))
+    removals = [
+        deed for deed in deeds if not deed.operation.arguments or (deed.name, deed.argument) == ("delete", ("l",))
+    ]
+    inserted = [deed for deed in deeds if deed.name in {"insert", "extend"}]
+    expected = sorted(
+        str(text)
+        for deed in inserted
+        if not any(removal.saw(deed) for removal in removals)
+        for text in (deed.operation.arguments[-1:] if deed.name == "insert" else _items(deed.operation.arguments[-1]))
+    )
+    found = sorted(map(str, _items(held.get("l", ()))))
+    return "; ".join(each for each in (problem, "" if expected == found else f"l {_expect(expected, found)}") if each)
+
+
+def _meant_for_field(deed: Deed) -> Operation | None:
+    path, *rest = deed.operation.arguments or (("o",),)
+    steps = _items(path)
+    if steps[0] != "o":
+        return None
+    if len(steps) == 1:
+        return Operation("clear")
+    return Operation("put", (steps[1], *rest)) if deed.name == "set" else Operation("remove", (steps[1],))
+
+
+def _items(value: PlainValue) -> Sequence[PlainValue]:
+    assert isinstance(value, list | tuple)
+    return value
+
+
 RESETS: Final = {"PNCounter": "reset", "ORSet": "clear", "MVRegister": "clear", "EWFlag": "disable"}
 
 
@@ -341,6 +375,7 @@ SPECIFICATIONS: Final[dict[str, Specification]] = {
     "FWWRegister": one_of_the_first,
     "GCounter": running_sums,
     "GSet": add_wins,
+    "JsonDocument": documents,
     "LWWMap": latest_puts,
     "LWWRegister": one_of_the_latest,
     "MVRegister": all_of_the_latest,
