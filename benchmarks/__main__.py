@@ -21,6 +21,7 @@ from crdtmesh.config import nearest
 
 BENCHMARKS: Final = (
     "local_call",
+    "spawn_http",
     "convergence",
     "durable_writes",
     "links",

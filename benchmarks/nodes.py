@@ -11,7 +11,14 @@ from collections.abc import Sequence
 from benchmarks.processes import Children, Server
 
 
-def start_node(children: Children, name: str, *, actors: str | None = None, join: Sequence[str] = ()) -> Server:
+def start_node(
+    children: Children,
+    name: str,
+    *,
+    actors: str | None = None,
+    join: Sequence[str] = (),
+    arguments: Sequence[str] = (),
+) -> Server:
     """Starts a node, and a host beside it if asked.
 
     Args:
@@ -19,9 +26,10 @@ def start_node(children: Children, name: str, *, actors: str | None = None, join
         name: of the node.
         actors: `MODULE:SYSTEM` to host.
         join: gossip addresses of members.
+        arguments: further ones of `up`.
 
     Returns:
-        The server; `ready` has its addresses under `grpc`, `gossip` and `links`.
+        The server; `ready` has its addresses under `grpc`, `http`, `gossip` and `links`.
     """
     folder = children.folder(name)
     command = ["crdtmesh.cli", "up", "--format", "json", "--name", name, "--cluster", "benchmarks"]
@@ -32,4 +40,4 @@ def start_node(children: Children, name: str, *, actors: str | None = None, join
         command += ["--join", address]
     if actors is not None:
         command += ["--actors", actors]
-    return children.server(name, command)
+    return children.server(name, [*command, *arguments])

@@ -7,14 +7,17 @@ cookies. Its bounds: the head, each chunk's line, the trailers and the whole bod
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from typing import Final, NamedTuple, TypeAlias, TypeVar
 
 T = TypeVar("T")
 
 # Servers send some hundred bytes of headers; 16 KiB is what most clients and proxies stop at.
 HEAD_SIZE_BYTES_MAX: Final = 16 * 1024
+# A server's answers of one second differ in their length at most.
+HEADS_REMEMBERED_MAX: Final = 64
 # A chunk's size is at most 8 digits here; what follows are extensions, which nobody sends.
 CHUNK_LINE_SIZE_BYTES_MAX: Final = 256
 
@@ -27,7 +30,8 @@ _WITHOUT_BODY: Final = frozenset({204, 304})
 _SINGLE: Final = frozenset({b"content-length", b"transfer-encoding"})
 
 _Steps: TypeAlias = Generator[None, None, T]
-_Fields: TypeAlias = dict[bytes, bytes]
+_Fields: TypeAlias = Mapping[bytes, bytes]
+_Head: TypeAlias = tuple[bytes, int, _Fields]
 
 
 class MalformedAnswer(Exception):
@@ -68,8 +72,7 @@ class AnswerReader:
         self._answer: Answer | None = None
         self.has_begun = False
         # Reads as far as the bytes go, and yields for more.
-        self._reading = self._read()
-        next(self._reading)
+        self._reading: _Steps[None] | None = None
 
     def receive(self, data: bytes) -> Answer | None:
         """Takes what came.
@@ -80,11 +83,15 @@ class AnswerReader:
         Raises:
             MalformedAnswer: the connection can't be used any more.
         """
+        if not self.has_begun:
+            self._answer = self._read_whole(data)
+            if self._answer is not None:
+                self.has_begun = True
+                return self._answer
         if data:
             self.has_begun = True
             self._unread += data
-        if self._answer is None:
-            next(self._reading, None)
+        self._go_on()
         if self._answer is not None and self._unread:
             raise MalformedAnswer(f"{len(self._unread)} bytes came behind the answer")
         return self._answer
@@ -102,8 +109,27 @@ class AnswerReader:
             if not self._ends_at_eof:
                 raise MalformedAnswer("the connection ended within the answer")
             self._is_at_eof = True
-            next(self._reading, None)
+            self._go_on()
         return self._answer
+
+    def _go_on(self) -> None:
+        if self._reading is None:
+            self._reading = self._read()
+        if self._answer is None:
+            next(self._reading, None)
+
+    def _read_whole(self, data: bytes) -> Answer | None:
+        """The usual case, without steps: one piece, which is an answer with a length; None for all others."""
+        at = data.find(b"\r\n\r\n")
+        if not 0 < at <= HEAD_SIZE_BYTES_MAX:
+            return None
+        version, status, fields = _parse_head(data[:at])
+        length = fields.get(b"content-length")
+        if length is None or b"transfer-encoding" in fields or status < 200 or status in _WITHOUT_BODY:
+            return None
+        if len(data) != at + 4 + self._length(length):
+            return None
+        return Answer(status, data[at + 4 :], _is_kept(version, fields))
 
     def _read(self) -> _Steps[None]:
         status = 100
@@ -123,25 +149,9 @@ class AnswerReader:
             body = yield from self._rest()
         self._answer = Answer(status, body, is_kept)
 
-    def _head(self) -> _Steps[tuple[bytes, int, _Fields]]:
+    def _head(self) -> _Steps[_Head]:
         block = yield from self._until(b"\r\n\r\n", HEAD_SIZE_BYTES_MAX, "head")
-        first, *lines = block.split(b"\r\n")
-        status = _STATUS.fullmatch(first)
-        if status is None:
-            raise MalformedAnswer(f"a status line of HTTP/1.0 or 1.1 expected, got {first[:64]!r}")
-        fields: _Fields = {}
-        for line in lines:
-            field = _FIELD.fullmatch(line)
-            if field is None:
-                raise MalformedAnswer(f"a header field expected, got {line[:64]!r}")
-            name = field[1].lower()
-            if name in fields and fields[name] != field[2]:
-                if name in _SINGLE:
-                    raise MalformedAnswer(f"two different {name.decode()} came")
-                fields[name] += b"," + field[2]
-            else:
-                fields[name] = field[2]
-        return status[1], int(status[2]), fields
+        return _parse_head(block)
 
     def _chunks(self, fields: _Fields) -> _Steps[bytes]:
         if fields[b"transfer-encoding"].lower() != b"chunked" or b"content-length" in fields:
@@ -203,6 +213,28 @@ class AnswerReader:
         taken = bytes(self._unread[:count])
         del self._unread[:count]
         return taken
+
+
+@functools.lru_cache(HEADS_REMEMBERED_MAX)
+def _parse_head(block: bytes) -> _Head:
+    """Version, status and fields of a head."""
+    first, *lines = block.split(b"\r\n")
+    status = _STATUS.fullmatch(first)
+    if status is None:
+        raise MalformedAnswer(f"a status line of HTTP/1.0 or 1.1 expected, got {first[:64]!r}")
+    fields: dict[bytes, bytes] = {}
+    for line in lines:
+        field = _FIELD.fullmatch(line)
+        if field is None:
+            raise MalformedAnswer(f"a header field expected, got {line[:64]!r}")
+        name = field[1].lower()
+        if name in fields and fields[name] != field[2]:
+            if name in _SINGLE:
+                raise MalformedAnswer(f"two different {name.decode()} came")
+            fields[name] += b"," + field[2]
+        else:
+            fields[name] = field[2]
+    return status[1], int(status[2]), fields
 
 
 def _is_kept(version: bytes, fields: _Fields) -> bool:

@@ -7,10 +7,15 @@ must be the server's own, and on loopback the host must be an address or `localh
 
 from __future__ import annotations
 
+import functools
 import ipaddress
+from typing import Final
 from urllib.parse import urlsplit
 
 from aiohttp.web_request import BaseRequest
+
+# Clients of a node use a few names for it. Reading an address costs a tenth of a request; a header has 8 KiB at most.
+REMEMBERED_MAX: Final = 64
 
 
 class Forbidden(Exception):
@@ -42,11 +47,15 @@ def _is_loopback(request: BaseRequest) -> bool:
     """Whether the connection came in on a loopback address; a Unix socket has none."""
     transport = request.transport
     name = None if transport is None else transport.get_extra_info("sockname")
-    if not isinstance(name, tuple):
-        return False
-    return ipaddress.ip_address(name[0].partition("%")[0]).is_loopback
+    return isinstance(name, tuple) and _is_loopback_address(name[0])
 
 
+@functools.lru_cache(REMEMBERED_MAX)
+def _is_loopback_address(text: str) -> bool:
+    return ipaddress.ip_address(text.partition("%")[0]).is_loopback
+
+
+@functools.lru_cache(REMEMBERED_MAX)
 def _is_own_name(host: str) -> bool:
     """An address can't be rebound, and browsers let nobody else have `localhost`. None at all is HTTP/1.0."""
     name = host.rpartition(":")[0] if host.rpartition(":")[2].isdecimal() and not host.endswith("]") else host

@@ -10,6 +10,7 @@ until it is back, because an SDK that lost its node does not register again.
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import random
 import time
@@ -36,6 +37,10 @@ _RETRY_MAX_S: Final = 0.5
 # How often an absent user function is looked for.
 _PROBE_FIRST_S: Final = 0.5
 _PROBE_MAX_S: Final = 10.0
+# A timer for each turn would cost a tenth of it. One for all of them finds what nobody waits for.
+SWEEP_INTERVAL_S: Final = 1.0
+# The runtime rounds a deadline down to milliseconds, and says that it has passed when its own clock says so.
+CLOCK_GRAIN_S: Final = 0.005
 # What a user function says in its error is for people; a page of HTML is cut here.
 _WORDS_MAX: Final = 200
 
@@ -79,7 +84,9 @@ class HttpHost:
         self._function = UserFunction(target)
         self._definitions: dict[ActorAddress, ActorDefinition] = {}
         self._id: HostId | None = None
-        self._turns: set[asyncio.Task[None]] = set()
+        # Turns on their way: the task, and when it is too late.
+        self._turns: dict[int, tuple[asyncio.Task[None], float]] = {}
+        self._sweep: asyncio.TimerHandle | None = None
         self._is_away = False
         self._looking: asyncio.Task[None] | None = None
 
@@ -114,8 +121,13 @@ class HttpHost:
 
     def close(self) -> None:
         """Ends everything; turns in flight end as `host_lost`."""
-        for task in (*self._turns, *((self._looking,) if self._looking is not None else ())):
+        for task, _ in self._turns.values():
             task.cancel()
+        if self._looking is not None:
+            self._looking.cancel()
+        if self._sweep is not None:
+            self._sweep.cancel()
+        self._is_away = False
         self._leave()
         self._function.close()
 
@@ -127,10 +139,15 @@ class HttpHost:
     # --- turns
 
     def deliver_turns(self, columns: TurnColumns) -> None:
-        """Starts to work on turns. Those whose caller no longer waits go on: their effect is the state's."""
+        """Starts to work on turns, and ends those that are too late.
+
+        A turn whose caller went away before its deadline goes on: its effect is the state's.
+        """
         host = self._id
         if host is None:
             return
+        if columns.cancelled:
+            self._end_late(columns.cancelled)
         states = {update.actor: update for update in columns.states}
         extras = dict(columns.extras)
         turns = zip(
@@ -145,13 +162,22 @@ class HttpHost:
         for number, actor, action, type_url, payload, timeout_ms in turns:
             turn = _Turn(number, actor, action, type_url, payload, timeout_ms, extras.get(number), states.get(actor))
             task = self._loop.create_task(self._run(host, turn))
-            self._turns.add(task)
-            task.add_done_callback(self._ended)
+            self._turns[number] = (task, self._loop.time() + timeout_ms / 1000)
+            task.add_done_callback(functools.partial(self._ended, host, turn))
+        if self._sweep is None and self._turns:
+            self._sweep = self._loop.call_later(SWEEP_INTERVAL_S, self._sweep_late)
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._turns.discard(task)
-        if self._is_away and not self._turns:
-            self._go_away()
+    def _sweep_late(self) -> None:
+        """Ends what is too late and nobody waits for; of the others the runtime speaks in time."""
+        self._end_late(list(self._turns))
+        self._sweep = self._loop.call_later(SWEEP_INTERVAL_S, self._sweep_late) if self._turns else None
+
+    def _end_late(self, numbers: Iterable[int]) -> None:
+        now_s = self._loop.time()
+        for number in numbers:
+            task, deadline_s = self._turns.get(number, (None, 0.0))
+            if task is not None and deadline_s <= now_s + CLOCK_GRAIN_S:
+                task.cancel()
 
     async def _run(self, host: HostId, turn: _Turn) -> None:
         began_s = self._loop.time()
@@ -173,6 +199,14 @@ class HttpHost:
             outcome = self._fail(host, turn, ErrorCode.HOST_LOST, "the node failed in the call; its log says how")
         self._on_callback(outcome, self._loop.time() - began_s)
 
+    def _ended(self, host: HostId, turn: _Turn, task: asyncio.Task[None]) -> None:
+        del self._turns[turn.number]
+        if task.cancelled():
+            message = f"the user function at {self._target.authority} did not answer within {turn.timeout_ms} ms"
+            self._on_callback(self._fail(host, turn, ErrorCode.TIMEOUT, message), turn.timeout_ms / 1000)
+        if self._is_away and not self._turns:
+            self._go_away()
+
     def _fail(self, host: HostId, turn: _Turn, code: ErrorCode, message: str) -> str:
         self._engine.host_answered(host, (), ((turn.number, message, code),))
         return code.name.lower()
@@ -186,12 +220,7 @@ class HttpHost:
         where = f"the user function at {self._target.authority}"
         body = encode_turn(turn.actor, turn.action, turn.type_url, turn.payload, extra=turn.extra, state=turn.state)
         try:
-            async with asyncio.timeout(turn.timeout_ms / 1000):
-                answer = await self._post(body, timeout_s=turn.timeout_ms / 1000)
-        except TimeoutError:
-            raise _Failed(
-                ErrorCode.TIMEOUT, f"{where} did not answer within {turn.timeout_ms} ms; the call may still take effect"
-            ) from None
+            answer = await self._post(body, timeout_s=turn.timeout_ms / 1000)
         except Unreachable as error:
             raise _Failed(
                 ErrorCode.NO_HOST, f"{where} can't be reached: {error}; is it running and listening there?"

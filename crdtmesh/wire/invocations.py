@@ -6,6 +6,8 @@ served (`crdtmesh.edge.spawn_api`).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final, TypeAlias
 
 from crdtmesh.runtime.definition import ActorAddress
@@ -17,6 +19,8 @@ NOOP_URL: Final = "type.googleapis.com/spawn.Noop"
 
 RELATIVE_MS_MAX: Final = 10**11
 """A `scheduled_to` below this is a delay: as a time it would lie in March 1973, as a delay it is three years."""
+
+_NO_METADATA: Final[Mapping[str, str]] = MappingProxyType({})
 
 Payload: TypeAlias = (
     protocol_pb2.InvocationRequest
@@ -32,7 +36,8 @@ def payload_from(message: Payload) -> tuple[str, bytes]:
     """The parts of its payload; `("", b"")` when none is set."""
     kind = message.WhichOneof("payload")
     if kind == "value":
-        return message.value.type_url, message.value.value
+        value = message.value
+        return value.type_url, value.value
     return ("", b"") if kind is None else (NOOP_URL, b"")
 
 
@@ -50,29 +55,31 @@ def address_from(actor: actor_pb2.ActorId, system: str) -> ActorAddress:
 
 
 def invocation_from(request: protocol_pb2.InvocationRequest, *, system: str, wall_ms: int) -> Invocation:
-    """Reads a call.
+    """Reads a call. SDKs leave out the system of an id where another field has it.
 
     Args:
         request: as it came.
         system: the actor system when the request names none.
         wall_ms: now, for a schedule that was given as a delay.
     """
-    actor = address_from(request.actor.id, request.system.name or system)
-    type_url, payload = payload_from(request)
-    caller = request.caller
+    # Runs once for each call: looking at a submessage that is not there costs as much as at one that is.
+    name = request.actor.id
+    system = name.system or request.system.name or system
+    parent, register_ref = name.parent, request.register_ref
     scheduled_ms = request.scheduled_to
     if 0 < scheduled_ms < RELATIVE_MS_MAX:
         scheduled_ms += wall_ms
+    caller = request.caller if request.HasField("caller") else None
+    metadata = request.metadata
     return Invocation(
-        actor=actor,
-        action=request.action_name,
-        type_url=type_url,
-        payload=payload,
+        ActorAddress(system, name.name, parent),
+        request.action_name,
+        *payload_from(request),
         is_async=getattr(request, "async"),
-        caller=address_from(caller, actor.system) if caller.name else None,
-        metadata=dict(request.metadata),
+        caller=ActorAddress(caller.system or system, caller.name, caller.parent) if caller and caller.name else None,
+        metadata=dict(metadata) if metadata else _NO_METADATA,
         scheduled_ms=max(0, scheduled_ms),
-        templates=templates_of(request.register_ref, actor.parent),
+        templates=templates_of(register_ref, parent) if parent or register_ref else (),
         is_pooled=request.pooled,
     )
 

@@ -90,10 +90,21 @@ def is_json(type_url: str) -> bool:
 
 def wrap(content: bytes) -> bytes:
     """The bytes of a message whose only field, number 1, is `content`; no bytes if that is empty."""
+    return field(1, content)
+
+
+def field(number: int, content: bytes, *, is_kept: bool = False) -> bytes:
+    """The bytes of a length-delimited field; none for empty content, as protobuf leaves out a default.
+
+    Args:
+        number: of the field, below 16.
+        content: text, bytes or a message.
+        is_kept: empty content is written too: it is a member of a oneof, or an element.
+    """
     size = len(content)
     if size < 0x80:
-        return bytes((_TAG_LENGTH_DELIMITED_1, size)) + content if size else b""
-    header = bytearray((_TAG_LENGTH_DELIMITED_1,))
+        return bytes((number << 3 | 2, size)) + content if size or is_kept else b""
+    header = bytearray((number << 3 | 2,))
     while size >= 0x80:
         header.append(size & 0x7F | 0x80)
         size >>= 7
