@@ -14,7 +14,7 @@ import click
 
 from simulations.membership.commands import COMMANDS
 from simulations.report import Report
-from simulations.run import RunOptions, RunResult, simulate
+from simulations.run import RunOptions, RunResult, plan_of, simulate
 from simulations.workers import run_seeds
 
 EXIT_FAILURES: Final = 1
@@ -87,7 +87,8 @@ def _cores() -> int:
 
 def _traced(seeds: Iterable[int], options: RunOptions, *, to_stderr: bool) -> Iterator[RunResult]:
     for seed in seeds:
-        yield simulate(seed, options, sink=lambda line: click.echo(line, err=to_stderr))
+        click.echo(plan_of(seed, options).describe(), err=to_stderr)
+        yield simulate(seed, options, observer=lambda note: click.echo(note.as_line(), err=to_stderr))
 
 
 def _tell(report: Report, result: RunResult, total: int) -> None:

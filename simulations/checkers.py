@@ -13,10 +13,14 @@ from crdtmesh.crdts.operations import Operation
 from crdtmesh.replication.outputs import EntryKey
 from gossip.messages import MemberState
 from simulations.history import Call, FinalState, History, Outcome, Route, holds, touches
+from simulations.scheduler import SECOND_NS
 from simulations.specifications import SPECIFICATIONS, SUMS_SURVIVE_LOSS, deeds_of
 from simulations.workload import COUNTER, is_up_counter
 
 Checker = Callable[[History, Sequence[FinalState]], list[str]]
+
+# The slowest sync of a good disk, and a handful of turns of a busy loop.
+PROMPT_NS: Final = SECOND_NS
 
 
 def convergence(history: History, finals: Sequence[FinalState]) -> list[str]:
@@ -144,6 +148,46 @@ def answered(history: History, finals: Sequence[FinalState]) -> list[str]:
     ]
 
 
+def progress(history: History, finals: Sequence[FinalState]) -> list[str]:
+    """Level `local` waits for nobody else: a node that is not held up answers reads and updates of its state soon.
+
+    Left out are updates of entries with actors, which wait for the turns under way, and reads that an update held up.
+    """
+    del finals
+    acted = {call.key for call in history.calls if call.route is Route.ACTOR}
+    failures = []
+    for call in history.calls:
+        took_ns = call.completed_ns - call.invoked_ns
+        if call.route is not Route.STATE or took_ns <= PROMPT_NS or call.key in acted:
+            continue
+        if took_ns > PROMPT_NS + history.held_up_ns(call.node, call.invoked_ns, call.completed_ns):
+            failures.append(f"call {call.number} to {call.node} took {took_ns / 1e9:.1f} s: {_shown(call)}")
+    return failures
+
+
+def nothing_queued(history: History, finals: Sequence[FinalState]) -> list[str]:
+    """After quiet nothing waits on any link."""
+    del history
+    return [
+        f"{final.node} still has {final.queued_bytes} bytes queued on its links"
+        for final in finals
+        if final.queued_bytes > 0
+    ]
+
+
+def known_identities(history: History, finals: Sequence[FinalState]) -> list[str]:
+    """No node knows more replica ids than there were: what contexts hold is bounded by the starts of nodes."""
+    failures = []
+    for final in finals:
+        ids = {replica_id for _, replica_id in final.applied}
+        if len(ids) > history.identities:
+            failures.append(f"{final.node} knows {len(ids)} replica ids, {history.identities} were made")
+    return failures
+
+
+CONDUCT: Final[tuple[Checker, ...]] = (applied_once, answered, progress, nothing_queued)
+"""What must hold whatever peers say of themselves."""
+
 CHECKERS: Final[tuple[Checker, ...]] = (
     no_lost_update,
     all_or_nothing,
@@ -152,6 +196,9 @@ CHECKERS: Final[tuple[Checker, ...]] = (
     meaning,
     session_order,
     answered,
+    progress,
+    nothing_queued,
+    known_identities,
 )
 """All but `convergence`, which compares the nodes; these judge each node by itself."""
 
@@ -167,6 +214,11 @@ def check_all(history: History, finals: Sequence[FinalState]) -> list[str]:
     return failures + [
         f"{checker.__name__}: {failure}" for checker in CHECKERS for failure in checker(history, distinct)
     ]
+
+
+def check_conduct(history: History, finals: Sequence[FinalState]) -> list[str]:
+    """Those of the promises that hold with a peer that lies."""
+    return [f"{checker.__name__}: {failure}" for checker in CONDUCT for failure in checker(history, finals)]
 
 
 def amount_of(call: Call) -> int:

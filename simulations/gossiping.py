@@ -101,6 +101,11 @@ class SimulatedGossip:
         self._world.network.attach(self.name, None)
         self._world.streams.detach(self)
 
+    def leave(self) -> None:
+        """Says that this node departs by itself."""
+        self.swim.leave(now_ns=self._clock.monotonic_ns())
+        self._settle()
+
     def present(self) -> dict[str, MeshTag]:
         """The members that are not known to be gone, and their tags, this node included."""
         found = {}

@@ -79,10 +79,14 @@ class History:
     Attributes:
         calls: in order of their start.
         wipes: (node, time) of each loss of a disk: what was acknowledged there before is promised no longer.
+        held_up: (node, from, to) of each time that a process was stopped, slowed down, or waited for its disk.
+        identities: how many replica ids were made.
     """
 
     calls: list[Call] = field(default_factory=list)
     wipes: list[tuple[str, int]] = field(default_factory=list)
+    held_up: list[tuple[str, int, int]] = field(default_factory=list)
+    identities: int = 0
 
     def promised(self, call: Call) -> bool:
         """Whether the mesh owes this update to its client.
@@ -94,6 +98,12 @@ class History:
             return False
         ran_on = call.ran_on or call.node
         return not any(node == ran_on and call.invoked_ns <= lost_ns for node, lost_ns in self.wipes)
+
+    def held_up_ns(self, node: str, start_ns: int, end_ns: int) -> int:
+        """How long a node was held up between two instants, overlaps counted twice."""
+        return sum(
+            max(0, min(end_ns, last) - max(start_ns, first)) for name, first, last in self.held_up if name == node
+        )
 
     def wipes_between(self, node: str, start_ns: int, end_ns: int) -> bool:
         """Whether a node lost its disk between two instants."""
@@ -109,12 +119,14 @@ class FinalState:
         digest: the replica's own digest of the system.
         values: all entries.
         applied: events.
+        queued_bytes: what waits on its links.
     """
 
     node: str
     digest: bytes
     values: Mapping[EntryKey, PlainValue]
     applied: Applied
+    queued_bytes: int = 0
 
 
 def holds(applied: Applied, event: EventRun) -> bool:

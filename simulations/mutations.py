@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from simulations.plan import draw_plan
+from simulations.drawing import draw_plan
 from simulations.planted import PLANTED, Focus, Patch, Planted
 from simulations.run import RunResult, execute
 from simulations.scheduler import SeedStreams

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Final
 
+from gossip.messages import MessageType
 from simulations.plan import PathShape
 from simulations.scheduler import SECOND_NS, Scheduler
 from simulations.trace import Trace
@@ -21,6 +22,12 @@ Receiver = Callable[[bytes, str], None]
 """Takes a datagram and the name of the node that it came from."""
 
 REORDERING_FACTOR: Final = 10
+# Of the corrupt datagrams. UDP's 16 bits let far fewer pass; these are for the checksum of the packet itself.
+CORRUPTION_PASSES: Final = 0.25
+CHECKED: Final = bytes([MessageType.HAS_CRC])
+"""How a packet begins that carries a checksum of its own. Of others nobody can tell what they were."""
+# What waits longer for its line is dropped, as routers do.
+QUEUE_NS_MAX: Final = SECOND_NS
 
 
 class Network:
@@ -103,8 +110,8 @@ class Network:
             counts["loss"] += 1
             return []
         if rng.random() < shape.corruption:
-            # A flipped bit never passes the checksum of UDP, nor that of a link below: the packet is gone. Bytes that
-            # are wrong and have a good checksum are the business of the fuzz tests of each `receive`.
+            # A flipped bit seldom passes the checksum of UDP; `send_datagram` delivers those that do. Streams and
+            # messages on links have stronger checksums below them, and the packet is gone.
             counts["corruption"] += 1
             return []
         copies = 1
@@ -125,13 +132,28 @@ class Network:
         if not self.is_open(source, destination):
             self.counts["cut_datagrams"] += 1
             return
-        for delay_ns in self.fates_ns(self.shape):
-            self._scheduler.after(delay_ns, partial(self._deliver, source, destination, data))
+        shape = self.shape
+        queued_ns = 0
+        if shape.bytes_per_s:
+            queued_ns = self.queued_ns(source, destination, len(data), shape) - self._scheduler.now_ns
+            if queued_ns > QUEUE_NS_MAX:
+                self.counts["capacity_dropped"] += 1
+                return
+        if shape.corruption and data[:1] == CHECKED and self._rng.random() < shape.corruption * CORRUPTION_PASSES:
+            self.counts["corruption_delivered"] += 1
+            self._scheduler.after(self.delay_ns(shape), partial(self._deliver, source, destination, self._flip(data)))
+            return
+        for delay_ns in self.fates_ns(shape):
+            self._scheduler.after(queued_ns + delay_ns, partial(self._deliver, source, destination, data))
+
+    def _flip(self, data: bytes) -> bytes:
+        changed = bytearray(data)
+        changed[self._rng.randrange(1, len(changed))] ^= 1 << self._rng.randrange(8)
+        return bytes(changed)
 
     def _deliver(self, source: str, destination: str, data: bytes) -> None:
         receiver = self._receivers.get(destination)
         if receiver is not None:
-            self._trace.note("datagram", source, destination, data)
             receiver(data, source)
 
     def _tell(self, path: Path, *, is_open: bool) -> None:

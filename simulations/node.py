@@ -19,6 +19,7 @@ from crdtmesh.links.manager import LinkManager
 from crdtmesh.links.options import Identity, LinkOptions, PeerAddress
 from crdtmesh.mesh_tag import MeshTag, cluster_hash
 from crdtmesh.persistence.base import Record
+from crdtmesh.persistence.errors import StorageError
 from crdtmesh.replication.errors import ReplicationError
 from crdtmesh.replication.options import ReplicationOptions
 from crdtmesh.replication.outputs import EntryKey
@@ -34,6 +35,7 @@ from simulations.calls import CallServer
 from simulations.clocks import MachineClock
 from simulations.gossiping import Neighbourhood, SimulatedGossip
 from simulations.history import Applied, Call, History
+from simulations.hostile import Hostile
 from simulations.loop import VirtualLoop
 from simulations.plan import PathShape
 from simulations.recorder import RecordedReplica
@@ -55,6 +57,8 @@ class World(Neighbourhood, Protocol):
     history: History
     replication_options: ReplicationOptions
     payload_loss: PathShape | None
+    runtime_options: RuntimeOptions
+    hostile: Hostile | None
 
     def wrote(self, name: str) -> None:
         """A node handed a group to its disk."""
@@ -92,6 +96,9 @@ class RecordedEngine(Engine):
 class SimulatedNode:
     """One run of one node, from its start to its crash.
 
+    Raises:
+        StorageError: its disk is not one that it can start with.
+
     Attributes:
         name: the node's name; the next run has it too.
         loop: of its process.
@@ -127,7 +134,11 @@ class SimulatedNode:
             wall_ms=clock.wall_ms(),
         )
         self.replica.recorder = self
-        self.replica.load(self._store.load())
+        try:
+            self.replica.load(self._store.load())
+        except StorageError:
+            self._store.crash()
+            raise
         tag = MeshTag(cluster=cluster_hash(CLUSTER), start_id=self.start_id, link_port=LINK_PORT, grpc_port=GRPC_PORT)
         self.gossip = SimulatedGossip(
             name, world=world, loop=self.loop, clock=clock, rng=rng, tag=tag, changed=self._members_changed
@@ -136,6 +147,7 @@ class SimulatedNode:
     def _new_replica_id(self, *, is_fresh: bool) -> bytes:
         """A new one at every start, with old data (`is_fresh` is false) as without."""
         del is_fresh
+        self._world.history.identities += 1
         return self._rng.randbytes(16)
 
     # --- life
@@ -172,7 +184,7 @@ class SimulatedNode:
     def _start(self) -> None:
         world, clock = self._world, self._clock
         runtime = Runtime(
-            RuntimeOptions(),
+            world.runtime_options,
             placement=Placement(self.name, cluster_hash(CLUSTER).encode()),
             replica=self.replica,
             encode_state=lambda name, value: values.value_from_plain(name, value).SerializeToString(),
@@ -279,6 +291,11 @@ class SimulatedNode:
             self._take(peer, channel, payload)
 
     def _take(self, peer: str, channel: Channel, payload: bytes) -> None:
+        self._receive(peer, channel, payload)
+        if self._world.hostile is not None:
+            self._world.hostile.passed(self.name, peer, channel, payload, self._receive)
+
+    def _receive(self, peer: str, channel: Channel, payload: bytes) -> None:
         self._world.trace.note("payload", peer, self.name, int(channel), payload)
         self.engine.peer_message(peer, channel, payload)
 
@@ -319,6 +336,7 @@ class SimulatedNode:
 
     def _renew_identity(self) -> None:
         self._world.reported(self.name, "identity_needed", "")
+        self._world.history.identities += 1
         self.replica.renew_identity(self._rng.randbytes(16))
         self.engine.wake()
 

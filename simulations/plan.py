@@ -5,38 +5,62 @@ runs, each has a range that reaches what the promises name (`docs`, table of fau
 at all: what fails there needs no fault to fail.
 """
 
-import random
 from dataclasses import dataclass, fields
 from typing import Final
 
-from simulations.mixes import MIXES
 from simulations.scheduler import MILLISECOND_NS, SECOND_NS
 
-NODES_MIN: Final = 3
-NODES_MAX: Final = 6
-FAULTLESS_RUNS: Final = 0.05
-
 FAULT_KINDS: Final = (
+    "backup_restored",
+    "bit_flip",
+    "capacity_queued",
+    "clock_drift",
+    "clock_freeze",
     "clock_jump",
     "corruption",
+    "corruption_delivered",
     "crash",
+    "crash_all",
     "crash_disk_lost",
+    "crash_rolling",
     "cut_datagrams",
     "cut_segments",
     "delay_tail",
+    "directory_copied",
+    "disk_full",
     "duplication",
+    "host_crash",
+    "hostile_garbage",
+    "hostile_mutated",
+    "hostile_replayed",
+    "hot_key",
+    "huge_state",
+    "large_mesh",
     "link_reset",
+    "loop_stall",
     "loss",
+    "name_moved",
+    "name_reused",
+    "node_joined",
+    "node_left",
+    "overload",
     "partition_bridge",
+    "partition_flapping",
     "partition_full",
     "partition_halves",
     "partition_one_way",
+    "partition_ring",
     "partition_single",
+    "partition_swizzle",
     "pause",
     "reordering",
     "restart",
+    "retransmission",
+    "slow_node",
+    "start_refused",
     "sync_error",
     "sync_slow",
+    "torn_write",
     "unsynced_lost",
 )
 """Everything that is counted when it happens."""
@@ -81,17 +105,42 @@ class DiskShape:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HostilePlan:
+    """What one peer does wrong on purpose, for each message that passes.
+
+    Attributes:
+        replay: probability that an old message is sent once more, to the same node.
+        garbage: probability that bytes are sent which are no message: noise, or a message that was cut short.
+        mutate: probability that a message is sent with some bits changed. Peers are trusted to say what they did, so
+            then only what no message may do is judged: raise, block, or grow without bounds.
+    """
+
+    replay: float = 0.0
+    garbage: float = 0.0
+    mutate: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FaultPlan:
     """How many faults of each kind fall into the faulty phase, and how long they last."""
 
     partitions: int = 0
     partition_ns_max: int = 20 * SECOND_NS
+    flappings: int = 0
+    swizzles: int = 0
     crashes: int = 0
     down_ns_max: int = 15 * SECOND_NS
+    host_crashes: int = 0
     pauses: int = 0
     pause_ns_max: int = 8 * SECOND_NS
+    stalls: int = 0
+    slow_spells: int = 0
+    full_disks: int = 0
     clock_jumps: int = 0
+    clock_drifts: int = 0
+    clock_freezes: int = 0
     link_resets: int = 0
+    joins: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +159,8 @@ class WorkloadPlan:
         turns_failing: probability that it fails, after it has changed its state.
         handler_ns_max: how long a handler may wait.
         padding: characters added to elements and values, for large states.
+        overload_clients: so many more clients come for `overload_ns`, and hardly pause between their calls.
+        overload_ns: how long they stay.
         up_counter, read: weights of the counters that only grow, and of reading them.
         mix: weights of the data types.
     """
@@ -125,6 +176,8 @@ class WorkloadPlan:
     turns_failing: float = 0.0
     handler_ns_max: int = 300 * MILLISECOND_NS
     padding: int = 0
+    overload_clients: int = 0
+    overload_ns: int = 2 * SECOND_NS
     up_counter: float = 1.0
     read: float = 1.0
     mix: tuple[tuple[str, float], ...] = (("PNCounter", 1.0), ("ORSet", 2.0), ("LWWRegister", 1.0))
@@ -150,6 +203,9 @@ class RunPlan:
         checkpoint_log_rows: so many rows of log start a checkpoint; few, so that there are many.
         checkpoint_slice_entries: entries that one flush writes while a checkpoint runs; few, so that much happens
             meanwhile.
+        mailbox_max: calls that may wait for one actor.
+        window_max: turns of one actor that may be in flight.
+        hostile: what one peer does wrong on purpose; None for nothing.
         stays_down: one node stays down after the heal, until all others have noticed.
     """
 
@@ -166,6 +222,9 @@ class RunPlan:
     repair_chunks_in_flight: int = 4
     checkpoint_log_rows: int = 20_000
     checkpoint_slice_entries: int = 256
+    mailbox_max: int = 1024
+    window_max: int = 64
+    hostile: HostilePlan | None = None
     stays_down: bool = False
     disk: DiskShape = DiskShape()
     faults: FaultPlan = FaultPlan()
@@ -174,7 +233,7 @@ class RunPlan:
     def describe(self) -> str:
         """One line for each group of parameters, only what is on."""
         lines = [f"seed {self.seed}: {self.nodes} nodes, {self.faulty_ns / SECOND_NS:g} s of faults"]
-        for name in ("datagrams", "segments", "payload_loss", "disk", "faults", "workload"):
+        for name in ("datagrams", "segments", "payload_loss", "disk", "hostile", "faults", "workload"):
             part = getattr(self, name)
             if part is not None:
                 values = ((item.name, getattr(part, item.name)) for item in fields(part))
@@ -184,108 +243,3 @@ class RunPlan:
 
 def _shown(label: str, value: object) -> str:
     return f"{label}={value:.4g}" if isinstance(value, int | float) else f"{label}={value}"
-
-
-def draw_plan(seed: int, rng: random.Random, *, seconds: float, nodes: int | None = None) -> RunPlan:
-    """The parameters of one run.
-
-    Args:
-        seed: goes into the plan only; what is drawn comes from `rng`.
-        rng: the stream of this seed that nothing else uses.
-        seconds: virtual length of the faulty phase.
-        nodes: size of the mesh; drawn if None.
-    """
-    count = rng.randint(NODES_MIN, NODES_MAX)
-    plan = RunPlan(seed=seed, nodes=nodes or count, faulty_ns=int(seconds * SECOND_NS), workload=_workload(rng))
-    if rng.random() < FAULTLESS_RUNS:
-        return plan
-    return RunPlan(
-        seed=seed,
-        nodes=plan.nodes,
-        faulty_ns=plan.faulty_ns,
-        datagrams=_path(rng),
-        segments=_path(rng),
-        payload_loss=_path(rng) if rng.random() < 0.3 else None,
-        hostless=rng.choice((0, 0, 1, 2)),
-        disk=_disk(rng),
-        faults=_faults(rng, plan.faulty_ns),
-        workload=plan.workload,
-        repair_chunk_bytes=rng.choice((1, 1, 192 * 1024)),
-        repair_chunks_in_flight=rng.choice((1, 4)),
-        checkpoint_log_rows=rng.choice((5, 5, 50, 20_000)),
-        checkpoint_slice_entries=rng.choice((1, 1, 256)),
-        stays_down=rng.random() < 0.2,
-        shards=rng.choice((1, 2, 16)),
-    )
-
-
-def _maybe(rng: random.Random, probability: float, value: float) -> float:
-    """A value, or 0 when the knob is off. Draws once either way, so that knobs do not shift each other."""
-    return value if rng.random() < probability else 0.0
-
-
-def _path(rng: random.Random) -> PathShape:
-    delay_ns_max = int(rng.choice((2, 10, 50, 200, 500)) * MILLISECOND_NS)
-    return PathShape(
-        delay_ns_min=delay_ns_max // 4,
-        delay_ns_max=delay_ns_max,
-        tail=_maybe(rng, 0.5, rng.uniform(0.001, 0.03)),
-        tail_ns_max=rng.randint(1, 5) * SECOND_NS,
-        loss=_maybe(rng, 0.6, rng.uniform(0.0, 0.3)),
-        duplication=_maybe(rng, 0.5, rng.uniform(0.0, 0.5)),
-        reordering=_maybe(rng, 0.5, rng.uniform(0.0, 0.3)),
-        corruption=_maybe(rng, 0.4, rng.uniform(0.0, 0.01)),
-    )
-
-
-def _disk(rng: random.Random) -> DiskShape:
-    return DiskShape(
-        sync_ns_max=rng.randint(1, 30) * MILLISECOND_NS,
-        slow=_maybe(rng, 0.5, rng.uniform(0.0, 0.2)),
-        slow_ns_max=2 * SECOND_NS,
-        error=_maybe(rng, 0.15, rng.uniform(0.0, 0.002)),
-    )
-
-
-def _faults(rng: random.Random, faulty_ns: int) -> FaultPlan:
-    # The ranges are for 90 s; a longer run gets more, so that hours of virtual time stay hours of faults.
-    stretch = max(1.0, faulty_ns / (90 * SECOND_NS))
-
-    def count(probability: float, most: int) -> int:
-        return int(_maybe(rng, probability, rng.randint(1, most)) * stretch)
-
-    return FaultPlan(
-        partitions=count(0.7, 6),
-        partition_ns_max=rng.randint(1, 40) * SECOND_NS,
-        crashes=count(0.7, rng.choice((3, 10, 30))),
-        down_ns_max=rng.choice((1, 5, 25)) * SECOND_NS,
-        pauses=count(0.4, 4),
-        pause_ns_max=rng.randint(1, 20) * SECOND_NS,
-        clock_jumps=count(0.4, 6),
-        link_resets=count(0.4, 10),
-    )
-
-
-def _workload(rng: random.Random) -> WorkloadPlan:
-    return WorkloadPlan(
-        clients=rng.randint(2, 6),
-        think_ns_mean=int(rng.choice((50, 100, 300, 1000)) * MILLISECOND_NS),
-        keys=rng.choice((1, 1, 2, 4)),
-        elements=rng.choice((0, 0, 6, 30)),
-        stickiness=rng.choice((0.0, 0.7, 1.0)),
-        batch=_maybe(rng, 0.5, rng.uniform(0.0, 0.5)),
-        turns=rng.choice((0.0, 0.3, 1.0)),
-        handler_ns_max=rng.choice((1, 100, 1000)) * MILLISECOND_NS,
-        turns_waiting=rng.choice((0.0, 0.5, 1.0)),
-        turns_failing=_maybe(rng, 0.5, rng.uniform(0.0, 0.2)),
-        up_counter=_maybe(rng, 0.8, rng.uniform(0.5, 2.0)),
-        read=_maybe(rng, 0.8, rng.uniform(0.5, 4.0)),
-        mix=_mix(rng),
-    )
-
-
-def _mix(rng: random.Random) -> tuple[tuple[str, float], ...]:
-    """A few data types, sets in most runs: the more types, the fewer calls meet on one entry."""
-    names = rng.sample(sorted(MIXES), rng.choice((1, 2, 4, 8)))
-    chosen = sorted({*names, *(("ORSet",) if rng.random() < 0.7 else ())})
-    return tuple((name, rng.uniform(0.5, 3.0)) for name in chosen)

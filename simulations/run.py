@@ -6,18 +6,21 @@ so. The checkers judge the whole history at the end.
 """
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
-from simulations.checkers import check_all, unexpected_members
+from simulations.checkers import check_all, check_conduct, unexpected_members
 from simulations.cluster import Cluster
 from simulations.complaints import complaints
+from simulations.drawing import draw_plan
 from simulations.history import History, Outcome
-from simulations.plan import RunPlan, draw_plan
+from simulations.plan import RunPlan, WorkloadPlan
 from simulations.scheduler import MILLISECOND_NS, SECOND_NS, Scheduler, SeedStreams
-from simulations.trace import Sink, Trace
+from simulations.trace import Observer, Trace
 from simulations.workload import Client
 
+HURRY_NS: Final = 2 * MILLISECOND_NS
+LARGE: Final = 16
 POLL_NS: Final = 250 * MILLISECOND_NS
 # Everything must stay well for so long after it first was.
 STEADY_NS: Final = 3 * SECOND_NS
@@ -72,32 +75,35 @@ class RunResult:
 class Run:
     """One run under way; `simulate` is the way in, scenarios drive it step by step."""
 
-    def __init__(self, plan: RunPlan, *, sink: Sink | None = None) -> None:
+    def __init__(self, plan: RunPlan, *, observer: Observer | None = None) -> None:
         self.plan = plan
         self.scheduler = Scheduler()
         self.history = History()
         self.counts: Counter[str] = Counter()
-        self.trace = Trace(self.scheduler, sink)
-        streams = SeedStreams(plan.seed)
+        self.trace = Trace(self.scheduler, observer)
+        self._streams = SeedStreams(plan.seed)
         self.cluster = Cluster(
             plan,
             scheduler=self.scheduler,
-            streams=streams,
+            streams=self._streams,
             trace=self.trace,
             history=self.history,
             counts=self.counts,
         )
-        self.clients = [
-            Client(
-                number,
-                plan.workload,
-                rng=streams.stream("client", number),
-                scheduler=self.scheduler,
-                target=self.cluster,
-                history=self.history,
-            )
-            for number in range(plan.workload.clients)
-        ]
+        self.clients = [self._client(number, plan.workload) for number in range(plan.workload.clients)]
+        hurried = replace(plan.workload, think_ns_mean=HURRY_NS, stickiness=0.5)
+        first = plan.workload.clients
+        self.crowd = [self._client(first + number, hurried) for number in range(plan.workload.overload_clients)]
+
+    def _client(self, number: int, workload: WorkloadPlan) -> Client:
+        return Client(
+            number,
+            workload,
+            rng=self._streams.stream("client", number),
+            scheduler=self.scheduler,
+            target=self.cluster,
+            history=self.history,
+        )
 
     def advance(self, seconds: float) -> None:
         """Lets virtual time pass."""
@@ -112,6 +118,17 @@ class Run:
 
     def suffer(self) -> None:
         """The faulty phase."""
+        plan = self.plan
+        if self.crowd:
+            self.counts["overload"] += 1
+            begin_ns = max(0, plan.faulty_ns // 2 - plan.workload.overload_ns)
+            for client in self.crowd:
+                self.scheduler.at(begin_ns, client.start)
+                self.scheduler.at(begin_ns + plan.workload.overload_ns, client.stop)
+        # What these make of a run is no event in it.
+        self.counts["hot_key"] += plan.workload.keys == 1 and len(plan.workload.mix) == 1
+        self.counts["huge_state"] += plan.workload.padding > 0
+        self.counts["large_mesh"] += plan.nodes >= LARGE
         self.cluster.faults.schedule(until_ns=self.plan.faulty_ns)
         self.scheduler.run_until(self.plan.faulty_ns)
 
@@ -123,7 +140,7 @@ class Run:
             cluster.crash(cluster.names[-1], wipe=False)
         cluster.faults.heal(cluster.names[:-1] if self.plan.stays_down else cluster.names)
         self.cluster.calm()
-        for client in self.clients:
+        for client in (*self.clients, *self.crowd):
             client.stop()
 
     def settle(self) -> int | None:
@@ -173,7 +190,12 @@ class Run:
                 f"liveness: not well {within} of the heal: {text}" for text in self.unwell() or ["not for long"]
             ]
         failures += [f"raised: {text}" for text in self.cluster.breakages]
-        failures += check_all(self.history, self.cluster.final_states())
+        is_forged = self.plan.hostile is not None and self.plan.hostile.mutate > 0
+        if is_forged:
+            # Peers are trusted to say what they did: a message with changed bits may be another truth.
+            failures = [text for text in failures if not text.startswith("liveness")]
+        finals = self.cluster.final_states()
+        failures += check_conduct(self.history, finals) if is_forged else check_all(self.history, finals)
         return RunResult(
             seed=self.plan.seed,
             failures=failures,
@@ -187,24 +209,26 @@ class Run:
         )
 
 
-def simulate(seed: int, options: RunOptions | None = None, *, sink: Sink | None = None) -> RunResult:
+def simulate(seed: int, options: RunOptions | None = None, *, observer: Observer | None = None) -> RunResult:
     """Runs one seed.
 
     Args:
         seed: decides everything.
         options: what does not come from the seed.
-        sink: gets the plan and the trace, line by line.
+        observer: gets everything that happens.
     """
+    return execute(plan_of(seed, options), observer=observer)
+
+
+def plan_of(seed: int, options: RunOptions | None = None) -> RunPlan:
+    """The parameters of a run."""
     options = options or RunOptions()
-    plan = draw_plan(seed, SeedStreams(seed).stream("plan"), seconds=options.seconds, nodes=options.nodes)
-    return execute(plan, sink=sink)
+    return draw_plan(seed, SeedStreams(seed).stream("plan"), seconds=options.seconds, nodes=options.nodes)
 
 
-def execute(plan: RunPlan, *, sink: Sink | None = None) -> RunResult:
+def execute(plan: RunPlan, *, observer: Observer | None = None) -> RunResult:
     """Runs a plan, drawn or written by hand."""
-    if sink is not None:
-        sink(plan.describe())
-    run = Run(plan, sink=sink)
+    run = Run(plan, observer=observer)
     with complaints(run.cluster.failed):
         try:
             run.start()

@@ -7,19 +7,21 @@ transaction that was under way either all or nothing: it may be on the platter a
 
 import random
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
 from crdtmesh.persistence.base import Completion, Record, StoreImage, StoreMeta
-from crdtmesh.persistence.errors import StoreInUse
+from crdtmesh.persistence.errors import CorruptRecord, StoreInUse
 from crdtmesh.persistence.memory import check_meta
 from simulations.plan import DiskShape
 from simulations.scheduler import Scheduler
 
 # Half of the crashes within a transaction find it complete.
 IN_FLIGHT_SURVIVES: Final = 0.5
+# Of the others, half were being written.
+IN_FLIGHT_TORN: Final = 0.25
 
 
 @dataclass(slots=True)
@@ -30,6 +32,9 @@ class SimulatedDisk:
         shape: how it behaves from now on; a heal replaces it.
         image: what is synced.
         meta: whose it is, once a store was opened on it.
+        is_locked: a store has it open.
+        is_full: every write fails.
+        slow: told of a slow transaction, and how long it takes.
     """
 
     scheduler: Scheduler
@@ -39,6 +44,9 @@ class SimulatedDisk:
     image: StoreImage = field(default_factory=StoreImage)
     meta: StoreMeta | None = None
     is_locked: bool = False
+    is_full: bool = False
+    slow: Callable[[int], None] | None = None
+    _rotten: bytes | None = None
 
     def sync_ns(self) -> int:
         """How long the next transaction takes."""
@@ -47,14 +55,47 @@ class SimulatedDisk:
         if self.rng.random() < shape.slow:
             self.counts["sync_slow"] += 1
             delay_ns = self.rng.randint(delay_ns, shape.slow_ns_max)
+            if self.slow is not None:
+                self.slow(delay_ns)
         return delay_ns
 
-    def sync_fails(self) -> bool:
-        """Whether this transaction meets an error."""
+    def sync_error(self) -> str | None:
+        """The error that this transaction meets, if any."""
+        if self.is_full:
+            self.counts["disk_full_write"] += 1
+            return "simulated disk is full"
         if self.rng.random() >= self.shape.error:
-            return False
+            return None
         self.counts["sync_error"] += 1
+        return "simulated I/O error"
+
+    def copy_of(self, other: "SimulatedDisk") -> None:
+        """Takes over what another disk holds, as a copied data directory."""
+        self.image = StoreImage(dict(other.image.state), list(other.image.log))
+        self.meta = other.meta
+
+    def flip_bit(self) -> bool:
+        """Changes one bit of one row; whether there was a row. Each row has a checksum, as in the real store."""
+        rows: list[bytes] = [*self.image.state, *self.image.log]
+        if not rows:
+            return False
+        number = self.rng.randrange(len(rows))
+        if number < len(self.image.state):
+            key = rows[number]
+            self._rotten = self.image.state[key] = _flipped(self.image.state[key], self.rng)
+        else:
+            index = number - len(self.image.state)
+            self._rotten = self.image.log[index] = _flipped(self.image.log[index], self.rng)
         return True
+
+    def check(self) -> None:
+        """Compares all rows with their checksums.
+
+        Raises:
+            CorruptRecord: one is not what was written.
+        """
+        if self._rotten is not None and (self._rotten in self.image.log or self._rotten in self.image.state.values()):
+            raise CorruptRecord("a row's checksum is wrong; restore a backup")
 
 
 class SimulatedStore:
@@ -84,6 +125,7 @@ class SimulatedStore:
 
     def load(self) -> Iterator[Record]:
         """State rows by key, then the log."""
+        self._disk.check()
         return self._disk.image.load()
 
     def write(self, seq: int, records: Sequence[Record]) -> None:
@@ -104,10 +146,14 @@ class SimulatedStore:
         """The process is gone: nothing is written any more, and nobody is told anything."""
         disk = self._disk
         if self._in_flight and self._failure is None:
-            if disk.rng.random() < IN_FLIGHT_SURVIVES:
+            fate = disk.rng.random()
+            if fate < IN_FLIGHT_SURVIVES:
                 for _, records in self._in_flight:
                     disk.image.apply(records)
             else:
+                # Nothing of it reached the platter, or a part: that one has no good checksum and counts as nothing.
+                if fate > 1 - IN_FLIGHT_TORN:
+                    disk.counts["torn_write"] += 1
                 self._queue += self._in_flight
         if self._queue:
             disk.counts["unsynced_lost"] += len(self._queue)
@@ -126,8 +172,8 @@ class SimulatedStore:
     def _finish(self, transaction: list[tuple[int, Sequence[Record]]]) -> None:
         if self._in_flight is not transaction or not self._is_open:
             return  # crashed, or closed, meanwhile
-        if self._failure is None and self._disk.sync_fails():
-            self._failure = "simulated I/O error"
+        if self._failure is None:
+            self._failure = self._disk.sync_error()
         if self._failure is None:
             for _, records in transaction:
                 self._disk.image.apply(records)
@@ -139,3 +185,9 @@ class SimulatedStore:
             return
         for seq, _ in transaction:
             self._completion(seq, self._failure)
+
+
+def _flipped(data: bytes, rng: random.Random) -> bytes:
+    changed = bytearray(data or b"\0")
+    changed[rng.randrange(len(changed))] ^= 1 << rng.randrange(8)
+    return bytes(changed)

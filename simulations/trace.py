@@ -1,27 +1,58 @@
-"""What happened in a run, as a hash always and as lines on request.
+"""What happened in a run: a stream of notes, hashed always and handed to an observer on request.
 
-Two runs of one seed are equal when their hashes are. Everything that crosses a boundary of a core is noted: packets,
-groups for the disk, replies to clients, faults. Payloads go into the hash whole and into a line as length and digest.
+Two runs of one seed are equal when their hashes are. Everything that crosses a boundary of a core is noted. The kinds
+of notes, with their fields:
+
+- `call` node, number, route, key, operations; `reply` node, number, outcome, reason, value;
+- `datagram` from, to, bytes; `payload` from, to, channel, bytes; `link_up` node, peer, start id; `link_down` node,
+  peer, reason;
+- `persist` node, group, records; `stored` node, group, error;
+- `start` node, number of the start; `fault.<kind>` what it was about: a node, or several with commas between; `mend`;
+  `start_refused` node, reason;
+- `member.<change>` at which node, of whom, incarnation; `identity_needed` and others that cores report: node, detail;
+- `heal` at the end of the faults; `failed` what production code raised.
 """
 
 import hashlib
 from collections.abc import Callable
+from typing import NamedTuple
 
 from simulations.scheduler import SECOND_NS, Scheduler
 
 Field = str | int | bytes
-Sink = Callable[[str], None]
+
+
+class Note(NamedTuple):
+    """One thing that happened.
+
+    Attributes:
+        time_ns: when, in the run's time.
+        kind: what; see the module.
+        fields: to whom, with what.
+    """
+
+    time_ns: int
+    kind: str
+    fields: tuple[Field, ...]
+
+    def as_line(self) -> str:
+        """For people: bytes are shown as their length and a digest."""
+        shown = " ".join(_shown(field) for field in self.fields)
+        return f"{self.time_ns / SECOND_NS:12.6f} {self.kind:<16} {shown}"
+
+
+Observer = Callable[[Note], None]
 
 
 class Trace:
     """Collects the notes of one run."""
 
-    __slots__ = ("_hash", "_scheduler", "_sink")
+    __slots__ = ("_hash", "_observer", "_scheduler")
 
-    def __init__(self, scheduler: Scheduler, sink: Sink | None = None) -> None:
+    def __init__(self, scheduler: Scheduler, observer: Observer | None = None) -> None:
         self._scheduler = scheduler
         self._hash = hashlib.blake2b(digest_size=16)
-        self._sink = sink
+        self._observer = observer
 
     def note(self, kind: str, *fields: Field) -> None:
         """Adds one note: what happened now, to whom, with what."""
@@ -32,9 +63,8 @@ class Trace:
             data = field if isinstance(field, bytes) else str(field).encode()
             update(b" %d:" % len(data))
             update(data)
-        if self._sink is not None:
-            shown = " ".join(_shown(field) for field in fields)
-            self._sink(f"{self._scheduler.now_ns / SECOND_NS:12.6f} {kind:<16} {shown}")
+        if self._observer is not None:
+            self._observer(Note(self._scheduler.now_ns, kind, fields))
 
     def digest(self) -> str:
         """The hash of all notes so far, in hexadecimal."""

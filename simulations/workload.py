@@ -44,7 +44,10 @@ def actors_of(plan: WorkloadPlan) -> dict[str, str]:
 class Target(Protocol):
     """The mesh, as a client sees it."""
 
-    names: Sequence[str]
+    @property
+    def names(self) -> Sequence[str]:
+        """Of all nodes, up or down."""
+        ...
 
     def submit(self, call: Call, done: Done) -> None:
         """Hands a call to its node. `done` is called once, with the outcome filled in."""

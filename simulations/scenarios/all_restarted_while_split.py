@@ -7,7 +7,7 @@ for ever.
 
 import contextlib
 
-from simulations.faults import PARTITIONS
+from simulations.partitions import PARTITIONS
 from simulations.plan import RunPlan
 from simulations.run import Run
 

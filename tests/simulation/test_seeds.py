@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from simulations.run import RunOptions, simulate
+from simulations.run import RunOptions, plan_of, simulate
+from simulations.trace import Note
 
 SECONDS = 25.0
 
@@ -49,12 +50,15 @@ def test_other_seeds_are_other_runs() -> None:
     assert simulate(1, options).trace_hash != simulate(2, options).trace_hash
 
 
-def test_trace_shows_the_drawn_parameters_and_what_happened() -> None:
-    lines: list[str] = []
-    result = simulate(5, RunOptions(seconds=10), sink=lines.append)
-    assert lines[0].startswith("seed 5: ")
-    assert "workload: clients=" in lines[0]
-    assert any(" datagram " in line for line in lines)
-    assert any(" reply " in line for line in lines)
-    # Showing a run does not change it.
+def test_observer_sees_what_happens_and_changes_nothing() -> None:
+    notes: list[Note] = []
+    result = simulate(5, RunOptions(seconds=10), observer=notes.append)
+    assert {"call", "reply", "datagram", "payload", "persist", "stored", "start"} <= {note.kind for note in notes}
+    assert [note.time_ns for note in notes] == sorted(note.time_ns for note in notes)
     assert simulate(5, RunOptions(seconds=10)).trace_hash == result.trace_hash
+
+
+def test_plan_shows_the_drawn_parameters() -> None:
+    text = plan_of(5).describe()
+    assert text.startswith("seed 5: ")
+    assert "workload: clients=" in text

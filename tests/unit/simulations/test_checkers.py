@@ -244,3 +244,22 @@ def test_membership_is_complete_when_everyone_sees_exactly_the_running() -> None
     assert checkers.unexpected_members({"a": {"a": a}, "b": whole["b"]}, running=["a", "b"])
     for doubtful in ({**whole["a"], "c": a}, {**whole["a"], "c": s}, {**whole["a"], "b": s}):
         assert checkers.unexpected_members({"a": doubtful}, running=["a", "b"])
+
+
+def test_state_is_answered_soon_unless_its_node_is_held_up() -> None:
+    slow = call(UP, at=1, value=0)
+    slow.completed_ns = 5_000_000_000
+    history = History([slow])
+    assert checkers.progress(history, [])
+    history.held_up = [("n1", 0, 4_500_000_000)]
+    assert [] == checkers.progress(history, [])
+    history.held_up = [("n2", 0, 4_500_000_000)]
+    assert checkers.progress(history, [])
+
+
+def test_queues_are_empty_after_quiet_and_no_identity_is_invented() -> None:
+    assert [] == checkers.nothing_queued(History(), [final({})])
+    assert checkers.nothing_queued(History(), [FinalState("n1", b"", {}, {}, queued_bytes=1)])
+    history = History(identities=1)
+    assert [] == checkers.known_identities(history, [final({}, {A: 1})])
+    assert checkers.known_identities(history, [final({}, {A: 1, B: 1})])

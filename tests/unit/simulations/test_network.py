@@ -5,8 +5,8 @@ from collections import Counter
 
 import pytest
 
-from simulations.faults import PARTITIONS
 from simulations.network import Network
+from simulations.partitions import PARTITIONS
 from simulations.plan import PathShape
 from simulations.scheduler import MILLISECOND_NS, SECOND_NS, Scheduler
 from simulations.trace import Trace

@@ -3,7 +3,10 @@
 import random
 from collections import Counter
 
+import pytest
+
 from crdtmesh.persistence.base import LogRecord, Record
+from crdtmesh.persistence.errors import CorruptRecord
 from simulations.plan import DiskShape
 from simulations.scheduler import MILLISECOND_NS, SECOND_NS, Scheduler
 from simulations.storage import SimulatedDisk, SimulatedStore
@@ -86,3 +89,31 @@ def test_after_a_sync_error_every_group_fails_and_none_is_kept() -> None:
     assert [1, 2] == [seq for seq, error in bench.told if error is not None]
     assert [] == bench.survivors()
     assert 1 == bench.counts["sync_error"]
+
+
+def test_flipped_bit_is_noticed_when_the_disk_is_loaded() -> None:
+    disk = SimulatedDisk(scheduler=Scheduler(), rng=random.Random(1), counts=Counter(), shape=DiskShape())
+    assert not disk.flip_bit()
+    disk.image.log.append(b"whole")
+    disk.check()
+    assert disk.flip_bit()
+    with pytest.raises(CorruptRecord):
+        disk.check()
+
+
+def test_copied_disk_is_a_disk_of_its_own() -> None:
+    scheduler, counts = Scheduler(), Counter[str]()
+    disks = [
+        SimulatedDisk(scheduler=scheduler, rng=random.Random(1), counts=counts, shape=DiskShape()) for _ in range(2)
+    ]
+    disks[0].image.log.append(b"row")
+    disks[1].copy_of(disks[0])
+    disks[0].image.log.append(b"later")
+    assert [b"row"] == disks[1].image.log
+
+
+def test_full_disk_fails_every_write_until_there_is_room() -> None:
+    disk = SimulatedDisk(scheduler=Scheduler(), rng=random.Random(1), counts=Counter(), shape=DiskShape())
+    assert disk.sync_error() is None
+    disk.is_full = True
+    assert disk.sync_error() is not None
