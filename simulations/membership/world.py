@@ -8,13 +8,15 @@ sockets is done here over virtual ones.
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass, field
 from functools import partial
 from random import Random
 from typing import Final
 
 from gossip.config import LAN, SwimConfig
 from gossip.identity import Endpoint
+from gossip.kernel import TimerKey, TimerKind
 from gossip.outputs import CloseStream, Event, OpenStream, Outgoing, SendDatagram, SendStream, StreamId
 from gossip.swim import Swim
 from gossip.transport.udp import DRAIN_MAX
@@ -24,7 +26,13 @@ DELAY_NS_MIN: Final = MILLISECOND_NS // 2
 DELAY_NS_MAX: Final = 2 * MILLISECOND_NS
 """One way, uniform: machines of one site."""
 
+STEP_NS: Final = 50_000
+"""What a step takes a member that catches up: our agent reads, handles and answers a packet in about that time."""
+
 EPHEMERAL_PORT: Final = 40_000
+
+PROBING: Final = frozenset({TimerKind.PROBE, TimerKind.PROBE_TIMEOUT, TimerKind.PROBE_DEADLINE})
+"""Timers of one activity: a round blocks as a whole. Each other timer is an activity of its own."""
 
 Observer = Callable[["Node", Event], None]
 
@@ -38,11 +46,12 @@ class Node:
         swim: the machine.
         is_up: false once it crashed.
         inbox: what waits while it is stopped; None while it runs.
-        held: what it wants to send while it is stopped; None where its timers are stopped, too.
+        blocked: its activities that wait to send while it is stopped; None where nothing of it runs.
         due_ns: when its timer is set for; None without.
+        wakes: how often it began to catch up.
     """
 
-    __slots__ = ("due_ns", "endpoint", "held", "inbox", "is_up", "name", "swim")
+    __slots__ = ("blocked", "due_ns", "endpoint", "inbox", "is_up", "name", "swim", "wakes")
 
     def __init__(self, swim: Swim) -> None:
         self.swim = swim
@@ -50,8 +59,17 @@ class Node:
         self.endpoint = swim.local.endpoint
         self.is_up = True
         self.inbox: deque[Callable[[], None]] | None = None
-        self.held: list[Outgoing] | None = None
+        self.blocked: dict[Hashable, Blocked] | None = None
         self.due_ns: int | None = None
+        self.wakes = 0
+
+
+@dataclass(slots=True)
+class Blocked:
+    """An activity that stands where it wants to send: what, and which of its timers came up since."""
+
+    held: deque[Outgoing]
+    due: deque[tuple[TimerKey, int]] = field(default_factory=deque)
 
 
 class World:
@@ -83,6 +101,7 @@ class World:
         self._scheduler = Scheduler()
         self._seeds = SeedStreams(seed)
         self._rng = self._seeds.stream("network")
+        self._wakes = self._seeds.stream("wakes")
         self._peers: dict[tuple[Endpoint, StreamId], tuple[Node, StreamId]] = {}
 
     @property
@@ -135,37 +154,65 @@ class World:
         """Ends a member without a word."""
         node.is_up = False
 
-    def pause(self, nodes: Iterable[Node], *, timers_go_on: bool = False) -> None:
+    def pause(self, nodes: Iterable[Node], *, blocks_at_send: bool = False) -> None:
         """Stops members from processing; what arrives waits for them.
 
         Args:
             nodes: who.
-            timers_go_on: members block where they next want to send, and until then their timers fire, as where only
-                the path of messages is blocked; else they stand still at once, as a stopped process does.
+            blocks_at_send: each activity of a member (probing, gossip, exchanges; a suspicion's timer is one, too)
+                goes on until it wants to send, as where only the path of messages is blocked and each is a thread;
+                else everything stands still at once, as in a stopped process.
         """
         for node in nodes:
             if node.inbox is None:
                 node.inbox = deque()
-                node.held = [] if timers_go_on else None
+                node.blocked = {} if blocks_at_send else None
+            node.wakes += 1
 
     def resume(self, nodes: Iterable[Node]) -> None:
         """Lets members go on.
 
-        Who blocked at a send sends first, then come overdue timers (each was a thread of its own), then what waited.
-        Who stood still is served as by our event loop: up to DRAIN_MAX packets, then timers, then more packets.
+        Who stood still is served at once, as by our event loop: packets first, timers after each DRAIN_MAX of them.
+        Who blocked catches up step by step, each of which takes STEP_NS: a packet that waited is read, a packet that
+        was held is sent, or an overdue timer fires. Which of the activities gets the next step is up to chance, as
+        with a scheduler of threads; a member that stops again meanwhile has not caught up.
         """
         for node in nodes:
-            inbox, node.inbox = node.inbox, None
-            held, node.held = node.held, None
-            if held is not None:
-                for directive in held:
-                    self._carry(node, directive)
+            if node.blocked is None:
+                inbox, node.inbox = node.inbox or deque(), None
+                while inbox:
+                    for _ in range(min(DRAIN_MAX, len(inbox))):
+                        inbox.popleft()()
+                    self._tick(node)
                 self._tick(node)
-            while inbox:
-                for _ in range(min(DRAIN_MAX, len(inbox))):
-                    inbox.popleft()()
-                self._tick(node)
+            elif node.inbox is not None:
+                node.wakes += 1
+                self._catch_up(node, node.wakes)
+
+    def _catch_up(self, node: Node, wake: int) -> None:
+        inbox, blocked = node.inbox, node.blocked
+        if node.wakes != wake or inbox is None or blocked is None:
+            return
+        choices: list[Hashable] = list(blocked)
+        if inbox:
+            choices.append(None)
+        if not choices:
+            node.inbox = node.blocked = None
             self._tick(node)
+            return
+        activity = self._wakes.choice(choices)
+        if activity is None:
+            inbox.popleft()()
+        elif (waiting := blocked[activity]).held:
+            self._carry(node, waiting.held.popleft())
+        elif waiting.due:
+            key, due_ns = waiting.due.popleft()
+            if not node.swim._timers.is_armed(key):
+                node.swim._timers.arm(key, due_ns)
+            self._call(node, partial(node.swim.tick, now_ns=self.now_ns))
+        if activity is not None and not waiting.held and not waiting.due:
+            del blocked[activity]
+        self._scheduler.after(STEP_NS, partial(self._catch_up, node, wake))
 
     # --- time
 
@@ -195,13 +242,13 @@ class World:
         outgoing, events = node.swim.take_outgoing(), node.swim.take_events()
         due_ns = node.swim.next_deadline_ns()
         self.core_ns += time.perf_counter_ns() - began_ns
-        if node.held is not None:
-            node.held += outgoing
-        else:
-            for directive in outgoing:
-                self._carry(node, directive)
+        for directive in outgoing:
+            self._carry(node, directive)
         for event in events:
             self.observer(node, event)
+        self._set_timer(node, due_ns)
+
+    def _set_timer(self, node: Node, due_ns: int | None) -> None:
         if due_ns is not None and (node.due_ns is None or due_ns < node.due_ns):
             node.due_ns = due_ns
             self._scheduler.at(due_ns, partial(self._on_due, node, due_ns))
@@ -210,12 +257,34 @@ class World:
         if node.due_ns != due_ns:
             return  # an earlier one was set meanwhile
         node.due_ns = None
-        if not node.is_up or (node.inbox is not None and (node.held is None or node.held)):
-            return  # who is stopped, or blocked at a send, ticks when it wakes
-        if (next_ns := node.swim.next_deadline_ns()) is not None and next_ns <= self.now_ns:
+        if not node.is_up:
+            return
+        if node.inbox is not None:
+            if node.blocked is not None:
+                self._tick_stopped(node, node.blocked)
+        elif (next_ns := node.swim.next_deadline_ns()) is not None and next_ns <= self.now_ns:
             self._tick(node)
         else:
             self._flush(node)  # that timer was cancelled; set the one for the next
+
+    def _tick_stopped(self, node: Node, blocked: dict[Hashable, Blocked]) -> None:
+        """Fires timers of a member whose activities block where they want to send."""
+        timers = node.swim._timers
+        due = []
+        while (entry := timers.pop_due(self.now_ns)) is not None:
+            due.append(entry)
+        for key, due_ns in due:
+            activity: Hashable = PROBING if key[0] in PROBING else key
+            if activity in blocked:
+                blocked[activity].due.append((key, due_ns))
+                continue
+            timers.arm(key, due_ns)
+            node.swim.tick(now_ns=self.now_ns)
+            for event in node.swim.take_events():
+                self.observer(node, event)
+            if outgoing := node.swim.take_outgoing():
+                blocked[activity] = Blocked(deque(outgoing))
+        self._set_timer(node, timers.next_due_ns())
 
     def _input(self, node: Node, step: Callable[[], None]) -> None:
         """Something arrived at a member."""

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from gossip.outputs import Event, NameConflict
+from gossip.codec import encode
+from gossip.messages import Suspect
+from gossip.outputs import Event, MemberChange, MemberEvent, NameConflict
 from gossip.swim import Swim
 from simulations.__main__ import main
 from simulations.membership.fuzz import FuzzFailure, flood, run_blocks
@@ -92,6 +94,45 @@ def test_stopped_member_finds_what_waited() -> None:
     assert world.datagrams > sent
     world.run(3)
     assert all(member.is_alive for node in nodes for member in node.swim.members())
+
+
+def test_doubts_ripen_in_a_member_that_blocks_at_its_next_send() -> None:
+    world = World(1)
+    nodes = world.settle(4)
+    world.run(3)
+    accused = nodes[1].swim.local
+    claim = encode(Suspect(accused.incarnation, accused.name, nodes[2].swim.local.name))
+    nodes[0].swim.receive(claim, nodes[2].endpoint, now_ns=world.now_ns)
+    died: list[tuple[str, str]] = []
+
+    def observe(node: Node, event: Event) -> None:
+        if isinstance(event, MemberEvent) and event.change is MemberChange.DIED:
+            died.append((node.name, event.member.name))
+
+    world.observer = observe
+    world.pause(nodes[:1], blocks_at_send=True)
+    world.run(30)
+    assert ("m1", "m2") in died
+    world.resume(nodes[:1])
+    world.run(60)
+    assert all(member.is_alive for node in nodes for member in node.swim.members())
+
+
+def test_member_that_stops_again_has_caught_up_with_a_step_per_50_us() -> None:
+    world = World(1)
+    nodes = world.settle(32)
+    world.run(3)
+    world.pause(nodes[:1], blocks_at_send=True)
+    world.run(60)
+    waiting = len(nodes[0].inbox or ())
+    world.resume(nodes[:1])
+    world.run(0.001)
+    world.pause(nodes[:1], blocks_at_send=True)
+    left = len(nodes[0].inbox or ())
+    assert waiting - 20 <= left < waiting
+    world.resume(nodes[:1])
+    world.run(1)
+    assert nodes[0].inbox is None
 
 
 def test_hundred_thousand_hostile_packets_do_no_harm() -> None:
