@@ -123,6 +123,11 @@ class Writer:
                 pack_scalar((dot & N_MAX) - 1),
             )
             self._more += 1
+        elif len(bounds) == 4 and bounds[0] >> DOT_BITS == bounds[2] >> DOT_BITS:
+            first, stop, second, end = bounds  # what `_intervals` does, unrolled: most writes supersede one dot
+            place = self._place(first >> DOT_BITS)
+            self._shifts = [-first, stop - first - second]
+            self.integers((1, place, 1, (first & N_MAX) - 1, stop - first - 1, second - stop - 1, end - second - 1))
         elif bounds and bounds[0] >> DOT_BITS == bounds[-1] >> DOT_BITS:
             self.integers((1, *self._intervals(bounds, 0)))
         else:
@@ -448,9 +453,9 @@ class Reader:
             raise CodecError(f"message names {len(self._replicas)} replica ids and mentions {self._used}")
 
     @property
-    def is_at_end(self) -> bool:
-        """Whether all items were read."""
-        return self._at == len(self._items)
+    def is_at_text(self) -> bool:
+        """Whether the next item is a string."""
+        return self._at < len(self._items) and type(self._items[self._at]) is str
 
     def _take(self) -> Scalar:
         if self._at >= len(self._items):

@@ -10,7 +10,7 @@ two integers: 136 bytes, where a dict from replica to interval list takes 344.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from itertools import chain
 from typing import Final
 
@@ -45,12 +45,18 @@ class CausalContext:
         return context
 
     @classmethod
-    def of_write(cls, table: ReplicaTable, dot: Dot, superseded: Dot | frozenset[Dot]) -> "CausalContext":
-        """The context of a mutation that supersedes the dots of a dot set."""
-        if not isinstance(superseded, int):
+    def of_write(cls, table: ReplicaTable, dot: Dot, superseded: Collection[Dot]) -> "CausalContext":
+        """The context of one mutation and the dots that it supersedes, of which there is mostly one or none."""
+        if len(superseded) > 1:
             return cls(table, (dot, *superseded))
-        first, last = (superseded, dot) if superseded < dot else (dot, superseded)
-        return cls.of_bounds(table, [first, first + 1, last, last + 1] if last - first > 1 else [first, last + 1])
+        context = cls.__new__(cls)
+        context.table = table
+        for other in superseded:
+            first, last = (other, dot) if other < dot else (dot, other)
+            context.bounds = [first, first + 1, last, last + 1] if last - first > 1 else [first, last + 1]
+            return context
+        context.bounds = [dot, dot + 1]
+        return context
 
     @classmethod
     def of_bounds(cls, table: ReplicaTable, bounds: list[int]) -> "CausalContext":

@@ -22,7 +22,7 @@ from crdtmesh.crdts.context import CausalContext, require_same_table
 from crdtmesh.crdts.dots import DOT_BITS, Dot
 from crdtmesh.crdts.errors import CodecError, InvalidOperation, shorten
 from crdtmesh.crdts.operations import Operation, require_operation
-from crdtmesh.crdts.stores import absorb_dot_fun, join_dot_funs, read_dot_fun, write_dot_fun
+from crdtmesh.crdts.stores import absorb_dot_fun, join_dot_funs, read_dot_fun
 from crdtmesh.crdts.values import PlainValue
 
 CounterStore = dict[Dot, tuple[int, int]]
@@ -92,7 +92,7 @@ class PNCounter:
                 f"the amounts of one replica must stay below 2**63; reset the counter, {operation.name}"
             )
         dot = mutation.next_dot()
-        return Delta({dot: (added, subtracted)}, CausalContext(mutation.table, (dot, *own)))
+        return Delta({dot: (added, subtracted)}, CausalContext.of_write(mutation.table, dot, own))
 
     def stamp(self, store: CounterStore) -> Stamp | None:
         """None: this type has no stamps."""
@@ -112,13 +112,12 @@ class PNCounter:
         return sum(store[dot][0] - store[dot][1] for dot in newest.values())
 
     def encode(self, store: CounterStore, writer: Writer) -> None:
-        """Write dot, added, subtracted for each entry."""
-
-        def write_pair(pair: tuple[int, int]) -> None:
-            writer.integer(pair[0])
-            writer.integer(pair[1])
-
-        write_dot_fun(store, writer, write_pair)
+        """Write the size, then dot, added, subtracted for each entry."""
+        numbers = [len(store)]
+        for rank, dot in writer.ranked(store):
+            numbers.append(rank)
+            numbers += store[dot]
+        writer.integers(numbers)
 
     def decode(self, reader: Reader) -> CounterStore:
         """Read entries; a pair of zeros is refused, since no operation writes one."""

@@ -104,7 +104,7 @@ class DotFunType(abc.ABC, Generic[V]):
 def written(mutation: Mutation, payload: V, superseded: tuple[Dot, ...] | list[Dot]) -> Delta[dict[Dot, V]]:
     """The delta of one write: a payload under the next dot, in place of what it supersedes."""
     dot = mutation.next_dot()
-    return Delta({dot: payload}, CausalContext(mutation.table, (dot, *superseded)))
+    return Delta({dot: payload}, CausalContext.of_write(mutation.table, dot, superseded))
 
 
 def slots(store: Mapping[Dot, V]) -> dict[int, V]:

@@ -80,7 +80,7 @@ class LWWRegister:
         encoded = values.encode(operation.arguments[0])
         dot = mutation.next_dot()
         time, replica_id = mutation.stamp(self.stamp(store))
-        return Delta({dot: (time, replica_id, encoded)}, CausalContext(mutation.table, (dot, *store)))
+        return Delta({dot: (time, replica_id, encoded)}, CausalContext.of_write(mutation.table, dot, store))
 
     def stamp(self, store: RegisterStore) -> Stamp | None:
         """The greatest stamp in a store, which is that of the value it reads as; None when it is empty."""

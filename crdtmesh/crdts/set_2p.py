@@ -94,7 +94,7 @@ class TwoPhaseSet:
         dot = mutation.next_dot()
         superseded = () if added is None else dots_of(added)
         key = (_ADDED if operation.name == "add" else _REMOVED) + element
-        return Delta(KeyedDots({key: dot}), CausalContext(mutation.table, (dot, *superseded)))
+        return Delta(KeyedDots({key: dot}), CausalContext.of_write(mutation.table, dot, superseded))
 
     def stamp(self, store: KeyedDots) -> Stamp | None:
         """None: this type has no stamps."""

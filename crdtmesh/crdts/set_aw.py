@@ -92,7 +92,7 @@ class ORSet:
             return Delta(KeyedDots({element: dot}), CausalContext.of_one(mutation.table, dot))
         dot = mutation.next_dot()
         added = KeyedDots({element: dot} if name == "add" else None)
-        return Delta(added, CausalContext.of_write(mutation.table, dot, observed))
+        return Delta(added, CausalContext.of_write(mutation.table, dot, dots_of(observed)))
 
     def stamp(self, store: KeyedDots) -> Stamp | None:
         """None: this type has no stamps."""

@@ -47,7 +47,7 @@ class RWSet(KeyedDotsType):
             old for kind in self.kinds if (dots := store.keys.get(kind + element)) is not None for old in dots_of(dots)
         ]
         key = (_ADDED if name == "add" else _REMOVED) + element
-        return Delta(KeyedDots({key: dot}), CausalContext(mutation.table, (dot, *observed)))
+        return Delta(KeyedDots({key: dot}), CausalContext.of_write(mutation.table, dot, observed))
 
     def value(self, store: KeyedDots) -> tuple[PlainValue, ...]:
         """The elements, in the order of their canonical bytes."""

@@ -15,7 +15,7 @@ Source: Almeida, Shoker, Baquero 2018, section 7; joins as in the sheet of formu
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, Final, Protocol, TypeAlias, TypeVar, cast
 
 from crdtmesh.crdts.codec import Reader, Writer, require_ascending
@@ -40,13 +40,13 @@ P = TypeVar("P", bound=Ordered)
 """Payloads are compared when one dot names two of them, which only a replica id used twice can bring about."""
 
 _SCANNED_UP_TO: Final = 16
-"""A `KeyedDots` of at most this many keys is scanned for a dot; a larger one builds its index when first asked."""
+"""A store of at most this many entries is scanned for dots; a larger `KeyedDots` builds its index when first asked."""
 
 
 # --- DotSet
 
 
-def dots_of(dots: DotSet) -> Iterable[Dot]:
+def dots_of(dots: DotSet) -> Collection[Dot]:
     """The dots of a dot set."""
     return (dots,) if isinstance(dots, int) else dots
 
@@ -98,11 +98,13 @@ def absorb_dot_fun(
         Whether the store became different.
     Complexity: O(live dots of the store or dots of the delta's context, whichever are fewer).
     """
-    require_same_table(context, delta_context)
+    if context.table is not delta_context.table:
+        require_same_table(context, delta_context)
     changed = False
+    known = context.bounds
     for dot, payload in delta.items():
         ours = store.get(dot)
-        if (ours is None and dot not in context) or (ours is not None and ours < payload):
+        if not bisect_right(known, dot) & 1 if ours is None else ours < payload:
             store[dot] = payload
             changed = True
     for dot in spoken_dots(store, delta_context):
@@ -114,9 +116,10 @@ def absorb_dot_fun(
 
 def spoken_dots(store: Mapping[Dot, object], context: CausalContext) -> list[Dot]:
     """The dots of a mapping that are in a context, by walking the smaller of the two."""
-    if len(context) <= len(store):
+    if _SCANNED_UP_TO < len(store) >= len(context):
         return [dot for dot in context if dot in store]
-    return [dot for dot in store if dot in context]
+    bounds = context.bounds
+    return [dot for dot in store if bisect_right(bounds, dot) & 1]
 
 
 def write_dot_fun(store: Mapping[Dot, V], writer: Writer, write_payload: Callable[[V], None]) -> None:

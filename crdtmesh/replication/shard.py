@@ -187,8 +187,19 @@ class Shard:
         if snapshot is not None and snapshot.own_store is not None:
             snapshot.own_store, _ = entry.data_type.absorb(snapshot.own_store, self.known, delta)
         event = Event(first, mutation.next - 1, (KeyDelta(entry.name, entry.data_type, delta),))
-        touched = self._absorb(entry, delta)
-        self._count_applied(event)
+        entry.store, touched = entry.data_type.absorb(entry.store, self.known, delta)
+        if touched:
+            entry.version += 1
+        # What the event supersedes was seen in this entry, so C and the index have it; its own run is news to both.
+        self.index.add(first >> DOT_BITS, first & N_MAX, event.last & N_MAX, entry.number)
+        if event.last == first:
+            self.known.add(first)
+            self.applied.add(first)
+        else:
+            self.known.add_run(first, event.last)
+            self.applied.add_run(first, event.last)
+        self.revision += 1
+        self._mark(entry)
         return event, touched
 
     def _mutate_all(self, data_type: AnyType, seen: Any, operations: Sequence[Operation]) -> AnyDelta | None:

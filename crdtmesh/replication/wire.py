@@ -143,7 +143,7 @@ class Ack(NamedTuple):
 
 
 class NameWriter:
-    """Writes each text once, and its place from then on."""
+    """Writes each text once, and its place from then on, which is a number."""
 
     __slots__ = ("_places", "_writer")
 
@@ -151,15 +151,16 @@ class NameWriter:
         self._writer = writer
         self._places: dict[str, int] = {}
 
-    def write(self, text: str) -> None:
-        """Writes a text, or its place."""
-        place = self._places.get(text)
-        if place is not None:
-            self._writer.integer(place)
-            return
-        place = self._places[text] = len(self._places)
-        self._writer.integer(place)
-        self._writer.text(text)
+    def write(self, name: EntryName) -> None:
+        """Writes the key and the type of an entry."""
+        places = self._places
+        for text in name:
+            place = places.get(text)
+            if place is None:
+                places[text] = len(places)
+                self._writer.text(text)
+            else:
+                self._writer.integer(place)
 
 
 class NameReader:
@@ -173,13 +174,13 @@ class NameReader:
 
     def read(self) -> str:
         """The next text."""
-        place = self._reader.integer(len(self._texts))
-        if place == len(self._texts):
-            text = self._reader.text()
-            if not 0 < len(text.encode()) <= KEY_BYTES_MAX:
-                raise CodecError(f"expected a name of 1 to {KEY_BYTES_MAX} bytes, got {shown(text)}")
-            self._texts.append(text)
-        return self._texts[place]
+        if not self._reader.is_at_text:
+            return self._texts[self._reader.integer(len(self._texts) - 1)]
+        text = self._reader.text()
+        if not 0 < len(text.encode()) <= KEY_BYTES_MAX:
+            raise CodecError(f"expected a name of 1 to {KEY_BYTES_MAX} bytes, got {shown(text)}")
+        self._texts.append(text)
+        return text
 
     def read_entry(self) -> tuple[EntryName, AnyType]:
         """The next two texts, as the key and the type of an entry."""
@@ -259,11 +260,10 @@ def write_push(writer: Writer, clock: int, sections: Sequence[ShardEvents]) -> N
                 writer.integer(len(parts))
                 _write_run(writer, first, last)
             following = last + 1
-            for name, data_type, delta in parts:
-                names.write(name.key)
-                names.write(name.type_name)
-                writer.context(delta.context)
-                data_type.encode(delta.store, writer)
+            for name, data_type, (store, context) in parts:
+                names.write(name)
+                writer.context(context)
+                data_type.encode(store, writer)
 
 
 def read_push(reader: Reader) -> Push:
@@ -372,8 +372,7 @@ def write_entries(writer: Writer, names: NameWriter, entries: Sequence[EntryStat
     """Writes states of entries."""
     writer.integer(len(entries))
     for name, data_type, store, context, unapplied in entries:
-        names.write(name.key)
-        names.write(name.type_name)
+        names.write(name)
         writer.context(unapplied)
         writer.context(context)
         data_type.encode(store, writer)

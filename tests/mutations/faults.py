@@ -27,7 +27,12 @@ def _fault(name: str, module: str, right: str, wrong: str) -> Fault:
 
 CRDTS = (
     _fault("merge takes min", "stores", "max(payload, theirs)", "min(payload, theirs)"),
-    _fault("remove drops context", "set_aw", "of_write(mutation.table, dot, observed)", "of_one(mutation.table, dot)"),
+    _fault(
+        "remove drops context",
+        "set_aw",
+        "of_write(mutation.table, dot, dots_of(observed))",
+        "of_one(mutation.table, dot)",
+    ),
     _fault("clear drops context", "dot_funs", "(mutation.next_dot(), *store)", "(mutation.next_dot(),)"),
     _fault(
         "contexts compressed to their maximum",
@@ -46,8 +51,8 @@ CRDTS = (
         "if value is None or kind is bool:\n        return pack_scalar(value and 1)",
     ),
     _fault("-0.0 is not 0.0", "values", "pack_scalar(value + 0.0)", "pack_scalar(value)"),
-    _fault("write does not supersede", "register_lww", "(dot, *store))", "(dot,))"),
-    _fault("ballot does not supersede", "dot_funs", "(dot, *superseded))", "(dot,))"),
+    _fault("write does not supersede", "register_lww", "dot, store)", "dot, ())"),
+    _fault("ballot does not supersede", "dot_funs", "dot, superseded)", "dot, ())"),
     _fault("removal takes no dot", "dot_funs", "(mutation.next_dot(), *store)", "store"),
     _fault("absorb keeps what was removed", "stores", "in spoken_dots(store, delta_context):", "in ():"),
     _fault("join brings back what was removed", "stores", "ours - kept if d not in b_context", "ours"),
