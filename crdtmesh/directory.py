@@ -12,7 +12,7 @@ from typing import Any, Final
 from crdtmesh.crdts.operations import Operation
 from crdtmesh.crdts.values import PlainValue
 from crdtmesh.replication.outputs import EntryKey
-from crdtmesh.runtime.definition import MESH_SYSTEM, ActorAddress, Kind, StateKind
+from crdtmesh.runtime.definition import MESH_SYSTEM, ActorAddress, Channel, Kind, StateKind
 from crdtmesh.runtime.messages import ActorOffer, Offers
 
 DIRECTORY_TYPE: Final = "LWWRegister"
@@ -34,6 +34,7 @@ def announcement(start_id: bytes, offers: Offers) -> Operation:
             int(offer.kind),
             offer.state.name,
             offer.is_available,
+            [list(channel) for channel in offer.channels],
         ]
         for offer in sorted(offers, key=lambda offer: offer.address)
     ]
@@ -92,8 +93,9 @@ def _read(value: Any) -> tuple[str, Offers] | None:
                 kind=Kind(kind),
                 state=StateKind[state],
                 is_available=is_available,
+                channels=tuple(Channel(topic, action) for topic, action in channels),
             )
-            for system, name, state_type, actions, kind, state, is_available in value["actors"]
+            for system, name, state_type, actions, kind, state, is_available, channels in value["actors"]
         ]
     except (KeyError, TypeError, ValueError):
         return None

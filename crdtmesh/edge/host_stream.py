@@ -13,7 +13,7 @@ from crdtmesh.edge.columns import BoundNames, MalformedBatch, NameBinder, bound,
 from crdtmesh.edge.context import Context
 from crdtmesh.edge.pump import Pump
 from crdtmesh.edge.tasks import companion
-from crdtmesh.engine import Engine
+from crdtmesh.engine import Engine, wall_clock_ms
 from crdtmesh.runtime.errors import ErrorCode, RegistrationRefused
 from crdtmesh.runtime.messages import HostId, Operations, StateUpdate, TurnColumns, TurnEffects, TurnFailure
 from crdtmesh.runtime.opaque import OpaqueState
@@ -21,6 +21,7 @@ from crdtmesh.wire import values
 from crdtmesh.wire.gen.crdtmesh.v1 import actors_pb2
 from crdtmesh.wire.gen.spawn.actors import actor_pb2
 from crdtmesh.wire.registration import accepted, definitions_from, refused
+from crdtmesh.wire.turn_messages import BadAnswer, workflow_from
 
 TURN_OVERHEAD_BYTES: Final = 200
 
@@ -152,7 +153,11 @@ def _done(batch: actors_pb2.HostBatch, mutations: Iterable[bytes]) -> Iterator[O
 def _with_effects(operations: Sequence[Operation] | InvalidOperation, effects: actors_pb2.TurnEffects) -> TurnEffects:
     state = effects.state
     opaque = OpaqueState(state.state.type_url, state.state.value, dict(state.tags))
-    return TurnEffects(operations, opaque if effects.HasField("state") else None)
+    try:
+        workflow = workflow_from(effects.workflow, system="", wall_ms=wall_clock_ms())
+    except BadAnswer as error:
+        raise MalformedBatch(str(error)) from None
+    return TurnEffects(operations, opaque if effects.HasField("state") else None, workflow)
 
 
 def _failure(failed: actors_pb2.TurnFailure) -> TurnFailure:

@@ -54,7 +54,9 @@ class SpawnApi:
         unserved = _unserved(asked)
         if unserved is not None:
             return _failed(request, CallFailure(0, ErrorCode.INVALID_REQUEST, Outcome.NOT_APPLIED, unserved))
-        call = self._pending.enqueue if asked.is_async else self._pending.invoke
+        # The reply to a call for later says that it is kept.
+        is_enqueued = asked.is_async and not asked.scheduled_ms
+        call = self._pending.enqueue if is_enqueued else self._pending.invoke
         reply = await call(
             self._engine.runtime.instance(asked.actor, asked.templates),
             asked.action,
@@ -115,8 +117,6 @@ def _unserved(asked: Invocation) -> str | None:
         return "system.name is empty; name the actor system"
     if not asked.actor.name:
         return "actor.id.name is empty; name the actor to call"
-    if asked.scheduled_ms:
-        return "scheduled_to is not served yet; call without it"
     if asked.is_pooled:
         return "pooled is not served yet; call without it"
     return None
@@ -131,9 +131,9 @@ def _timeout_ms(asked: Invocation) -> int:
 
 
 def _extra(asked: Invocation) -> CallExtra | None:
-    if not asked.metadata and asked.caller is None:
+    if not asked.metadata and asked.caller is None and not asked.scheduled_ms:
         return None
-    return CallExtra(dict(asked.metadata), asked.caller)
+    return CallExtra(dict(asked.metadata), asked.caller, scheduled_ms=asked.scheduled_ms)
 
 
 def _response(

@@ -330,6 +330,11 @@ class Replica:
         """Whether this node has caught up since its start, so that it counts where it is a voter."""
         return self._levels.is_reconciled
 
+    @property
+    def replica_id(self) -> bytes:
+        """The id that owns the dots of this run's next events."""
+        return self._systems.clock.replica_id
+
     def renew_identity(self, replica_id: bytes) -> None:
         """Continues under a new replica id, 16 fresh random bytes: the answer to `IdentityNeeded`."""
         _require_replica_id(replica_id)

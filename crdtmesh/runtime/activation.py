@@ -1,15 +1,15 @@
 """An actor in memory: its life cycle, as a table, and what it holds.
 
 An activation binds an actor to one host of this node. It has a mailbox, the turns in flight at the host, and for a
-replicated state the *view*: the snapshot that these turns see. A replicated state is local, so LOADING lasts no time
-now; an opaque state (and an init action) will wait in it.
+state the *view*: the snapshot that these turns see. A replicated state is local, so LOADING lasts no time; an opaque
+one waits in it until a majority was asked for what it has.
 
-|          | bound | loaded | redefined | idle | drained | host_lost |
-|----------|-------|--------|-----------|------|---------|-----------|
-| COLD     | LOADING |      |           |      |         |           |
-| LOADING  |       | ACTIVE | DRAINING  |      |         | COLD      |
-| ACTIVE   |       |        | DRAINING  | COLD |         | COLD      |
-| DRAINING |       |        | DRAINING  |      | COLD    | COLD      |
+|          | bound | loaded | load_failed | redefined | idle | drained | host_lost |
+|----------|-------|--------|-------------|-----------|------|---------|-----------|
+| COLD     | LOADING |      |             |           |      |         |           |
+| LOADING  |       | ACTIVE | COLD        | DRAINING  |      |         | COLD      |
+| ACTIVE   |       |        |             | DRAINING  | COLD |         | COLD      |
+| DRAINING |       |        |             | DRAINING  |      | COLD    | COLD      |
 
 COLD activations are dropped; what waits in their mailbox is placed again.
 """
@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, Final
 
 from crdtmesh.crdts.base import WHOLE, Touched
 from crdtmesh.replication.entry import Snapshot
-from crdtmesh.replication.outputs import EntryKey
-from crdtmesh.runtime.definition import ActorDefinition, state_key
+from crdtmesh.replication.levels import MAJORITY
+from crdtmesh.replication.outputs import EntryKey, EventRun
+from crdtmesh.runtime.definition import ActorDefinition, StateKind, state_key
 from crdtmesh.runtime.opaque import OpaqueState
 from crdtmesh.runtime.turn import Turn
 
@@ -61,12 +62,15 @@ class Happening(enum.Enum):
     DRAINED = enum.auto()
     """The last turn in flight was answered."""
     HOST_LOST = enum.auto()
+    LOAD_FAILED = enum.auto()
+    """Too few nodes could be asked for the state."""
 
 
 TRANSITIONS: Final = MappingProxyType(
     {
         (Phase.COLD, Happening.BOUND): Phase.LOADING,
         (Phase.LOADING, Happening.LOADED): Phase.ACTIVE,
+        (Phase.LOADING, Happening.LOAD_FAILED): Phase.COLD,
         (Phase.LOADING, Happening.REDEFINED): Phase.DRAINING,
         (Phase.LOADING, Happening.HOST_LOST): Phase.COLD,
         (Phase.ACTIVE, Happening.REDEFINED): Phase.DRAINING,
@@ -96,6 +100,8 @@ class Activation:
         is_blocked: it waits for its host to have room.
         resolves: what lost of an opaque state is shown to the actor.
         resolved_version: the entry's version at which the actor was last shown that.
+        write_level: what its writes wait for unless a call says otherwise; None for this node's disk.
+        unconfirmed: the last write that has not reached its level yet; replies that show it wait for it too.
         memory: the opaque state of an actor without replicated state; as long-lived as the activation.
         used_ns: when it last had something to do.
     """
@@ -114,8 +120,10 @@ class Activation:
         "resolves",
         "seen_version",
         "touched",
+        "unconfirmed",
         "used_ns",
         "view",
+        "write_level",
     )
 
     def __init__(self, definition: ActorDefinition, host: "Host", *, now_ns: int) -> None:
@@ -132,6 +140,8 @@ class Activation:
         self.seen_version = STALE
         self.touched: set[bytes] | None = None
         self.is_blocked = False
+        self.write_level = definition.write_level or (MAJORITY if definition.state is StateKind.OPAQUE else None)
+        self.unconfirmed: EventRun | None = None
         self.resolves = definition.resolves
         self.resolved_version = STALE
         self.memory: OpaqueState = definition.initial

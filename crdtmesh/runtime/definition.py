@@ -61,6 +61,8 @@ DEACTIVATION_TIMEOUT_MS: Final = 10_000
 NAME_SIZE_BYTES_MAX: Final = 256
 # An SDK declares one action per method. 1,024 is far above any actor seen, and 256 KiB of names at worst.
 ACTIONS_MAX: Final = 1_024
+# Each is an item of a heap for every instance that was ever active.
+TIMERS_MAX: Final = 64
 
 
 class Kind(enum.IntEnum):
@@ -120,6 +122,7 @@ class ActorDefinition:
         initial: the opaque state and the tags that an activation begins with when nothing else is known.
         write_level: what its writes wait for unless a call says otherwise; None for this node's disk.
         channels: topics that it listens to, and the action for each; an empty one means the default.
+        timers: (action, period in milliseconds).
         is_eager: it is activated as soon as it is registered, and not only by its first call.
         is_available: an opaque state is served by another node when the actor's own is out of reach, at the price that
             both may write; the later one is kept, the other counted and put aside.
@@ -134,6 +137,7 @@ class ActorDefinition:
     initial: OpaqueState = NO_STATE
     write_level: Level | None = None
     channels: tuple[Channel, ...] = ()
+    timers: tuple[tuple[str, int], ...] = ()
     is_eager: bool = False
     is_available: bool = False
 
@@ -214,6 +218,11 @@ def check_definitions(definitions: Iterable[ActorDefinition]) -> None:
         if len(definition.actions) > ACTIONS_MAX:
             raise RegistrationRefused(
                 f"at most {ACTIONS_MAX} actions expected, got {len(definition.actions)} for actor {definition.address}"
+            )
+        if len(definition.timers) > TIMERS_MAX or any(period_ms < 1 for _, period_ms in definition.timers):
+            raise RegistrationRefused(
+                f"actor {definition.address}: at most {TIMERS_MAX} timers of 1 ms or more expected, "
+                f"got {len(definition.timers)}, the shortest of {min(period for _, period in definition.timers)} ms"
             )
         for action in definition.actions:
             check_name(f"action of actor {definition.address}", action)

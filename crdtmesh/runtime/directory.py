@@ -4,11 +4,11 @@ Fed by the node from the replicated system `_mesh` and from membership: only off
 """
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Final
 
-from crdtmesh.runtime.definition import ActorAddress, declared_as
+from crdtmesh.runtime.definition import ActorAddress, Channel, Kind, declared_as
 from crdtmesh.runtime.messages import ActorOffer, Offers
 
 __all__ = ["Directory", "nearest_name"]
@@ -43,6 +43,12 @@ class Directory:
     def offer(self, address: ActorAddress) -> ActorOffer | None:
         """What the first of these nodes says of it."""
         return self._offers.get(declared_as(address))
+
+    def channels(self) -> Iterator[tuple[ActorAddress, tuple[Channel, ...]]]:
+        """The topics of named actors."""
+        for address, offer in self._offers.items():
+            if offer.channels and offer.kind is not Kind.UNNAMED:
+                yield address, offer.channels
 
     def names(self, system: str) -> Iterable[str]:
         """Names of all actors of a system."""

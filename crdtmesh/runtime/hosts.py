@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from crdtmesh.runtime.activation import Activation
-from crdtmesh.runtime.definition import ActorAddress, ActorDefinition, declared_as
+from crdtmesh.runtime.definition import ActorAddress, ActorDefinition, Channel, declared_as
 from crdtmesh.runtime.errors import RegistrationRefused
 from crdtmesh.runtime.messages import ActorOffer, HostId, TurnColumns
 
@@ -141,6 +141,12 @@ class Hosts:
         """Names of all known actors of a system."""
         return (address.name for address in self._definitions if address.system == system)
 
+    def channels(self) -> Iterator[tuple[ActorAddress, tuple[Channel, ...]]]:
+        """The topics of named actors that have a host."""
+        for address, definition in self._definitions.items():
+            if definition.channels and not definition.is_template and address in self._hosts_of:
+                yield address, definition.channels
+
     def offers(self) -> list[ActorOffer]:
         """What has a host, sorted by address."""
         return [
@@ -151,6 +157,7 @@ class Hosts:
                 kind=definition.kind,
                 state=definition.state,
                 is_available=definition.is_available,
+                channels=definition.channels,
             )
             for address, definition in sorted(self._definitions.items(), key=lambda item: item[0])
             if address in self._hosts_of

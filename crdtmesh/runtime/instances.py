@@ -6,6 +6,7 @@ that every node knows it, after a restart of all of them too: under each instanc
 first.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from crdtmesh.crdts.operations import Operation
@@ -51,6 +52,13 @@ class Instances:
             return address
         template = self._template(system, name)
         return ActorAddress(system, name, template) if template else address
+
+    def spawned(self, actor: ActorAddress, templates: Sequence[str]) -> ActorAddress:
+        """The address of an actor that is to be spawned from the first of these templates that is known."""
+        for template in templates:
+            if self.is_template(ActorAddress(actor.system, template)):
+                return actor._replace(parent=template)
+        return actor
 
     def is_template(self, address: ActorAddress) -> bool:
         """Whether a live node offers it, or this one knows it, as an UNNAMED actor."""

@@ -12,12 +12,13 @@ from typing import Final, NamedTuple, NewType, TypeAlias
 from crdtmesh.crdts.errors import InvalidOperation
 from crdtmesh.crdts.operations import Operation
 from crdtmesh.crdts.values import PlainValue
-from crdtmesh.runtime.definition import ActorAddress, Kind, StateKind
+from crdtmesh.runtime.definition import ActorAddress, Channel, Kind, StateKind
 from crdtmesh.runtime.errors import ErrorCode, Outcome
 from crdtmesh.runtime.opaque import OpaqueState
 from crdtmesh.runtime.workflow import Workflow
 
 __all__ = [
+    "NOOP_URL",
     "NO_PAYLOAD",
     "STATE_CHANGED",
     "STATE_UNCHANGED",
@@ -50,6 +51,9 @@ NO_PAYLOAD: Final = ""
 """The type URL of a call or reply without payload."""
 
 
+NOOP_URL: Final = "type.googleapis.com/spawn.Noop"
+"""The type URL of Spawn's explicit nothing."""
+
 STATE_VALUE: Final = "type.googleapis.com/crdtmesh.v1.Value"
 """The type URL of what a read action answers."""
 
@@ -59,10 +63,19 @@ STATE_UNCHANGED: Final = "unchanged"
 
 
 class CallExtra(NamedTuple):
-    """What few calls carry; passed on to the host unread."""
+    """What few calls carry.
+
+    Attributes:
+        metadata: passed on to the host.
+        caller: the actor that calls, if any; passed on to the host.
+        hops: pipes and forwards that led to this call.
+        scheduled_ms: Unix time from which on it is to be made; 0 for now. Its reply then says that it is kept.
+    """
 
     metadata: dict[str, str]
     caller: ActorAddress | None
+    hops: int = 0
+    scheduled_ms: int = 0
 
 
 class Call(NamedTuple):
@@ -229,6 +242,7 @@ class ActorOffer:
         kind: NAMED or UNNAMED.
         state: what kind of state it has, which decides where it runs.
         is_available: see `placement.where`.
+        channels: topics that it listens to.
     """
 
     address: ActorAddress
@@ -237,6 +251,7 @@ class ActorOffer:
     kind: Kind = Kind.NAMED
     state: StateKind = StateKind.NONE
     is_available: bool = False
+    channels: tuple[Channel, ...] = ()
 
 
 Offers: TypeAlias = Sequence[ActorOffer]

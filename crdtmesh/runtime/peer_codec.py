@@ -4,8 +4,8 @@
     replies  [1, 1, names, ids, type_url, payloads, failures]
 
 `names` is the table; `actor` indexes `actors`, a list of [system, name, parent]; `action` and `type_url` index `names`.
-`extras` are [index of the call, metadata, caller or nil], `failures` [id, code, outcome, message]. Nothing else is
-understood; the version changes with the layout.
+`extras` are [index of the call, metadata, caller or nil, hops], `failures` [id, code, outcome, message]. Nothing else
+is understood; the version changes with the layout.
 """
 
 from collections.abc import Sequence
@@ -48,6 +48,9 @@ METADATA_MAX: Final = 128
 
 NUMBER_MAX: Final = 1 << 63
 
+# Far above what is allowed (`flows`), so that who sends more is told, and not taken for one who sends nonsense.
+HOPS_END: Final = 256
+
 
 class Malformed(Exception):
     """Bytes that are no message of this version; `args[0]` says why."""
@@ -74,7 +77,11 @@ def encode_calls(calls: Sequence[CallTuple], cancelled: Sequence[int]) -> bytes:
     actor_column = [actors.setdefault(call[1], len(actors)) for call in calls]
     action_column = [names.setdefault(call[2], len(names)) for call in calls]
     type_column = [names.setdefault(call[3], len(names)) for call in calls]
-    extras = [[index, call[6].metadata, call[6].caller] for index, call in enumerate(calls) if call[6] is not None]
+    extras = [
+        [index, call[6].metadata, call[6].caller, call[6].hops]
+        for index, call in enumerate(calls)
+        if call[6] is not None
+    ]
     packed: bytes = msgpack.packb(
         [
             VERSION,
@@ -196,14 +203,15 @@ def _address(item: Any) -> ActorAddress:
 
 
 def _extra(item: Any, count: int) -> tuple[int, CallExtra]:
-    if type(item) is not list or len(item) != 3 or type(item[0]) is not int or not 0 <= item[0] < count:
-        raise Malformed("an extra is an index, metadata and a caller")
-    index, metadata, caller = item
+    if type(item) is not list or len(item) != 4 or type(item[0]) is not int or not 0 <= item[0] < count:
+        raise Malformed("an extra is an index, metadata, a caller and hops")
+    index, metadata, caller, hops = item
+    _check_numbers([hops], HOPS_END)
     if type(metadata) is not dict:
         raise Malformed("metadata is a map")
     _check_texts(list(metadata))
     _check_texts(list(metadata.values()))
-    return index, CallExtra(metadata, None if caller is None else _address(caller))
+    return index, CallExtra(metadata, None if caller is None else _address(caller), hops)
 
 
 def _failure(item: Any) -> CallFailure:

@@ -23,9 +23,12 @@ class Replies:
     Args of the constructor:
         replica: for the barrier.
         live: all turns that have not ended, by number; ended ones are taken out here.
+
+    Attributes:
+        flowing: turns whose reply may leave and that ask for more; `flows` takes them.
     """
 
-    __slots__ = ("_callers", "_dirty", "_held", "_live", "_open", "_replica", "_ticket")
+    __slots__ = ("_callers", "_dirty", "_held", "_live", "_open", "_replica", "_ticket", "flowing")
 
     def __init__(self, replica: Replica, live: dict[int, Turn]) -> None:
         self._replica = replica
@@ -35,6 +38,7 @@ class Replies:
         self._open: list[Turn] = []
         self._held: dict[Hashable, list[Turn]] = {}
         self._ticket = 0
+        self.flowing: list[Turn] = []
 
     # --- callers
 
@@ -72,7 +76,11 @@ class Replies:
         return out
 
     def reply(self, turn: Turn, type_url: str, payload: bytes) -> None:
-        """Ends a turn well; its caller, if there is one, is told now."""
+        """Ends a turn well; its caller, if there is one, is told now, or by what the turn asks to be done next."""
+        if turn.workflow is not None:
+            turn.phase, turn.type_url, turn.payload = TurnPhase.HELD, type_url, payload
+            self.flowing.append(turn)
+            return
         self._live.pop(turn.number, None)
         turn.phase = TurnPhase.DONE
         caller = turn.caller
@@ -146,6 +154,11 @@ class Replies:
                 message = f"{acks} of {needed} voters have the update so far; it stays, and spreads when they are there"
                 self.fail(turn, ErrorCode.TIMEOUT, Outcome.UNKNOWN, message)
 
+    @property
+    def are_open(self) -> bool:
+        """Whether `seal` has something to do."""
+        return bool(self._open)
+
     def seal(self) -> None:
         """Puts what is open behind one ticket of the replica. Complexity: O(1)."""
         if self._open:
@@ -162,6 +175,9 @@ class Replies:
     def committed(self, ticket: Hashable) -> None:
         """Lets the replies behind a ticket go; tickets of others are ignored."""
         for turn in self._held.pop(ticket, ()):
+            activation = turn.activation
+            if turn.run is not None and activation is not None and activation.unconfirmed == turn.run:
+                activation.unconfirmed = None
             failure = turn.failure
             if failure is None:
                 self.reply(turn, turn.type_url, turn.payload)

@@ -5,7 +5,7 @@ away before it was handed out: a host lost, a link down, a definition changed. W
 again, except when a peer says that it has no host and did nothing.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from heapq import heapify, heappop, heappush
 from typing import Final
@@ -52,7 +52,9 @@ class Router:
     """Admits calls, places them, and ends them when it is too late.
 
     Attributes:
-        is_draining: no call is admitted any more.
+        is_draining: no call is admitted any more, but those of the node itself.
+        on_activated: is told of each activation.
+        on_scheduled: takes a call that is to be made later.
         activations: the actors in memory.
     """
 
@@ -74,6 +76,8 @@ class Router:
         "_unknown_messages",
         "activations",
         "is_draining",
+        "on_activated",
+        "on_scheduled",
     )
 
     def __init__(
@@ -105,6 +109,8 @@ class Router:
         self._unknown_messages: dict[ActorAddress, str] = {}
         self.activations: dict[ActorAddress, Activation] = {}
         self.is_draining = False
+        self.on_activated: Callable[[ActorDefinition, int], None] = lambda definition, now_ns: None
+        self.on_scheduled: Callable[[Turn, int], None] = lambda turn, now_ns: None
 
     # --- in
 
@@ -116,7 +122,8 @@ class Router:
             if turn is None:
                 continue
             activation = activations.get(call[1])
-            if activation is not None and call[2] in activation.definition.actions:
+            is_known = activation is not None and call[2] in activation.definition.actions
+            if activation is not None and is_known and (call[6] is None or not call[6].scheduled_ms):
                 self.enqueue(activation, turn, now_ns=now_ns)
             else:
                 self._place(turn, now_ns)
@@ -125,7 +132,8 @@ class Router:
         """Makes a turn of a call; None when it was refused."""
         options = self._options
         call_id = call[0]
-        if call_id in caller.calls or self.is_draining or len(self._live) >= options.calls_max:
+        is_refused = self.is_draining and not caller.is_node
+        if call_id in caller.calls or is_refused or len(self._live) >= options.calls_max:
             self._refuse(caller, call_id)
             return None
         if (extra := call[6]) is not None and (problem := _level_problem(extra)) is not None:
@@ -182,6 +190,9 @@ class Router:
         if definition is None and self._directory.offer(address) is None:
             self._replies.fail(turn, ErrorCode.UNKNOWN_ACTOR, Outcome.NOT_APPLIED, self._unknown(address))
             return
+        if turn.call[6] is not None and turn.call[6].scheduled_ms:
+            self._schedule(turn, definition, now_ns)
+            return
         activation = self.activations.get(address)
         host = self._hosts.choose(address) if activation is None else activation.host
         place = self._where(turn, definition, has_local_host=host is not None, is_active=activation is not None)
@@ -194,6 +205,19 @@ class Router:
             if activation is None:
                 activation = self._activate(host.definition(address), host, now_ns)
             self.enqueue(activation, turn, now_ns=now_ns)
+
+    def _schedule(self, turn: Turn, definition: ActorDefinition | None, now_ns: int) -> None:
+        """Passes on a call that is to be made later, if the actor has such an action at all."""
+        offer = definition or self._directory.offer(turn.call[1])
+        assert offer is not None
+        if turn.call[2] in offer.actions or turn.call[2] in READ_ACTIONS:
+            self.on_scheduled(turn, now_ns)
+        else:
+            self._refuse_action(turn, offer.actions)
+
+    def owns(self, address: ActorAddress) -> bool:
+        """Whether this node has a host for an actor and is its owner."""
+        return self._hosts.has_host(address) and self._placement.owns(address, self._directory.nodes(address))
 
     def _where(self, turn: Turn, definition: ActorDefinition | None, *, has_local_host: bool, is_active: bool) -> Place:
         """Decides the place; a call from a peer is run here or refused, since its view may be old, and so may ours."""
@@ -225,13 +249,17 @@ class Router:
         elif action in READ_ACTIONS and not definition.answers_reads:
             turn.kind = TurnKind.READ
         else:
-            # Spawn's words, which its SDKs' users know, and a hint.
-            message = f"Action [{action[:256]}] not found for Actor [{definition.address.name}]"
-            nearest = nearest_name(action, sorted(definition.actions))
-            message += f"; did you mean {nearest!r}?" if nearest else ""
-            self._replies.fail(turn, ErrorCode.UNKNOWN_ACTION, Outcome.NOT_APPLIED, message)
+            self._refuse_action(turn, definition.actions)
             return False
         return True
+
+    def _refuse_action(self, turn: Turn, actions: Iterable[str]) -> None:
+        # Spawn's words, which its SDKs' users know, and a hint.
+        action = turn.call[2]
+        message = f"Action [{action[:256]}] not found for Actor [{turn.call[1].name}]"
+        nearest = nearest_name(action, sorted(actions))
+        message += f"; did you mean {nearest!r}?" if nearest else ""
+        self._replies.fail(turn, ErrorCode.UNKNOWN_ACTION, Outcome.NOT_APPLIED, message)
 
     def _place_nowhere(self, turn: Turn, definition: ActorDefinition | None, now_ns: int) -> None:
         """No host within reach. The state is here all the same, so a read of it is answered."""
@@ -291,12 +319,13 @@ class Router:
             self._remember(definition.address)
         activation = Activation(definition, host, now_ns=now_ns)
         activation.happen(Happening.BOUND)
-        # A replicated state is on this node already, and an actor without state has nothing to load.
-        activation.happen(Happening.LOADED)
+        if not self._turns.load(activation, now_ns=now_ns):
+            activation.happen(Happening.LOADED)
         self.activations[definition.address] = activation
         host.activations[definition.address] = activation
         self._activation_count += 1
         heappush(self._idle, (activation.idle_deadline_ns, self._activation_count, activation))
+        self.on_activated(definition, now_ns)
         if definition.init_action is not None:
             turn = self._turns.internal(definition, definition.init_action, NO_STATE, now_ns=now_ns)
             self._turns.offer(activation, turn, now_ns=now_ns)
@@ -370,6 +399,19 @@ class Router:
                 activation.happen(Happening.DRAINED)
                 self._put_out(activation)
                 self.place_again(waiting, now_ns=now_ns)
+
+    def loaded(self, activation: Activation, problem: tuple[ErrorCode, str] | None, *, now_ns: int) -> None:
+        """The state of an activation is there; or it can't be had, and those who wait are told why."""
+        if activation.phase is not Phase.LOADING:
+            return
+        if problem is None:
+            activation.happen(Happening.LOADED)
+            self._turns.pump(activation, now_ns=now_ns)
+            return
+        activation.happen(Happening.LOAD_FAILED)
+        for turn in list(activation.mailbox):
+            self._replies.fail(turn, problem[0], Outcome.NOT_APPLIED, problem[1])
+        self._put_out(activation)
 
     def host_lost(self, host: Host, *, now_ns: int) -> None:
         """A host is gone: what it had is `host_lost`, what waited for it is placed again."""

@@ -15,12 +15,23 @@ from crdtmesh.crdts import registry
 from crdtmesh.crdts.base import Touched
 from crdtmesh.crdts.errors import UnknownType
 from crdtmesh.crdts.operations import Operation
+from crdtmesh.replication.errors import ReplicationError
 from crdtmesh.replication.levels import Level
 from crdtmesh.replication.outputs import EntryKey, ReadAt
 from crdtmesh.replication.replica import Replica
-from crdtmesh.runtime.definition import ActorAddress, ActorDefinition, address_of, check_definitions, check_name
+from crdtmesh.runtime.agenda import Agenda
+from crdtmesh.runtime.channels import Channels
+from crdtmesh.runtime.definition import (
+    MESH_SYSTEM,
+    ActorAddress,
+    ActorDefinition,
+    address_of,
+    check_definitions,
+    check_name,
+)
 from crdtmesh.runtime.directory import Directory
-from crdtmesh.runtime.errors import RegistrationRefused, SpawnRefused
+from crdtmesh.runtime.errors import ErrorCode, RegistrationRefused, SpawnRefused
+from crdtmesh.runtime.flows import Flows
 from crdtmesh.runtime.hosts import Hosts
 from crdtmesh.runtime.instances import Instances
 from crdtmesh.runtime.messages import CallerId, HostId, Offers, Operations, Outgoing, ToPeer
@@ -30,6 +41,7 @@ from crdtmesh.runtime.placement import Placement
 from crdtmesh.runtime.replies import Replies
 from crdtmesh.runtime.router import Router
 from crdtmesh.runtime.routes import Routes, reply_messages
+from crdtmesh.runtime.schedules import Schedules
 from crdtmesh.runtime.turn import CallTuple, Turn, TurnKind
 from crdtmesh.runtime.turns import StateEncoder, Turns
 
@@ -100,6 +112,12 @@ class Runtime:
             routes=self._routes,
             instances=self._instances,
         )
+        self._channels = Channels(replica, self._instances)
+        self._flows = Flows(self._replies, self._router, self._channels, self._instances)
+        schedules = Schedules(replica, replica.replica_id.hex())
+        self._agenda = Agenda(schedules, flows=self._flows, router=self._router, replies=self._replies)
+        self._router.on_activated = self._activated
+        self._router.on_scheduled = lambda turn, now_ns: self._agenda.schedule(turn, now_ns=now_ns)
         self._events: list[Event] = []
 
     # --- hosts
@@ -113,7 +131,7 @@ class Runtime:
         check_definitions(definitions)
         _check_types(definitions)
         self._hosts.declare(definitions)
-        self._router.names_changed()
+        self._names_changed()
 
     def host_connected(
         self, host: HostId, definitions: Sequence[ActorDefinition], *, keeps_state: bool = True, now_ns: int
@@ -202,10 +220,7 @@ class Runtime:
 
     def instance(self, actor: ActorAddress, templates: Sequence[str]) -> ActorAddress:
         """The address of an actor that is to be spawned from the first of these templates that is known."""
-        for template in templates:
-            if self._instances.is_template(ActorAddress(actor.system, template)):
-                return actor._replace(parent=template)
-        return actor
+        return self._instances.spawned(actor, templates)
 
     # --- callers
 
@@ -301,17 +316,33 @@ class Runtime:
     def directory_changed(self, offers: Mapping[str, Offers]) -> None:
         """What the *other* live nodes offer, by node name; replaces what was known."""
         self._directory.replace(offers)
-        self._router.names_changed()
+        self._names_changed()
         self._router.owners_changed()
 
     def offers(self) -> Offers:
         """What this node has hosts for, sorted; changes are announced by the event `OffersChanged`."""
         return self._hosts.offers()
 
+    def _names_changed(self) -> None:
+        self._router.names_changed()
+        self._channels.names_changed()
+
+    def _activated(self, definition: ActorDefinition, now_ns: int) -> None:
+        self._agenda.activated(definition, now_ns=now_ns)
+        if definition.channels:
+            try:
+                self._channels.subscribe(definition, wall_ms=self._turns.wall_ms)
+            except ReplicationError:
+                # A node that is read-only says so in the reply to the call itself.
+                return
+
     # --- the replica's events
 
     def state_changed(self, key: EntryKey, touched: Touched, version: int) -> None:
         """`Changed` of the replica, whoever changed it. Give it on before other inputs."""
+        if key.system == MESH_SYSTEM:
+            self._agenda.changed(key)
+            return
         activation = self._router.activations.get(address_of(key.system, key.key))
         if activation is not None and activation.key == key:
             activation.account(touched, version)
@@ -322,6 +353,7 @@ class Runtime:
 
     def commit_failed(self, ticket: Hashable, reason: str) -> None:
         """`CommitFailed` of the replica; tickets of others are ignored."""
+        self._loaded(ticket, (ErrorCode.STORAGE_FAILED, f"the node's disk failed: {reason:.200}"))
         self._replies.commit_failed(ticket, reason)
 
     @property
@@ -331,11 +363,19 @@ class Runtime:
 
     def level_timeout(self, ticket: Hashable, acks: int, needed: int) -> None:
         """`LevelTimeout` of the replica; tickets of others are ignored."""
+        words = f"{needed} voters are asked for the state before an actor's first turn, {acks} answered; call later"
+        self._loaded(ticket, (ErrorCode.TIMEOUT, words))
         self._replies.level_timeout(ticket, acks, needed)
 
     def read_done(self, read: ReadAt) -> None:
         """`ReadAt` of the replica; tickets of others are ignored."""
+        self._loaded(read.ticket, None)
         self._turns.read_done(read)
+
+    def _loaded(self, ticket: Hashable, problem: tuple[ErrorCode, str] | None) -> None:
+        activation = self._turns.loads.pop(ticket, None)
+        if activation is not None:
+            self._router.loaded(activation, problem, now_ns=self._now_ns)
 
     # --- shutting down
 
@@ -352,6 +392,7 @@ class Runtime:
 
     def seal(self) -> None:
         """Asks the replica to say when all that the finished turns could have seen is on disk."""
+        self._flows.run(now_ns=self._now_ns)
         self._replies.seal()
 
     def tick(self, *, now_ns: int, wall_ms: int) -> None:
@@ -361,13 +402,18 @@ class Runtime:
         self._router.expire(now_ns=now_ns)
         self._router.move(now_ns=now_ns)
         self._router.passivate(now_ns=now_ns)
+        self._agenda.tick(now_ns=now_ns, wall_ms=wall_ms)
 
     def next_deadline_ns(self) -> int | None:
         """When `tick` is wanted; may be early."""
-        return self._router.next_deadline_ns()
+        if self._replies.are_open:
+            return self._now_ns
+        times = (self._router.next_deadline_ns(), self._agenda.next_deadline_ns())
+        return min((time_ns for time_ns in times if time_ns is not None), default=None)
 
     def take_outgoing(self) -> Outgoing:
         """What is to be sent, emptied; the columns are the receiver's to keep."""
+        self._flows.run(now_ns=self._now_ns)
         hosts = self._turns.take()
         peers = self._routes.take_calls(self._now_ns)
         callers = []

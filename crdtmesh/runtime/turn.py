@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from crdtmesh.runtime.activation import Activation
     from crdtmesh.runtime.definition import ActorAddress
     from crdtmesh.runtime.routes import Peer
+    from crdtmesh.runtime.workflow import Workflow
 
 __all__ = ["CallTuple", "Caller", "Turn", "TurnKind", "TurnPhase"]
 
@@ -56,18 +57,20 @@ class Caller:
     """Somebody who waits for replies: a stream or the unary calls of the edge, or a peer.
 
     Attributes:
-        id: the edge's number; None for a peer.
-        peer: name of the peer; None for a caller of the edge.
+        id: the edge's number; None for a peer, and for the node itself.
+        peer: name of the peer; None for a caller of the edge, and for the node itself.
+        is_node: it is the node itself (`flows`).
         calls: what it waits for, by its own ids.
         out: replies that were not taken yet.
     """
 
-    __slots__ = ("calls", "id", "out", "peer")
+    __slots__ = ("calls", "id", "is_node", "out", "peer")
 
     def __init__(self, caller_id: CallerId | None, peer: str | None) -> None:
         self.id = caller_id
         self.peer = peer
         self.calls: dict[int, Turn] = {}
+        self.is_node = caller_id is None and peer is None
         self.out: ReplyColumns | None = None
 
 
@@ -88,6 +91,7 @@ class Turn:
         key, operations: of an UPDATE; None and empty otherwise.
         write_level, read_level: that the call asks for; None when it does not say.
         run: what it wrote; None while it wrote nothing.
+        workflow: what its answer asks to be done when the reply may leave.
         tried: peers that had no host for it.
         place_until_ns: until when it waits for its actor's node to be in reach; 0 while it never had to.
     """
@@ -108,6 +112,7 @@ class Turn:
     write_level: "Level | None" = None
     read_level: "Level | None" = None
     run: "EventRun | None" = None
+    workflow: "Workflow | None" = None
     tried: tuple[str, ...] = ()
     place_until_ns = 0
 

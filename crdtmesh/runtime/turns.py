@@ -17,7 +17,7 @@ Driven by `runtime.Runtime`; leaves out where a call goes and when it is too lat
 """
 
 import itertools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Final
 
@@ -25,6 +25,7 @@ from crdtmesh.crdts.errors import CrdtError, InvalidOperation
 from crdtmesh.crdts.operations import Operation
 from crdtmesh.crdts.values import PlainValue
 from crdtmesh.replication.errors import IdentityLost, ReplicationError, StorageFailed
+from crdtmesh.replication.levels import MAJORITY
 from crdtmesh.replication.outputs import EntryKey, ReadAt
 from crdtmesh.replication.replica import Replica
 from crdtmesh.runtime import opaque
@@ -35,6 +36,7 @@ from crdtmesh.runtime.errors import ErrorCode, Outcome
 from crdtmesh.runtime.hosts import Host
 from crdtmesh.runtime.messages import (
     NO_PAYLOAD,
+    NOOP_URL,
     STATE_CHANGED,
     STATE_UNCHANGED,
     STATE_VALUE,
@@ -57,15 +59,14 @@ StateEncoder = Callable[[str, PlainValue], bytes]
 
 MS_NS: Final = 1_000_000
 
+# Five seconds: a majority that is there answers within a round trip, and calls that wait have a minute.
+LOAD_TIMEOUT_NS: Final = 5_000_000_000
+
 # A handler's words are for the caller; an SDK that sends a stack trace is cut here.
 HANDLER_MESSAGE_CHARS_MAX: Final = 2_000
 
 # What a read action answers when there is no state.
 NOTHING_SHOWN: Final = (NO_PAYLOAD, b"")
-
-_NO_WORKFLOWS: Final = (
-    "the answer asks for a workflow (effects, broadcast, pipe or forward); this version runs none: answer without it"
-)
 
 # What a failed turn says about its host, and so about its effect.
 _HOST_PROBLEMS: Final[Mapping[int, Outcome]] = MappingProxyType(
@@ -82,6 +83,7 @@ class Turns:
 
     Attributes:
         numbers: of turns, of this node's own choice.
+        loads: activations that wait for their state, by the ticket of the read.
         drained: activations that were to end their turns in flight, and have; the runtime takes them.
         answers_unasked: answers to turns that their host did not have; a broken host, or one that answers twice.
         conflicts: (actor, values) of opaque states that were written at two places and put aside; the runtime takes
@@ -100,6 +102,7 @@ class Turns:
         "answers_unasked",
         "conflicts",
         "drained",
+        "loads",
         "numbers",
         "wall_ms",
     )
@@ -121,10 +124,25 @@ class Turns:
         self._live = live
         self._encode_state = encode_state
         self._dirty: list[Host] = []
+        self.loads: dict[Hashable, Activation] = {}
         self.drained: list[Activation] = []
         self.answers_unasked = 0
         self.conflicts: list[tuple[ActorAddress, int]] = []
         self.wall_ms = 0
+
+    # --- loading
+
+    def load(self, activation: Activation, *, now_ns: int) -> bool:
+        """Begins to ask a majority for an opaque state; False when it may be taken as it is here."""
+        level, definition = activation.write_level, activation.definition
+        if activation.key is None or definition.state is not StateKind.OPAQUE or definition.is_available:
+            return False
+        if level is None or level.is_local:
+            return False
+        ticket = ("load", next(self.numbers))
+        self.loads[ticket] = activation
+        self._replica.read_at(activation.key, level=MAJORITY, ticket=ticket, timeout_ns=LOAD_TIMEOUT_NS, now_ns=now_ns)
+        return True
 
     # --- to the host
 
@@ -184,7 +202,7 @@ class Turns:
         """A call by the node itself, on behalf of the actor; nobody waits for it."""
         number = next(self.numbers)
         extra = CallExtra({}, definition.address)
-        call = (number, definition.address, action, payload.type_url, payload.data, 0, extra)
+        call = (number, definition.address, action, payload.type_url or NOOP_URL, payload.data, 0, extra)
         turn = Turn(number, None, call, now_ns + self._timeout_ns)
         turn.is_internal = True
         self._live[number] = turn
@@ -285,16 +303,30 @@ class Turns:
             self._leave(activation, turn)
             if turn.is_void:
                 self._end(turn)
-            elif activation.key is None:
+                self._go_on(activation, now_ns)
+                continue
+            if isinstance(operations, TurnEffects) and not turn.is_internal:
+                turn.workflow = operations.workflow
+            if activation.key is None:
                 if not operations or self._remember(activation, turn, operations):
                     replies.reply(turn, type_url, payload)
             elif not operations or self._apply(activation, turn, operations):
-                level = turn.write_level or activation.definition.write_level
-                if level is None or level.is_local or not operations:
-                    replies.hold(turn, type_url, payload)
-                else:
-                    replies.hold_until_level(turn, activation.key, level, type_url, payload, now_ns=now_ns)
+                self._hold(activation, turn, type_url, payload, now_ns)
             self._go_on(activation, now_ns)
+
+    def _hold(self, activation: Activation, turn: Turn, type_url: str, payload: bytes, now_ns: int) -> None:
+        """Holds a reply behind the level of what the turn wrote, or of an opaque state that it saw."""
+        level = turn.write_level or activation.write_level
+        if level is not None and not level.is_local:
+            if activation.definition.state is StateKind.OPAQUE:
+                if turn.run is None:
+                    turn.run = activation.unconfirmed
+                activation.unconfirmed = turn.run
+            if turn.run is not None:
+                assert activation.key is not None
+                self._replies.hold_until_level(turn, activation.key, level, type_url, payload, now_ns=now_ns)
+                return
+        self._replies.hold(turn, type_url, payload)
 
     def failed(self, host: Host, failures: Iterable[tuple[int, str, int]], *, now_ns: int) -> None:
         """Takes turns that left nothing."""
@@ -344,19 +376,14 @@ class Turns:
         """Puts a turn's operations into view and entry; False, and the turn has ended, when they are refused."""
         key = activation.key
         assert key is not None
-        if isinstance(operations, TurnEffects):
-            if operations.workflow is not None and not turn.is_internal:
-                self._refuse(activation, turn, ErrorCode.INVALID_REQUEST, _NO_WORKFLOWS)
-                return False
-            if operations.state is not None and activation.definition.state is StateKind.MERGED:
-                words = (
-                    f"actor {activation.definition.address} has a {key.type_name} for its state; change it by mutations"
-                )
-                self._refuse(activation, turn, ErrorCode.INVALID_OPERATION, words)
-                return False
-        if activation.definition.state is StateKind.OPAQUE:
+        definition = activation.definition
+        if definition.state is StateKind.OPAQUE:
             return self._replace(activation, turn, operations)
         if isinstance(operations, TurnEffects):
+            if operations.state is not None:
+                words = f"actor {definition.address} has a {key.type_name} for its state; change it by mutations"
+                self._refuse(activation, turn, ErrorCode.INVALID_OPERATION, words)
+                return False
             operations = operations.operations
         try:
             if isinstance(operations, InvalidOperation):
@@ -400,6 +427,7 @@ class Turns:
             self._refuse(activation, turn, code, words)
             return False
         turn.has_written = True
+        turn.run = result.event
         activation.account_own(result.entry.version)
         return True
 
@@ -408,9 +436,6 @@ class Turns:
         if not isinstance(did, TurnEffects) or did.operations:
             message = f"actor {activation.definition.address} has no state to change"
             self._replies.fail(turn, ErrorCode.INVALID_OPERATION, Outcome.NOT_APPLIED, message)
-            return False
-        if did.workflow is not None and not turn.is_internal:
-            self._replies.fail(turn, ErrorCode.INVALID_REQUEST, Outcome.NOT_APPLIED, _NO_WORKFLOWS)
             return False
         if did.state is not None:
             activation.memory = activation.memory.followed_by(did.state)
@@ -470,7 +495,7 @@ class Turns:
         else:
             entry = self._replica.read(key)
             state = definition.initial if entry is None else opaque_state(definition, entry)
-            self._replies.hold(turn, state.type_url, state.data)
+            self._hold(activation, turn, state.type_url, state.data, now_ns)
 
     def close_view(self, activation: Activation) -> None:
         """Ends the view, if one is open; the host's copy stays as it was in it."""
@@ -521,7 +546,7 @@ class Turns:
             if activation is not None:
                 activation.account(result.touched, result.entry.version)
         payload = self._encode_state(key.type_name, result.entry.value())
-        level = turn.write_level or (activation.definition.write_level if activation is not None else None)
+        level = turn.write_level or (activation.write_level if activation is not None else None)
         if level is None or level.is_local:
             self._replies.hold(turn, type_url, payload)
         else:

@@ -11,11 +11,9 @@ from types import MappingProxyType
 from typing import Final, TypeAlias
 
 from crdtmesh.runtime.definition import ActorAddress
+from crdtmesh.runtime.messages import NOOP_URL
 from crdtmesh.runtime.workflow import Invocation
 from crdtmesh.wire.gen.spawn.actors import actor_pb2, protocol_pb2
-
-NOOP_URL: Final = "type.googleapis.com/spawn.Noop"
-"""Stands for the `noop` of a payload oneof where there is no oneof."""
 
 RELATIVE_MS_MAX: Final = 10**11
 """A `scheduled_to` below this is a delay: as a time it would lie in March 1973, as a delay it is three years."""

@@ -100,7 +100,7 @@ def _definition(system: str, name: str, actor: actor_pb2.Actor) -> ActorDefiniti
     tags = {**actor.state.tags, **actor.metadata.tags}
     declared = settings.state_type or tags.get(TYPE_TAG) or None
     timeout_ms = settings.deactivation_strategy.timeout.timeout
-    # What a timer runs can be called by its name too.
+    # The field is called seconds, and holds milliseconds. What a timer runs can be called by its name too.
     actions = {action.name for action in actor.actions} | {timer.action.name for timer in actor.timer_actions}
     state = actor.state
     # An id's parent says nothing at registration: one SDK puts a template's own name there.
@@ -114,6 +114,7 @@ def _definition(system: str, name: str, actor: actor_pb2.Actor) -> ActorDefiniti
         initial=OpaqueState(state.state.type_url, state.state.value, dict(state.tags)),
         write_level=_write_level(name, tags.get(WRITE_TAG, "")),
         channels=channels_from(actor.metadata.channel_group),
+        timers=tuple((timer.action.name, timer.seconds) for timer in actor.timer_actions),
         is_eager=actor.HasField("metadata"),
         is_available=_is_available(name, tags.get(PLACEMENT_TAG, _PLACEMENTS[0])),
     )

@@ -18,13 +18,13 @@ from google.protobuf.message import DecodeError
 from crdtmesh.crdts.errors import CrdtError, InvalidOperation
 from crdtmesh.crdts.operations import Operation
 from crdtmesh.runtime.definition import ActorAddress
-from crdtmesh.runtime.messages import STATE_VALUE, CallExtra, Operations, StateUpdate, TurnEffects
+from crdtmesh.runtime.messages import NOOP_URL, STATE_VALUE, CallExtra, Operations, StateUpdate, TurnEffects
 from crdtmesh.runtime.opaque import NO_STATE, OpaqueState
 from crdtmesh.runtime.workflow import Broadcast, Route, RouteKind, Workflow
 from crdtmesh.wire import values
 from crdtmesh.wire.gen.crdtmesh.v1 import values_pb2
 from crdtmesh.wire.gen.spawn.actors import protocol_pb2
-from crdtmesh.wire.invocations import NOOP_URL, invocation_from, payload_from, templates_of
+from crdtmesh.wire.invocations import invocation_from, payload_from, templates_of
 from crdtmesh.wire.payloads import field
 
 STATE_MUTATIONS: Final = "type.googleapis.com/crdtmesh.v1.Mutations"
@@ -113,7 +113,8 @@ def decode_answer(
             "theirs, or that the handler failed; see the host's log"
         )
     type_url, payload = payload_from(answer)
-    workflow = _workflow(answer.workflow, actor, wall_ms) if answer.HasField("workflow") else None
+    asked = answer.workflow if answer.HasField("workflow") else None
+    workflow = None if asked is None else workflow_from(asked, system=actor.system, wall_ms=wall_ms)
     context = answer.updated_context
     if state is not None and state.opaque is not None:
         later = _opaque(context)
@@ -199,11 +200,20 @@ def _is_value(data: bytes, state: StateUpdate) -> bool:
     return came.SerializeToString(deterministic=True) == sent.SerializeToString(deterministic=True)
 
 
-def _workflow(workflow: protocol_pb2.Workflow, actor: ActorAddress, wall_ms: int) -> Workflow | None:
-    """What is to be done next; None for an empty message, which most SDKs always send."""
+def workflow_from(workflow: protocol_pb2.Workflow, *, system: str, wall_ms: int) -> Workflow | None:
+    """What is to be done next; None for an empty message, which most SDKs always send.
+
+    Args:
+        workflow: of an answer.
+        system: of actors that name none.
+        wall_ms: now, for effects that are scheduled by a delay.
+
+    Raises:
+        BadAnswer: it asks for too much.
+    """
     if len(workflow.effects) > EFFECTS_MAX:
         raise BadAnswer(f"at most {EFFECTS_MAX} effects an answer expected, got {len(workflow.effects)}")
-    effects = [invocation_from(effect.request, system=actor.system, wall_ms=wall_ms) for effect in workflow.effects]
+    effects = [invocation_from(effect.request, system=system, wall_ms=wall_ms) for effect in workflow.effects]
     sent = workflow.broadcast
     broadcast = Broadcast(sent.channel_group, sent.action_name, *payload_from(sent)) if sent.channel_group else None
     route = _route(workflow)

@@ -16,6 +16,13 @@ TEMPLATE = definition(CUSTOMER, is_stateful=True, kind=Kind.UNNAMED)
 KEY = EntryKey(SYSTEM, "customer\x1feve", "LWWRegister")
 
 
+def alone() -> Node:
+    """A node that counts, and nobody else does."""
+    node = Node()
+    node.enlist("a")
+    return node
+
+
 def answer(host: Host, data: bytes) -> ActorAddress:
     """Answers the one turn that is there with a new state; tells whose it was."""
     (turn,) = host.take()
@@ -29,7 +36,7 @@ def spawn(node: Node, *instances: ActorAddress) -> None:
 
 
 def test_spawned_instance_is_called_by_its_name_alone() -> None:
-    node = Node()
+    node = alone()
     host = node.connect(TEMPLATE)
     spawn(node, EVE)
     for number, address in enumerate((EVE, BARE)):
@@ -39,7 +46,7 @@ def test_spawned_instance_is_called_by_its_name_alone() -> None:
 
 
 def test_instance_that_was_called_with_its_parent_needs_no_spawn() -> None:
-    node = Node()
+    node = alone()
     host = node.connect(TEMPLATE)
     for address in (EVE, BARE):
         node.call(address, "echo")
@@ -48,6 +55,8 @@ def test_instance_that_was_called_with_its_parent_needs_no_spawn() -> None:
 
 def test_spawn_is_known_at_other_nodes_and_after_a_restart_of_the_host() -> None:
     a, b = Node("a"), Node("b")
+    a.enlist("a", "b")
+    a.meet(b)
     host = b.connect(TEMPLATE)
     link(a, b)
     spawn(b, EVE)
@@ -58,11 +67,12 @@ def test_spawn_is_known_at_other_nodes_and_after_a_restart_of_the_host() -> None
     b.lose(host)
     host = b.connect(TEMPLATE)
     b.call(BARE, "echo")
+    deliver(a, b)
     assert EVE == answer(host, b"y")
 
 
 def test_template_is_called_by_its_own_name() -> None:
-    node = Node()
+    node = alone()
     host = node.connect(TEMPLATE)
     for address in (CUSTOMER, ActorAddress(SYSTEM, "customer", "customer")):
         node.call(address, "echo")
@@ -70,7 +80,7 @@ def test_template_is_called_by_its_own_name() -> None:
 
 
 def test_parent_of_a_named_actor_says_nothing() -> None:
-    node = Node()
+    node = alone()
     host = node.connect(definition(ECHO))
     node.call(ActorAddress(SYSTEM, "echo", "other"), "echo")
     (turn,) = host.take()
@@ -78,7 +88,7 @@ def test_parent_of_a_named_actor_says_nothing() -> None:
 
 
 def test_spawn_of_an_unknown_template_is_refused_whole() -> None:
-    node = Node()
+    node = alone()
     node.connect(TEMPLATE)
     with pytest.raises(SpawnRefused, match="parent 'nobody' expected to be an UNNAMED actor"):
         spawn(node, EVE, ActorAddress(SYSTEM, "adam", "nobody"))
@@ -86,7 +96,7 @@ def test_spawn_of_an_unknown_template_is_refused_whole() -> None:
 
 
 def test_first_template_of_a_name_stays() -> None:
-    node = Node()
+    node = alone()
     host = node.connect(TEMPLATE, definition(ActorAddress(SYSTEM, "guest"), kind=Kind.UNNAMED))
     spawn(node, EVE)
     spawn(node, ActorAddress(SYSTEM, "eve", "guest"))
@@ -95,7 +105,7 @@ def test_first_template_of_a_name_stays() -> None:
 
 
 def test_template_that_is_registered_anew_ends_its_instances() -> None:
-    node = Node()
+    node = alone()
     host = node.connect(TEMPLATE)
     node.call(EVE, "echo")
     answer(host, b"x")

@@ -3,8 +3,9 @@
 from typing import Any
 
 from crdtmesh.crdts.operations import Operation
+from crdtmesh.replication.levels import LOCAL
 from crdtmesh.replication.outputs import EntryKey
-from crdtmesh.runtime.definition import ActorAddress
+from crdtmesh.runtime.definition import ActorAddress, ActorDefinition
 from crdtmesh.runtime.errors import ErrorCode, Outcome
 from crdtmesh.runtime.messages import StateUpdate, TurnEffects
 from crdtmesh.runtime.opaque import OpaqueState
@@ -14,6 +15,8 @@ from tests.unit.crdtmesh.runtime.mesh import SYSTEM, TYPE_URL, Host, Node, defin
 TILL = ActorAddress(SYSTEM, "till")
 TILL_KEY = EntryKey(SYSTEM, "till", "LWWRegister")
 DEFINITION = definition(TILL, is_stateful=True, state_type="shop.Till")
+# Both sides of a split run it, and write.
+CARELESS = definition(TILL, is_stateful=True, write_level=LOCAL)
 
 
 def state(number: int) -> OpaqueState:
@@ -26,11 +29,25 @@ def answer(host: Host, did: Any = ()) -> None:
     host.answer([(turn.number, TYPE_URL, b"done", did)], [])
 
 
-def pair() -> tuple[Node, Node, Host, Host]:
+def alone() -> Node:
+    """A node that counts, and nobody else does."""
+    node = Node()
+    node.enlist("a")
+    return node
+
+
+def voters(a: Node, b: Node) -> None:
+    """Both count, are linked and agreed."""
+    a.enlist("a", "b")
+    a.meet(b)
+    link(a, b)
+
+
+def pair(actor: ActorDefinition = DEFINITION) -> tuple[Node, Node, Host, Host]:
     """Two linked nodes that both offer the till: (its owner, the other, their hosts)."""
     a, b = Node("a"), Node("b")
-    hosts = {node.name: node.connect(DEFINITION) for node in (a, b)}
-    link(a, b)
+    hosts = {node.name: node.connect(actor) for node in (a, b)}
+    voters(a, b)
     a.call(TILL, "echo")
     owner, other = (b, a) if a.calls_to_peers else (a, b)
     deliver(a, b)
@@ -40,7 +57,7 @@ def pair() -> tuple[Node, Node, Host, Host]:
 
 
 def test_state_is_what_the_last_turn_left_and_survives_its_activation() -> None:
-    node = Node()
+    node = alone()
     host = node.connect(DEFINITION)
     node.call(TILL, "echo")
     answer(host, TurnEffects(state=state(1)))
@@ -53,7 +70,7 @@ def test_state_is_what_the_last_turn_left_and_survives_its_activation() -> None:
 
 
 def test_copy_that_the_host_keeps_is_not_sent_again() -> None:
-    node = Node()
+    node = alone()
     host = node.connect(DEFINITION)
     for number in range(3):
         node.call(TILL, "echo")
@@ -62,7 +79,7 @@ def test_copy_that_the_host_keeps_is_not_sent_again() -> None:
 
 
 def test_initial_state_holds_until_the_first_write() -> None:
-    node = Node()
+    node = alone()
     host = node.connect(definition(TILL, is_stateful=True, initial=state(9)))
     call = node.call(TILL, "get")
     assert (state(9).type_url, state(9).data) == (node.reply(call).type_url, node.reply(call).payload)
@@ -72,7 +89,7 @@ def test_initial_state_holds_until_the_first_write() -> None:
 
 
 def test_reply_waits_for_the_disk() -> None:
-    node = Node()
+    node = alone()
     host = node.connect(DEFINITION)
     node.is_disk_held = True
     call = node.call(TILL, "echo")
@@ -83,7 +100,7 @@ def test_reply_waits_for_the_disk() -> None:
 
 
 def test_answer_of_operations_is_refused_and_leaves_the_state() -> None:
-    node = Node()
+    node = alone()
     host = node.connect(DEFINITION)
     call = node.call(TILL, "echo")
     answer(host, (Operation("set", (1,)),))
@@ -107,14 +124,15 @@ def test_actors_are_spread_over_the_nodes_that_offer_them() -> None:
     a, b = Node("a"), Node("b")
     actors = [ActorAddress(SYSTEM, f"till-{number}") for number in range(40)]
     host, _ = (node.connect(*(definition(actor, is_stateful=True) for actor in actors)) for node in (a, b))
-    link(a, b)
+    voters(a, b)
     for actor in actors:
         a.call(actor, "echo")
+    deliver(a, b)
     assert 10 <= len(host.take()) <= 30
 
 
 def test_another_node_takes_over_when_the_owner_is_gone() -> None:
-    owner, other, host, second = pair()
+    owner, other, host, second = pair(CARELESS)
     owner.call(TILL, "echo")
     answer(host, TurnEffects(state=state(1)))
     deliver(owner, other)
@@ -124,6 +142,37 @@ def test_another_node_takes_over_when_the_owner_is_gone() -> None:
     answer(second, TurnEffects(state=state(2)))
     assert other.reply(call)
     assert [state(1)] == [update.opaque for update in second.updates]
+
+
+def test_taking_over_needs_a_majority() -> None:
+    owner, other, _host, second = pair()
+    unlink(owner, other)
+    other.runtime.directory_changed({})
+    call = other.call(TILL, "echo", timeout_ms=30_000)
+    other.advance(5_000)
+    failure = other.failure(call)
+    assert (ErrorCode.TIMEOUT, Outcome.NOT_APPLIED) == failure[1:3]
+    assert "2 voters are asked" in failure.message
+    assert [] == second.take()
+
+
+def test_reply_waits_for_a_majority_and_so_does_one_that_only_saw_the_write() -> None:
+    owner, other, host, _ = pair()
+    calls = [owner.call(TILL, "echo"), owner.call(TILL, "get")]
+    answer(host, TurnEffects(state=state(1)))
+    assert [None, None] == [owner.outcome(call) for call in calls]
+    deliver(owner, other)
+    assert [b"done", b"\x01"] == [owner.reply(call).payload for call in calls]
+
+
+def test_write_that_no_majority_confirmed_is_unknown_and_stays() -> None:
+    owner, other, host, _ = pair()
+    unlink(owner, other)
+    call = owner.call(TILL, "echo", timeout_ms=1_000)
+    answer(host, TurnEffects(state=state(1)))
+    owner.advance(1_000)
+    assert (ErrorCode.TIMEOUT, Outcome.UNKNOWN) == owner.failure(call)[1:3]
+    assert b"\x01" == owner.value(TILL_KEY)[1]
 
 
 def test_call_waits_while_the_owner_is_out_of_reach_and_is_told_in_the_end() -> None:
@@ -145,7 +194,8 @@ def test_call_waits_while_the_owner_is_out_of_reach_and_is_told_in_the_end() -> 
 
 
 def test_activation_moves_when_a_better_owner_appears() -> None:
-    owner, other, host, second = pair()
+    owner, other, host, second = pair(CARELESS)
+    unlink(owner, other)
     late = other.runtime.offers()
     # The node that lost sees itself alone for a while, and runs the actor.
     other.runtime.directory_changed({})
@@ -154,6 +204,7 @@ def test_activation_moves_when_a_better_owner_appears() -> None:
     other.runtime.directory_changed({owner.name: late})
     other.advance(1)
     assert [TILL] == (second.take(), second.released)[1]
+    link(owner, other)
     call = other.call(TILL, "echo")
     deliver(owner, other)
     answer(host)
@@ -162,7 +213,7 @@ def test_activation_moves_when_a_better_owner_appears() -> None:
 
 
 def test_value_that_lost_is_put_aside_and_counted_by_the_next_write() -> None:
-    owner, other, host, second = pair()
+    owner, other, host, second = pair(CARELESS)
     unlink(owner, other)
     other.runtime.directory_changed({})
     owner.call(TILL, "echo")
@@ -198,7 +249,7 @@ def test_actor_that_prefers_availability_is_served_by_another_node() -> None:
 def conflict(*actions: str) -> tuple[Node, Host]:
     """A node whose till was written at two places while both were alone: 2 is the later value, 1 lost."""
     a, b = Node("a"), Node("b")
-    actor = definition(TILL, is_stateful=True, actions=frozenset({"echo", *actions}))
+    actor = definition(TILL, is_stateful=True, actions=frozenset({"echo", *actions}), write_level=LOCAL)
     for number, node in enumerate((a, b), 1):
         node.advance(number)
         host = node.connect(actor)
@@ -235,7 +286,7 @@ def test_actor_that_fails_to_resolve_goes_on_with_the_later_value() -> None:
 
 
 def test_init_runs_before_the_first_call_of_each_activation() -> None:
-    node = Node()
+    node = alone()
     host = node.connect(definition(TILL, is_stateful=True, actions=frozenset({"echo", "setup", "init"})))
     for expected in (["init", "echo"], ["echo"]):
         node.call(TILL, "echo")
@@ -248,7 +299,7 @@ def test_init_runs_before_the_first_call_of_each_activation() -> None:
 
 
 def test_failing_init_is_ignored() -> None:
-    node = Node()
+    node = alone()
     host = node.connect(definition(TILL, is_stateful=True, actions=frozenset({"echo", "init"})))
     call = node.call(TILL, "echo")
     init, echo = host.take()
@@ -262,9 +313,11 @@ def test_eager_actor_is_set_up_at_its_registration_by_its_owner_alone() -> None:
         for n in range(20)
     ]
     a, b = Node("a"), Node("b")
-    link(a, b)
+    voters(a, b)
     first = a.connect(*actors)
+    deliver(a, b)
     assert 20 == len(first.take())
     b.runtime.directory_changed({"a": a.runtime.offers()})
     second = b.connect(*actors)
+    deliver(a, b)
     assert 2 <= len(second.take()) <= 18

@@ -8,7 +8,6 @@ from crdtmesh.crdts.operations import Operation
 from crdtmesh.runtime.errors import ErrorCode, Outcome
 from crdtmesh.runtime.messages import StateUpdate, TurnEffects
 from crdtmesh.runtime.opaque import NO_STATE, OpaqueState
-from crdtmesh.runtime.workflow import Workflow
 from tests.unit.crdtmesh.runtime.mesh import ECHO, LIST, STOCK, STOCK_KEY, TYPE_URL, Host, Node, definition
 
 TILL = OpaqueState("type.example/shop.Till", b"\x01", {"aisle": "3"})
@@ -110,21 +109,6 @@ def test_a_failed_turn_leaves_the_opaque_state() -> None:
     host.answer([], [(turn.number, "it broke", ErrorCode.HANDLER_ERROR)])
 
     assert TILL.data == node.reply(node.call(ECHO, "getState")).payload
-
-
-@pytest.mark.parametrize("actor", [STOCK, ECHO])
-def test_a_workflow_is_refused_and_leaves_nothing(actor: Any) -> None:
-    node = Node()
-    host = node.connect(keeps_state=False)
-    call = node.call(actor, "increment")
-    did = (Operation("increment", (1,)),) if actor == STOCK else ()
-    answer(host, TurnEffects(did, workflow=Workflow((), None, None)))
-
-    failure = node.failure(call)
-
-    assert (ErrorCode.INVALID_REQUEST, Outcome.NOT_APPLIED) == (failure.code, failure.outcome)
-    assert "answer without it" in failure.message
-    assert None is node.value(STOCK_KEY)
 
 
 def test_an_opaque_state_does_not_replace_a_replicated_one() -> None:

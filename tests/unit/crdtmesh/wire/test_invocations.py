@@ -1,6 +1,7 @@
 import pytest
 
 from crdtmesh.runtime.definition import ActorAddress
+from crdtmesh.runtime.messages import NOOP_URL
 from crdtmesh.wire.gen.spawn.actors.protocol_pb2 import (
     ActorInvocation,
     ActorInvocationResponse,
@@ -8,7 +9,7 @@ from crdtmesh.wire.gen.spawn.actors.protocol_pb2 import (
     InvocationRequest,
     InvocationResponse,
 )
-from crdtmesh.wire.invocations import NOOP_URL, Payload, invocation_from, payload_from, set_payload
+from crdtmesh.wire.invocations import Payload, invocation_from, payload_from, set_payload
 
 NOW_MS = 1_700_000_000_000
 JAVA_NOOP = "type.googleapis.com/eigr.functions.protocol.Noop"

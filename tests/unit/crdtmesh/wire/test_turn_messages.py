@@ -5,13 +5,12 @@ import pytest
 from crdtmesh.crdts.errors import InvalidOperation
 from crdtmesh.crdts.operations import Operation
 from crdtmesh.runtime.definition import ActorAddress
-from crdtmesh.runtime.messages import STATE_VALUE, CallExtra, StateUpdate, TurnEffects
+from crdtmesh.runtime.messages import NOOP_URL, STATE_VALUE, CallExtra, StateUpdate, TurnEffects
 from crdtmesh.runtime.opaque import NO_STATE, OpaqueState
 from crdtmesh.runtime.workflow import Broadcast, Route, RouteKind
 from crdtmesh.wire import values
 from crdtmesh.wire.gen.crdtmesh.v1.values_pb2 import Mutations, Value
 from crdtmesh.wire.gen.spawn.actors.protocol_pb2 import ActorInvocation, ActorInvocationResponse
-from crdtmesh.wire.invocations import NOOP_URL
 from crdtmesh.wire.turn_messages import EFFECTS_MAX, STATE_MUTATIONS, BadAnswer, decode_answer, encode_turn
 
 TILL = ActorAddress("shops", "till")

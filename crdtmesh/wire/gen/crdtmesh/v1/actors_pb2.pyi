@@ -107,12 +107,14 @@ class HostBatch(_message.Message):
     def __init__(self, register: _Optional[_Union[_protocol_pb2.RegistrationRequest, _Mapping]] = ..., bindings: _Optional[_Iterable[_Union[Binding, _Mapping]]] = ..., turn: _Optional[_Iterable[int]] = ..., type_url: _Optional[_Iterable[int]] = ..., payload: _Optional[_Iterable[bytes]] = ..., mutations: _Optional[_Iterable[bytes]] = ..., failures: _Optional[_Iterable[_Union[TurnFailure, _Mapping]]] = ..., effects: _Optional[_Iterable[_Union[TurnEffects, _Mapping]]] = ...) -> None: ...
 
 class TurnEffects(_message.Message):
-    __slots__ = ("turn", "state")
+    __slots__ = ("turn", "state", "workflow")
     TURN_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
+    WORKFLOW_FIELD_NUMBER: _ClassVar[int]
     turn: int
     state: _actor_pb2.ActorState
-    def __init__(self, turn: _Optional[int] = ..., state: _Optional[_Union[_actor_pb2.ActorState, _Mapping]] = ...) -> None: ...
+    workflow: _protocol_pb2.Workflow
+    def __init__(self, turn: _Optional[int] = ..., state: _Optional[_Union[_actor_pb2.ActorState, _Mapping]] = ..., workflow: _Optional[_Union[_protocol_pb2.Workflow, _Mapping]] = ...) -> None: ...
 
 class TurnFailure(_message.Message):
     __slots__ = ("turn", "message", "unknown_action")

@@ -1,0 +1,132 @@
+"""What a node does by the clock: the timers of its actors, and the calls that were made for later."""
+
+from typing import Final
+
+from crdtmesh.crdts.errors import CrdtError
+from crdtmesh.replication.errors import ReplicationError
+from crdtmesh.replication.outputs import EntryKey
+from crdtmesh.runtime.definition import ActorAddress, ActorDefinition
+from crdtmesh.runtime.errors import ErrorCode, Outcome
+from crdtmesh.runtime.flows import Flows
+from crdtmesh.runtime.messages import NO_PAYLOAD, NOOP_URL, CallExtra, CallFailure
+from crdtmesh.runtime.replies import Replies
+from crdtmesh.runtime.router import Router
+from crdtmesh.runtime.schedules import Schedule, Schedules
+from crdtmesh.runtime.timers import Timers
+from crdtmesh.runtime.turn import Turn
+from crdtmesh.runtime.turns import refusal
+
+__all__ = ["Agenda"]
+
+MS_NS: Final = 1_000_000
+
+# Nothing has run, and another try may find what this one did not.
+_TRY_AGAIN: Final = frozenset(
+    {ErrorCode.NO_HOST, ErrorCode.UNKNOWN_ACTOR, ErrorCode.MAILBOX_FULL, ErrorCode.DRAINING, ErrorCode.TIMEOUT}
+)
+
+
+class Agenda:
+    """Timers and schedules of one node."""
+
+    __slots__ = ("_beats", "_flows", "_now_ns", "_replies", "_router", "_schedules", "_timers", "_wall_ms")
+
+    def __init__(self, schedules: Schedules, *, flows: Flows, router: Router, replies: Replies) -> None:
+        self._schedules = schedules
+        self._timers = Timers()
+        self._flows = flows
+        self._router = router
+        self._replies = replies
+        # The latest call of each timer.
+        self._beats: dict[tuple[ActorAddress, str], int] = {}
+        self._now_ns = 0
+        self._wall_ms = 0
+
+    def activated(self, definition: ActorDefinition, *, now_ns: int) -> None:
+        """An actor was activated here: its timers run from now on."""
+        self._timers.activated(definition, now_ns=now_ns)
+
+    def changed(self, key: EntryKey) -> None:
+        """An entry of the system `_mesh` changed."""
+        self._schedules.changed(key)
+
+    def schedule(self, turn: Turn, *, now_ns: int) -> None:
+        """Keeps a call for later, and tells its caller so; one whose time is past is made at once."""
+        _, actor, action, type_url, payload, _, extra = turn.call
+        assert extra is not None
+        if extra.scheduled_ms <= self._wall_ms:
+            self._flows.call(actor, action, type_url, payload, extra._replace(scheduled_ms=0), now_ns=now_ns)
+            self._replies.reply(turn, NO_PAYLOAD, b"")
+            return
+        try:
+            self._schedules.add(
+                extra.scheduled_ms,
+                actor,
+                action,
+                type_url=type_url,
+                payload=payload,
+                metadata=dict(extra.metadata),
+                caller=extra.caller,
+                wall_ms=self._wall_ms,
+            )
+        except (CrdtError, ReplicationError) as error:
+            code, words = refusal(error)
+            self._replies.fail(turn, code, Outcome.NOT_APPLIED, words)
+            return
+        turn.has_written = True
+        self._replies.hold(turn, NO_PAYLOAD, b"")
+
+    def tick(self, *, now_ns: int, wall_ms: int) -> None:
+        """Makes the calls that are due."""
+        self._now_ns, self._wall_ms = now_ns, wall_ms
+        if self._router.is_draining:
+            return
+        for actor, action in self._timers.due(now_ns=now_ns):
+            self._beat(actor, action)
+        for schedule in self._schedules.due(wall_ms=wall_ms):
+            if self._router.owns(schedule.actor):
+                self._make(schedule)
+            else:
+                self._schedules.again(schedule.key, wall_ms=wall_ms)
+
+    def _beat(self, actor: ActorAddress, action: str) -> None:
+        before = self._beats.get((actor, action))
+        if before is not None and self._flows.is_under_way(before):
+            return
+        if not self._router.owns(actor):
+            # This call wakes the actor at its owner, whose timers go on from there.
+            self._timers.stop(actor)
+            self._beats.pop((actor, action), None)
+            self._flows.call(actor, action, NOOP_URL, b"", CallExtra({}, actor), now_ns=self._now_ns)
+            return
+        extra = CallExtra({}, actor)
+        self._beats[actor, action] = self._flows.call(actor, action, NOOP_URL, b"", extra, now_ns=self._now_ns)
+
+    def _make(self, schedule: Schedule) -> None:
+        self._flows.call(
+            schedule.actor,
+            schedule.action,
+            schedule.type_url,
+            schedule.payload,
+            CallExtra(schedule.metadata, schedule.caller),
+            now_ns=self._now_ns,
+            done=lambda failure: self._made(schedule, failure),
+        )
+
+    def _made(self, schedule: Schedule, failure: CallFailure | None) -> None:
+        if failure is not None and failure.code in _TRY_AGAIN and failure.outcome is Outcome.NOT_APPLIED:
+            self._schedules.again(schedule.key, wall_ms=self._wall_ms)
+            return
+        try:
+            self._schedules.clear(schedule.key, wall_ms=self._wall_ms)
+        except ReplicationError:
+            # Read-only: whoever owns the actor next makes the call again, as at-least-once allows.
+            return
+
+    def next_deadline_ns(self) -> int | None:
+        """When `tick` is wanted; may be early. A jump of the wall clock is noticed with the next tick."""
+        at_ms = self._schedules.next_ms()
+        times = [self._timers.next_ns()]
+        if at_ms is not None:
+            times.append(self._now_ns + max(0, at_ms - self._wall_ms) * MS_NS)
+        return min((time_ns for time_ns in times if time_ns is not None), default=None)
