@@ -46,6 +46,7 @@ class LocalNode:
         self.links = ""
         self.http = ""
         self.socket = ""
+        self.http_socket = ""
         self._cluster = cluster
         self._arguments = arguments
         self._environment = {key: value for key, value in os.environ.items() if not key.startswith("CRDTMESH_")}
@@ -88,7 +89,7 @@ class LocalNode:
             raise StartError(f"node {self.name} did not get ready; the end of {self.log_path}:\n{self.log_tail()}")
         ready = json.loads(line)
         self.grpc, self.gossip, self.links, self.http = (ready[key] for key in ("grpc", "gossip", "links", "http"))
-        self.socket = ready["uds"]
+        self.socket, self.http_socket = ready["uds"], ready["http_uds"]
 
     async def kill(self) -> None:
         """SIGKILL, to the process and its actor host: a power cut as far as the node can tell."""

@@ -25,6 +25,7 @@ from crdtmesh.edge import actors, cluster, state
 from crdtmesh.edge.callbacks import CallbackPolicy
 from crdtmesh.edge.cluster import MemberAlive, MemberView, NodeStatus, PeerView, SystemView
 from crdtmesh.edge.http_hosts import HttpHosts
+from crdtmesh.edge.http_registrations import Registrations
 from crdtmesh.edge.http_server import HttpServer
 from crdtmesh.edge.pending import PendingCalls
 from crdtmesh.edge.server import GrpcServer
@@ -339,6 +340,7 @@ class Node:
         hosts = HttpHosts(
             self._engine,
             CallbackPolicy(map(AllowedNetwork.parse, config.callback_allow), self._own_ports),
+            Registrations(config.data_path),
             host=config.user_function_host,
             port=config.user_function_port,
             on_callback=self._metrics.observe_callback,
@@ -349,6 +351,7 @@ class Node:
         )
         await self._http.start(host=config.api_address, port=config.http_port, socket_path=config.http_socket_path)
         self._closing.push_async_callback(self._http.stop)
+        await hosts.restore()
 
     def _start_host_process(self, system: str) -> None:
         config = self.config

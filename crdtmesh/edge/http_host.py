@@ -107,6 +107,11 @@ class HttpHost:
         self._target = target
         self._function.move(target)
 
+    def expect(self, definitions: Sequence[ActorDefinition]) -> None:
+        """The user function registered these in an earlier run of the node: it is looked for, and then offers them."""
+        self._definitions.update((definition.address, definition) for definition in definitions)
+        self._looking = self._loop.create_task(self._look(0.0))
+
     def _open(self, definitions: Iterable[ActorDefinition]) -> None:
         if self._id is not None:
             self._engine.extend_host(self._id, list(definitions))
@@ -255,13 +260,12 @@ class HttpHost:
         """Withdraws the actors until the user function is back; all turns have ended by then."""
         self._leave()
         logs.event(_LOG, logging.WARNING, "host.away", host=self._target.authority, actors=len(self._definitions))
-        self._looking = self._loop.create_task(self._look())
+        self._looking = self._loop.create_task(self._look(_PROBE_FIRST_S))
 
-    async def _look(self) -> None:
-        pause_s = _PROBE_FIRST_S
+    async def _look(self, pause_s: float) -> None:
         while True:
             await asyncio.sleep(pause_s * random.uniform(0.75, 1.25))  # noqa: S311
-            pause_s = min(2 * pause_s, _PROBE_MAX_S)
+            pause_s = min(max(2 * pause_s, _PROBE_FIRST_S), _PROBE_MAX_S)
             try:
                 await self._function.probe()
             except Unreachable:

@@ -215,8 +215,7 @@ class HttpServer:
         if self._view.is_draining:
             raise Unusable(500, f"{NOT_CREATED} the node is stopping; register with another")
         try:
-            definitions = registration.definitions_from(message)
-            await self._hosts.register(definitions, callback=request.query.get("callback"))
+            await self._hosts.register(message, callback=request.query.get("callback"))
         except (RegistrationRefused, CallbackRefused) as error:
             raise Unusable(500, f"{NOT_CREATED} {error}") from None
         return _message(200, registration.accepted())
