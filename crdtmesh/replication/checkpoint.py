@@ -17,13 +17,13 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
-from crdtmesh.crdts import registry
 from crdtmesh.crdts.codec import Reader, Writer
 from crdtmesh.crdts.context import CausalContext
 from crdtmesh.crdts.dots import DOT_BITS, N_MAX, Dot
 from crdtmesh.crdts.errors import CodecError, CrdtError
 from crdtmesh.persistence.base import Record, StateRecord, TrimLog
 from crdtmesh.persistence.errors import CorruptRecord
+from crdtmesh.replication.carrying import read_store, type_of, write_store
 from crdtmesh.replication.entry import Entry
 from crdtmesh.replication.errors import shown
 from crdtmesh.replication.events import EntryName
@@ -204,7 +204,7 @@ def entry_record(shard: Shard, entry: Entry, shards: int) -> StateRecord:
     writer.text(entry.key.key)
     writer.text(entry.key.type_name)
     writer.context(CausalContext(shard.table, entry.data_type.dots(entry.store)))
-    entry.data_type.encode(entry.store, writer)
+    write_store(writer, entry.data_type, entry.store)
     data = writer.finish()
     entry.size_bytes = len(data)
     return StateRecord(_row_key(ENTRY_KIND, shard, shards, entry.number), data)
@@ -298,9 +298,9 @@ class RowLoader:
 
     def _load_entry(self, shard: Shard, number: int, reader: Reader, size_bytes: int) -> None:
         name = EntryName(reader.text(), reader.text())
-        data_type = registry.get(name.type_name)
+        data_type = type_of(name.type_name)
         reader.context()
-        shard.entries.restore(name, data_type, number, data_type.decode(reader), size_bytes)
+        shard.entries.restore(name, data_type, number, read_store(reader, data_type), size_bytes)
 
     def _load_index(self, shard: Shard, count: int, reader: Reader) -> None:
         for _ in range(reader.count()):

@@ -48,10 +48,12 @@ class EntryTable:
         """The entry of a name, made if it is new.
 
         Raises:
-            LimitExceeded: it would be one too many; nothing was changed.
+            LimitExceeded: it would be one too many, or its type was not known before; nothing was changed.
         """
         entry = self._by_name.get(name)
         if entry is not None:
+            if type(entry.data_type) is not type(data_type):
+                raise LimitExceeded(f"type {name.type_name!r:.64} became known while the node ran; restart it")
             return entry
         if self._free:
             number = self._free.pop()

@@ -12,8 +12,8 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from crdtmesh.crdts import deltas
 from crdtmesh.crdts.dots import ReplicaTable
+from crdtmesh.replication.carrying import canonical
 from crdtmesh.replication.entry import Entry
 from crdtmesh.replication.events import EntryName
 from crdtmesh.replication.options import BUCKETS
@@ -35,7 +35,7 @@ def _hash_of(entry: Entry, table: ReplicaTable) -> bytes:
     hashed = hashlib.blake2b(digest_size=SUM_BYTES, person=_PERSON)
     for field in (entry.name.key.encode(), entry.name.type_name.encode()):
         hashed.update(len(field).to_bytes(4, "big") + field)
-    hashed.update(deltas.encode_store(entry.data_type, entry.store, table))
+    hashed.update(canonical(entry.data_type, entry.store, table))
     return hashed.digest()
 
 

@@ -9,9 +9,9 @@ latter the frames seen lately are kept; an event that comes again in *another* f
 from collections import deque
 from collections.abc import Sequence
 
-from crdtmesh.crdts import deltas
 from crdtmesh.crdts.dots import DOT_BITS, N_MAX, Dot, ReplicaTable
 from crdtmesh.replication import wire
+from crdtmesh.replication.carrying import encoded
 from crdtmesh.replication.events import Event
 from crdtmesh.replication.options import RECENT_BYTES_MAX, RECENT_FRAMES_MAX
 from crdtmesh.replication.shard import Shard
@@ -61,7 +61,7 @@ def _is_same(a: Event, b: Event) -> bool:
     if (a.first, a.last, len(a.parts)) != (b.first, b.last, len(b.parts)):
         return False
     return all(
-        x.name == y.name and deltas.encode_delta(x.data_type, x.delta) == deltas.encode_delta(y.data_type, y.delta)
+        x.name == y.name and encoded(x.data_type, *x.delta) == encoded(y.data_type, *y.delta)
         for x, y in zip(a.parts, b.parts, strict=True)
     )
 

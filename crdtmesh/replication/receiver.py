@@ -211,6 +211,9 @@ class Receiver:
                     self._outlet.alarm("event_forged", detail)
         if not fresh:
             return
+        for shard, event in fresh:  # what a limit refuses is refused before it is in the log
+            for part in event.parts:
+                shard.entries.make(part.name, part.data_type)
         recent.remember(message, push.sections)
         self._outlet.log(message)
         self._apply_events(fresh, len(message) * len(fresh) // count)

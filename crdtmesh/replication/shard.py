@@ -20,12 +20,12 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
-from crdtmesh.crdts import deltas
 from crdtmesh.crdts.base import Delta, Touched
 from crdtmesh.crdts.clock import HybridClock, Stamp
 from crdtmesh.crdts.context import CausalContext
 from crdtmesh.crdts.dots import DOT_BITS, N_MAX, Dot, ReplicaTable
 from crdtmesh.crdts.operations import Operation
+from crdtmesh.replication.carrying import canonical, encoded
 from crdtmesh.replication.entries import EntryTable
 from crdtmesh.replication.entry import Entry
 from crdtmesh.replication.errors import LimitExceeded
@@ -155,7 +155,7 @@ class Shard:
         for entry in self.entries.sorted():
             yield entry.name.key.encode()
             yield entry.name.type_name.encode()
-            yield deltas.encode_store(entry.data_type, entry.store, self.table)
+            yield canonical(entry.data_type, entry.store, self.table)
 
     # --- local updates
 
@@ -460,7 +460,8 @@ class Shard:
 
     def measure(self, entry: Entry) -> int:
         """The encoded size of an entry, exactly. Complexity: O(entry)."""
-        entry.size_bytes = len(deltas.encode_store(entry.data_type, entry.store, self.table))
+        live = CausalContext(self.table, entry.data_type.dots(entry.store))
+        entry.size_bytes = len(encoded(entry.data_type, entry.store, live))
         return entry.size_bytes
 
     def require_room(self, entry: Entry, size_bytes: int) -> bool:

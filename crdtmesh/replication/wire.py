@@ -10,12 +10,12 @@ import enum
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple, TypeVar
 
-from crdtmesh.crdts import registry
 from crdtmesh.crdts.base import Delta
 from crdtmesh.crdts.codec import Reader, Writer, named_replica_ids
 from crdtmesh.crdts.context import CausalContext
 from crdtmesh.crdts.dots import DOT_BITS, N_MAX, Dot, ReplicaTable
-from crdtmesh.crdts.errors import CodecError, UnknownType
+from crdtmesh.crdts.errors import CodecError
+from crdtmesh.replication.carrying import read_store, type_of, write_store
 from crdtmesh.replication.errors import shown
 from crdtmesh.replication.events import AnyType, EntryName, EntryState, Event, KeyDelta, covers
 from crdtmesh.replication.options import (
@@ -185,10 +185,7 @@ class NameReader:
     def read_entry(self) -> tuple[EntryName, AnyType]:
         """The next two texts, as the key and the type of an entry."""
         name = EntryName(self.read(), self.read())
-        try:
-            return name, registry.get(name.type_name)
-        except UnknownType as error:
-            raise CodecError(f"unknown data type {shown(name.type_name)}; a newer node sent it") from error
+        return name, type_of(name.type_name)
 
 
 # --- the frame around a body
@@ -263,7 +260,7 @@ def write_push(writer: Writer, clock: int, sections: Sequence[ShardEvents]) -> N
             for name, data_type, (store, context) in parts:
                 names.write(name)
                 writer.context(context)
-                data_type.encode(store, writer)
+                write_store(writer, data_type, store)
 
 
 def read_push(reader: Reader) -> Push:
@@ -306,7 +303,7 @@ def _read_event(reader: Reader, names: NameReader, following: Dot) -> Event:
     for _ in range(keys):
         name, data_type = names.read_entry()
         context = reader.context()
-        parts.append(KeyDelta(name, data_type, Delta(data_type.decode(reader), context)))
+        parts.append(KeyDelta(name, data_type, Delta(read_store(reader, data_type), context)))
     spoken = parts[0].delta.context
     for part in parts[1:]:
         spoken = spoken.union(part.delta.context)
@@ -375,7 +372,7 @@ def write_entries(writer: Writer, names: NameWriter, entries: Sequence[EntryStat
         names.write(name)
         writer.context(unapplied)
         writer.context(context)
-        data_type.encode(store, writer)
+        write_store(writer, data_type, store)
 
 
 def read_repair(reader: Reader) -> Repair:
@@ -405,7 +402,7 @@ def _read_entry(reader: Reader, names: NameReader) -> EntryState:
     name, data_type = names.read_entry()
     unapplied = reader.context()
     context = reader.context()
-    return EntryState(name, data_type, data_type.decode(reader), context, unapplied)
+    return EntryState(name, data_type, read_store(reader, data_type), context, unapplied)
 
 
 def read_vectors(reader: Reader) -> tuple[tuple[int, CausalContext], ...]:
