@@ -29,25 +29,16 @@ MISFIT = 3
 CAUGHT = 4
 
 TYPES = {
-    "counter_bounded": ("BoundedCounter",),
-    "counter_pn": ("PNCounter",),
     "dot_funs": ("MaxRegister", "Vote"),
-    "map_rw": ("RWMap",),
-    "map_uw": ("UWMap",),
     "mixed_maps": ("ORMap",),
-    "multimap": ("ORMultiMap",),
     "nested": ("ORMap", "PNCounterMap"),
     "json_codec": ("JsonDocument",),
     "json_edits": ("JsonDocument",),
     "json_tree": ("JsonDocument",),
     "positions": ("JsonDocument",),
-    "register_fww": ("FWWRegister",),
-    "register_lww": ("LWWRegister",),
     "sealed": ("ORMap",),
-    "set_2p": ("TwoPhaseSet",),
-    "set_aw": ("ORSet",),
 }
-"""Whose tests a fault in a module is shown to; those of `SHARED` for the other modules."""
+"""Whose tests a fault is shown to, for modules that are of no one type; those of `SHARED` for what is not here."""
 SHARED = ("LWWRegister", "ORSet", "PNCounter")
 
 
@@ -71,6 +62,14 @@ def registry_names() -> Sequence[str]:
     from crdtmesh.crdts import registry
 
     return registry.names()
+
+
+def _types_of(module: str) -> Sequence[str]:
+    """Whose tests a fault in a module is shown to."""
+    from crdtmesh.crdts import registry
+
+    of_one_type = [name for name, (where, _) in registry._BUILT_IN.items() if where == module]
+    return of_one_type or TYPES.get(module, SHARED)
 
 
 class _Loader(SourceFileLoader):
@@ -111,7 +110,7 @@ def main(name: str) -> int:
     fault = next(each for each in CRDTS if each.name == name)
     sys.meta_path.insert(0, _Finder(fault))
     os.environ["TESTS_HYPOTHESIS_PROFILE"] = "mutations"
-    selection = _Selection(TYPES.get(fault.module.rpartition(".")[2], SHARED))
+    selection = _Selection(_types_of(fault.module.rpartition(".")[2]))
     status = pytest.main(["-x", "-q", "--no-header", "-p", "no:cacheprovider", *TESTS], plugins=[selection])
     return {pytest.ExitCode.OK: 0, pytest.ExitCode.TESTS_FAILED: CAUGHT}.get(pytest.ExitCode(status), MISFIT)
 

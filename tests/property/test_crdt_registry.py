@@ -1,27 +1,67 @@
-"""No data type without laws, specification and codec tests, and no import of what a pure type must not load."""
+"""No data type without all that a type must have, and no import of what a pure type must not load."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from crdtmesh.crdts import registry
 from crdtmesh.crdts.counter_pn import PN_COUNTER, PNCounter
 from crdtmesh.crdts.errors import UnknownType
-from tests.property import test_crdt_laws, test_crdt_specifications, test_crdts_codec
+from crdtmesh.sdk.live.registry import LIVE_TYPES
+from crdtmesh.testing import Product
+from tests.mutations import plant
+from tests.mutations.faults import CRDTS
+from tests.property import test_crdt_forms, test_crdt_laws, test_crdt_specifications, test_crdts_codec
 from tests.property.strategies import OPERATIONS
 
-
-def test_every_registered_type_has_operations_to_draw_and_a_specification() -> None:
-    assert set(registry.names()) == set(OPERATIONS)
-    assert set(registry.names()) == set(test_crdt_specifications.SPECIFICATIONS)
+_PAGES = (Path(__file__).parents[2] / "docs" / "reference" / "types").glob("*.md")
+PAGES = {text.partition("\n")[0]: text for text in (path.read_text() for path in _PAGES)}
 
 
-@pytest.mark.parametrize("module", [test_crdt_laws, test_crdt_specifications, test_crdts_codec])
-def test_laws_specifications_and_codec_tests_run_over_the_registry(module: object) -> None:
-    assert registry.names() == tuple(module.EACH_TYPE.args[1])  # type: ignore[attr-defined]
+def _is_in(module: Any) -> Callable[[str], bool]:
+    return lambda name: name in module.EACH_TYPE.args[1]
+
+
+def _has_page(name: str) -> bool:
+    """A page that names every operation, with concurrent ones drawn."""
+    page = PAGES.get(f"# {name}", "")
+    return "─ meet" in page and all(f"`{operation}(" in page for operation in registry.get(name).operations)
+
+
+def _has_faults(name: str) -> bool:
+    """Faults in the module of the type, or in one that serves it alone."""
+    module = type(registry.get(name)).__module__
+    its_own = {module, *(f"crdtmesh.crdts.{part}" for part, types in plant.TYPES.items() if types == (name,))}
+    return any(fault.module in its_own for fault in CRDTS)
+
+
+REQUIREMENTS: dict[str, Callable[[str], bool]] = {
+    "operations to draw": OPERATIONS.__contains__,
+    "laws": _is_in(test_crdt_laws),
+    "histories": _is_in(test_crdt_specifications),
+    "specification": test_crdt_specifications.SPECIFICATIONS.__contains__,
+    "codec tests": _is_in(test_crdts_codec),
+    "JSON and protobuf form": _is_in(test_crdt_forms),
+    "live object": LIVE_TYPES.__contains__,
+    "page of the reference": _has_page,
+    "planted faults": _has_faults,
+}
+
+
+@pytest.mark.parametrize("name", registry.names())
+def test_type_lacks_nothing(name: str) -> None:
+    assert [] == [requirement for requirement, holds in REQUIREMENTS.items() if not holds(name)]
+
+
+def test_type_that_is_merely_registered_lacks_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(registry._LOADED, "Bare", Product("Bare", count=PN_COUNTER))
+    assert list(REQUIREMENTS) == [requirement for requirement, holds in REQUIREMENTS.items() if not holds("Bare")]
 
 
 @pytest.mark.parametrize("name", registry.names())

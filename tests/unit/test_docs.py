@@ -65,6 +65,14 @@ def test_every_error_code_has_its_class_in_the_sdk() -> None:
     assert {code.name.lower() for code in ErrorCode} <= classes
 
 
+def test_every_test_that_the_table_of_anomalies_names_exists() -> None:
+    named = set(re.findall(r"`(test_\w+)`", (DOCS / "guide" / "anomalies.md").read_text()))
+    tests = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+
+    assert len(named) > 15
+    assert set() == {name for name in named if f"def {name}(" not in tests}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_the_links_of_a_page_lead_somewhere(page: Path) -> None:
     targets = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text())

@@ -6,7 +6,20 @@ from typing import Any
 
 import pytest
 
-from crdtmesh.crdts import OR_SET, PN_COUNTER, VOTE, Operation, ReplicaTable, State
+from crdtmesh.crdts import (
+    DW_FLAG,
+    EW_FLAG,
+    G_SET,
+    LWW_MAP,
+    MV_REGISTER,
+    OR_MAP,
+    OR_SET,
+    PN_COUNTER,
+    VOTE,
+    Operation,
+    ReplicaTable,
+    State,
+)
 from crdtmesh.crdts.base import DataType
 from crdtmesh.crdts.clock import DRIFT_MS_MAX, HybridClock
 from crdtmesh.crdts.register_lww import LWW_REGISTER
@@ -85,6 +98,50 @@ def test_counter_survives_a_concurrent_reset_with_its_old_value() -> None:
     a.apply(Operation("increment"))
     exchange(a, b)
     assert 6 == a.value
+
+
+def test_counter_of_a_removed_key_survives_with_its_old_value_only_where_it_keeps_sums() -> None:
+    for kind, expected in (("PNCounter", 6), ("ExactCounter", 1)):
+        a, b = pair(OR_MAP)
+        a.apply(Operation("update", ("k", kind, "increment", 5)))
+        exchange(a, b)
+        b.apply(Operation("remove", ("k",)))
+        a.apply(Operation("update", ("k", kind, "increment", 1)))
+        exchange(a, b)
+        assert {"k": {kind: expected}} == a.value
+
+
+def test_value_replaced_under_a_key_is_not_merged_with_the_old_one() -> None:
+    a, b = pair(OR_MAP)
+    a.apply(Operation("update", ("k", "GSet", "add", "old")))
+    late = a.delta()
+    exchange(a, b)
+    b.apply(Operation("remove", ("k",)))
+    b.apply(Operation("update", ("k", "GSet", "add", "new")))
+    b.join(late)
+    exchange(a, b)
+    assert {"k": {"GSet": ("new",)}} == a.value
+
+
+def test_increments_after_a_restart_under_a_fresh_replica_id_are_not_lost() -> None:
+    before, other = pair(PN_COUNTER)
+    before.apply(Operation("increment", (5,)))
+    other.join(before)
+    after = State(PN_COUNTER, TABLE, replica_id=b"c" * 16)
+    after.apply(Operation("increment", (1,)))
+    exchange(after, other)
+    assert 6 == after.value
+
+
+def test_increments_after_a_restart_under_the_old_replica_id_would_be_lost() -> None:
+    """Why a node takes a fresh id at every start: `replica` refuses the old one."""
+    before, other = pair(PN_COUNTER)
+    before.apply(Operation("increment", (5,)))
+    other.join(before)
+    reused = State(PN_COUNTER, TABLE, replica_id=b"a" * 16)
+    reused.apply(Operation("increment", (1,)))
+    exchange(reused, other)
+    assert 5 == reused.value
 
 
 def test_counter_does_not_count_twice_where_a_delta_was_lost() -> None:
@@ -174,7 +231,12 @@ def test_value_handed_out_is_no_door_to_the_state() -> None:
 @pytest.mark.parametrize(
     ("data_type", "operation"),
     [
+        pytest.param(EW_FLAG, Operation("enable"), id="EWFlag"),
+        pytest.param(DW_FLAG, Operation("disable"), id="DWFlag"),
+        pytest.param(G_SET, Operation("add", ("x",)), id="GSet"),
+        pytest.param(LWW_MAP, Operation("put", ("k", "x")), id="LWWMap"),
         pytest.param(LWW_REGISTER, Operation("set", ("x",)), id="LWWRegister"),
+        pytest.param(MV_REGISTER, Operation("set", ("x",)), id="MVRegister"),
         pytest.param(OR_SET, Operation("add", ("x",)), id="ORSet"),
         pytest.param(PN_COUNTER, Operation("increment"), id="PNCounter"),
     ],
@@ -185,6 +247,14 @@ def test_writes_of_one_replica_leave_one_live_dot(data_type: DataType[Any], oper
         a.apply(operation)
         exchange(a, b)
     assert 1 == len(list(data_type.dots(b.delta().store)))
+
+
+def test_ballot_takes_the_place_of_the_one_before_it() -> None:
+    a, b = pair(VOTE)
+    for ballot in (True, False, True):
+        a.apply(Operation("vote", (ballot,)))
+        exchange(a, b)
+    assert 1 == len(list(VOTE.dots(b.delta().store)))
 
 
 def test_one_dot_with_two_contents_reads_the_greater_in_either_order_of_arrival() -> None:
