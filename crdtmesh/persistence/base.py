@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-FORMAT_VERSION: Final = 1
-"""Version of the layout on disk. A store with a greater one is refused, never guessed at."""
+FORMAT_VERSION: Final = 2
+"""Version of what is on disk. A store with a greater one is refused, never guessed at; `open` marks an older one with
+this, since what is written to it from there on is of this one."""
 
 
 @dataclass(frozen=True, slots=True)

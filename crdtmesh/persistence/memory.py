@@ -34,8 +34,7 @@ class MemoryStore:
             raise StoreInUse("the disk is in use by another store; close that one first")
         check_meta(disk.meta, node=self._node, cluster=self._cluster, where="the disk")
         meta = StoreMeta(node=self._node, cluster=self._cluster, is_fresh=disk.meta is None)
-        if disk.meta is None:
-            disk.meta = StoreMeta(node=self._node, cluster=self._cluster)
+        disk.meta = StoreMeta(node=self._node, cluster=self._cluster)
         disk.is_locked = self._is_open = True
         return meta
 

@@ -108,6 +108,10 @@ class SqliteStore:
                     where=str(options.directory),
                 )
             self._connection = self._connect()
+            if not is_fresh:
+                self._connection.execute(
+                    "UPDATE meta SET value = ? WHERE name = 'format_version'", (str(FORMAT_VERSION),)
+                )
         except BaseException:
             self._unlock()
             raise

@@ -70,11 +70,13 @@ class Checkpoints:
     __slots__ = (
         "_entries",
         "_index_rows",
+        "_is_replacing",
         "_log_bytes",
         "_log_rows",
         "_mark_rows",
         "_marks",
         "_options",
+        "_replaced",
         "_shards",
         "_written",
     )
@@ -91,6 +93,8 @@ class Checkpoints:
         self._index_rows: dict[ShardName, int] = {}
         self._written: dict[ShardName, _Covered] = {}
         self._shards = options.shards
+        self._replaced: list[bytes] = []
+        self._is_replacing = False
 
     def logged(self, size_bytes: int) -> None:
         """A row was added to the log."""
@@ -99,8 +103,13 @@ class Checkpoints:
 
     @property
     def is_running(self) -> bool:
-        """A checkpoint has slices to write yet."""
-        return bool(self._marks)
+        """A checkpoint has slices to write yet, or old rows are to be replaced."""
+        return bool(self._marks) or self._is_replacing
+
+    def replace(self, rows: Iterable[bytes]) -> None:
+        """Has the next group replace all that the disk held: these rows, and the whole log."""
+        self._replaced = list(rows)
+        self._is_replacing = True
 
     def records(self, shards: Iterable[Shard], new_rows: int) -> Iterator[Record]:
         """The part of a checkpoint that belongs into the group that is being closed.
@@ -111,7 +120,8 @@ class Checkpoints:
         """
         if not self._marks:
             if (
-                self._log_rows < self._options.checkpoint_log_rows
+                not self._is_replacing
+                and self._log_rows < self._options.checkpoint_log_rows
                 and self._log_bytes < self._options.checkpoint_log_bytes
             ):
                 return
@@ -132,7 +142,9 @@ class Checkpoints:
 
     def _slice(self) -> Iterator[Record]:
         size = 0
-        for _ in range(min(len(self._entries), self._options.checkpoint_slice_entries)):
+        # Old rows are replaced in one group, so that no crash leaves a mixture.
+        limit = len(self._entries) if self._is_replacing else self._options.checkpoint_slice_entries
+        for _ in range(min(len(self._entries), limit)):
             shard, entry = self._entries.popleft()
             if entry.number < 0:  # dropped since; the next checkpoint deletes its row
                 continue
@@ -140,7 +152,7 @@ class Checkpoints:
             entry.is_dirty = False
             size += entry.size_bytes
             yield record
-            if size >= self._options.checkpoint_slice_bytes:
+            if size >= self._options.checkpoint_slice_bytes and not self._is_replacing:
                 return
 
     def _finish(self) -> Iterator[Record]:
@@ -150,6 +162,10 @@ class Checkpoints:
                 yield StateRecord(_row_key(ENTRY_KIND, mark.shard, self._shards, number), None)
             mark.shard.entries.release(mark.dropped)
             yield shard_record(mark, self._shards)
+        for key in self._replaced:
+            yield StateRecord(key, None)
+        self._replaced = []
+        self._is_replacing = False
         yield TrimLog(self._mark_rows)
         self._log_rows -= self._mark_rows
         self._marks = []

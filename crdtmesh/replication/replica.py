@@ -40,6 +40,7 @@ from crdtmesh.replication.receiver import Receiver
 from crdtmesh.replication.repair import Repairer
 from crdtmesh.replication.shard import Shard
 from crdtmesh.replication.systems import Systems
+from crdtmesh.replication.upgrade import Upgrade
 
 # What an operation adds to an entry beside its arguments: dots, intervals, counts. Generous, since it only decides when
 # an entry is measured.
@@ -127,23 +128,29 @@ class Replica:
             CorruptRecord: a record is none that this version writes; the replica is not to be used.
             ValueError: the replica id of this start was used before.
         """
-        loader = RowLoader(self._systems)
+        loader, upgrade = RowLoader(self._systems), Upgrade(self._systems)
         checkpoints = self._outlet.checkpoints
         is_state_loaded = has_history = False
         for record in records:
             has_history = True
             if isinstance(record, StateRecord):
-                loader.load(record)
+                if not upgrade.load(record):
+                    loader.load(record)
                 continue
             if not is_state_loaded:
                 checkpoints.loaded(self._systems, loader.index_rows)
                 is_state_loaded = True
             if not isinstance(record, LogRecord):
                 raise CorruptRecord(f"a row expected, {shown(record)} found; restore a backup")
-            self._receiver.replay(record.data)
+            if not upgrade.replay(record.data):
+                upgrade.finish()
+                self._receiver.replay(record.data)
             checkpoints.logged(len(record.data))
         if not is_state_loaded:
             checkpoints.loaded(self._systems, loader.index_rows)
+        upgrade.finish()
+        if upgrade.is_needed:
+            checkpoints.replace(upgrade.rows)
         if any(shard.known.greatest(shard.mutation.replica) for shard in self._systems):
             raise ValueError("replica_id was used before; pass 16 fresh random bytes at every start")
         if has_history:

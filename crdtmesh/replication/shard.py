@@ -280,6 +280,20 @@ class Shard:
         self.revision += 1
         return changes, True
 
+    def adopt(self, other: Entry, context: CausalContext, applied: CausalContext) -> None:
+        """Takes over the state of an entry of a shard with the same replica ids, one that is given up.
+
+        Args:
+            other: the entry; this shard has none of its name.
+            context: its dots above L.
+            applied: those of them whose events were applied there.
+        """
+        entry = self.entries.make(other.name, other.data_type)
+        entry.store, entry.size_bytes, entry.version = other.store, other.size_bytes, 1
+        self._learn(entry, context)
+        self.applied.update(applied)
+        self._mark(entry)
+
     def add_span(self, first: Dot, last: Dot) -> None:
         """Remembers that these dots are one event of several keys."""
         self.spans.add(first >> DOT_BITS, first & N_MAX, last & N_MAX, len(self._span_runs))

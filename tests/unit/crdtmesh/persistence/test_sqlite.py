@@ -47,9 +47,9 @@ def contents(directory: Path) -> dict[str, bytes]:
 
 
 def test_newer_format_is_refused_and_nothing_is_touched(tmp_path: Path) -> None:
-    change(filled(tmp_path), "UPDATE meta SET value = '2' WHERE name = 'format_version'")
+    change(filled(tmp_path), "UPDATE meta SET value = '3' WHERE name = 'format_version'")
     before = contents(tmp_path)
-    with pytest.raises(StoreTooNew, match="format 2, this version reads up to 1"):
+    with pytest.raises(StoreTooNew, match="format 3, this version reads up to 2"):
         SqliteStore(options(tmp_path), ignore).open()
     assert before == contents(tmp_path)
 
