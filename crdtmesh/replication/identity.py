@@ -30,7 +30,7 @@ class RecentFrames:
 
     def remember(self, message: bytes, sections: Sequence[ShardEvents]) -> None:
         """Keeps a message, and forgets the oldest ones above the limits."""
-        names = [_name(shard, event.first) for shard, events in sections for event in events]
+        names = [name | event[0] for shard, events in sections for name in (_name(shard, 0),) for event in events]
         for name in names:
             self._by_event.setdefault(name, message)
         self._frames.append((message, names))

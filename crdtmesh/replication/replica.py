@@ -239,7 +239,10 @@ class Replica:
             self._refuse()
         outlet.wall_ms = wall_ms
         shard = self._systems.find_for(key)
-        entry = shard.entries.find(key[1:]) if shard is not None else None
+        if view is not None and view.entry.key == key:
+            entry: Entry | None = view.entry
+        else:
+            entry = shard.entries.find(key[1:]) if shard is not None else None
         is_new = entry is None
         if shard is None or entry is None:
             shard, entry = self._make(key)

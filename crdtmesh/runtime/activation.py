@@ -89,6 +89,7 @@ class Activation:
 
     Attributes:
         definition: as its host declares it.
+        state: what kind of state the definition says.
         key: the entry of its state; None for an actor without state.
         host: where its turns run.
         mailbox: calls that wait, in order.
@@ -119,6 +120,7 @@ class Activation:
         "resolved_version",
         "resolves",
         "seen_version",
+        "state",
         "touched",
         "unconfirmed",
         "used_ns",
@@ -130,6 +132,7 @@ class Activation:
         address = definition.address
         type_name = definition.entry_type
         self.definition = definition
+        self.state = definition.state
         self.key = None if type_name is None else EntryKey(address.system, state_key(address), type_name)
         self.host = host
         self.phase = Phase.COLD

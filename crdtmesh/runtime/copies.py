@@ -13,7 +13,7 @@ from crdtmesh.crdts.values import PlainValue
 from crdtmesh.replication.entry import EntryView, Snapshot
 from crdtmesh.runtime import opaque
 from crdtmesh.runtime.activation import Activation
-from crdtmesh.runtime.definition import ActorAddress, ActorDefinition
+from crdtmesh.runtime.definition import ActorAddress, ActorDefinition, StateKind
 from crdtmesh.runtime.messages import StateUpdate
 from crdtmesh.runtime.opaque import OpaqueState
 
@@ -28,8 +28,8 @@ def bring_up_to_date(activation: Activation, view: Snapshot) -> StateUpdate | No
 
     Complexity: O(state) for a whole state, O(touched) for a change of a set.
     """
-    definition = activation.definition
-    if definition.type_name is None:
+    key = activation.key
+    if activation.state is StateKind.OPAQUE or key is None:
         return _opaque(activation, view)
     touched = activation.touched
     is_accounted = touched is not None and activation.seen_version == view.version
@@ -37,10 +37,10 @@ def bring_up_to_date(activation: Activation, view: Snapshot) -> StateUpdate | No
     if touched is not None and is_accounted:
         if not touched:
             return None
-        data_type = SETS.get(definition.type_name)
+        data_type = SETS.get(key.type_name)
         if data_type is not None and _is_larger(data_type, view, len(touched)):
-            return _set_change(definition.address, data_type, view, touched)
-    return StateUpdate(definition.address, definition.type_name, True, view.value())
+            return _set_change(activation.definition.address, data_type, view, touched)
+    return StateUpdate(activation.definition.address, key.type_name, True, view.value())
 
 
 def _opaque(activation: Activation, view: Snapshot) -> StateUpdate:

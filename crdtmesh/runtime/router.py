@@ -22,7 +22,6 @@ from crdtmesh.runtime.definition import (
     ActorAddress,
     ActorDefinition,
     StateKind,
-    address_of,
     state_key,
 )
 from crdtmesh.runtime.directory import nearest_name
@@ -56,6 +55,7 @@ class Router:
         on_activated: is told of each activation.
         on_scheduled: takes a call that is to be made later.
         activations: the actors in memory.
+        by_key: those whose state is an entry, by the entry.
     """
 
     __slots__ = (
@@ -75,6 +75,7 @@ class Router:
         "_turns",
         "_unknown_messages",
         "activations",
+        "by_key",
         "is_draining",
         "on_activated",
         "on_scheduled",
@@ -108,6 +109,7 @@ class Router:
         self._idle: list[tuple[int, int, Activation]] = []
         self._unknown_messages: dict[ActorAddress, str] = {}
         self.activations: dict[ActorAddress, Activation] = {}
+        self.by_key: dict[EntryKey, Activation] = {}
         self.is_draining = False
         self.on_activated: Callable[[ActorDefinition, int], None] = lambda definition, now_ns: None
         self.on_scheduled: Callable[[Turn, int], None] = lambda turn, now_ns: None
@@ -173,8 +175,8 @@ class Router:
 
     def update(self, turn: Turn, key: EntryKey, *, now_ns: int) -> None:
         """Applies operations from outside: in the queue of the actor that has this state, or at once."""
-        activation = self.activations.get(address_of(key.system, key.key))
-        if activation is None or activation.key != key:
+        activation = self.by_key.get(key)
+        if activation is None:
             self._turns.update(turn, key, None, now_ns=now_ns)
         else:
             self.enqueue(activation, turn, now_ns=now_ns)
@@ -322,6 +324,8 @@ class Router:
         if not self._turns.load(activation, now_ns=now_ns):
             activation.happen(Happening.LOADED)
         self.activations[definition.address] = activation
+        if activation.key is not None:
+            self.by_key[activation.key] = activation
         host.activations[definition.address] = activation
         self._activation_count += 1
         heappush(self._idle, (activation.idle_deadline_ns, self._activation_count, activation))
@@ -436,6 +440,8 @@ class Router:
         activation.in_flight.clear()
         self._turns.close_view(activation)
         del self.activations[address]
+        if activation.key is not None:
+            del self.by_key[activation.key]
         del host.activations[address]
         self._turns.columns(host).released.append(address)
 

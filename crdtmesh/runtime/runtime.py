@@ -343,8 +343,8 @@ class Runtime:
         if key.system == MESH_SYSTEM:
             self._agenda.changed(key)
             return
-        activation = self._router.activations.get(address_of(key.system, key.key))
-        if activation is not None and activation.key == key:
+        activation = self._router.by_key.get(key)
+        if activation is not None:
             activation.account(touched, version)
 
     def committed(self, ticket: Hashable) -> None:

@@ -318,7 +318,7 @@ class Turns:
         """Holds a reply behind the level of what the turn wrote, or of an opaque state that it saw."""
         level = turn.write_level or activation.write_level
         if level is not None and not level.is_local:
-            if activation.definition.state is StateKind.OPAQUE:
+            if activation.state is StateKind.OPAQUE:
                 if turn.run is None:
                     turn.run = activation.unconfirmed
                 activation.unconfirmed = turn.run
@@ -376,12 +376,12 @@ class Turns:
         """Puts a turn's operations into view and entry; False, and the turn has ended, when they are refused."""
         key = activation.key
         assert key is not None
-        definition = activation.definition
-        if definition.state is StateKind.OPAQUE:
+        if activation.state is StateKind.OPAQUE:
             return self._replace(activation, turn, operations)
         if isinstance(operations, TurnEffects):
             if operations.state is not None:
-                words = f"actor {definition.address} has a {key.type_name} for its state; change it by mutations"
+                address = activation.definition.address
+                words = f"actor {address} has a {key.type_name} for its state; change it by mutations"
                 self._refuse(activation, turn, ErrorCode.INVALID_OPERATION, words)
                 return False
             operations = operations.operations
