@@ -34,6 +34,12 @@ M = TypeVar("M", bound=Message)
 
 # Spawn's own limit. A state may be half as large; it only comes in answers, which are bounded elsewhere.
 BODY_SIZE_BYTES_MAX: Final = 8_000_000
+# An SDK keeps a pool, the largest of 256. An idle connection costs some 10 kB, a busy one a body.
+CONNECTIONS_MAX: Final = 1_024
+# Pools of SDKs keep idle connections for up to 100 s; one that is closed under a request costs them a retry.
+IDLE_MAX_S: Final = 120.0
+# A body comes from the same machine, or from the next one. One that takes longer is held back to hold us up.
+BODY_TIMEOUT_S: Final = 30.0
 # SDKs put names into paths, three bytes for each byte that they escape. A name of thousands is answered in words.
 LINE_SIZE_BYTES_MAX: Final = 64 * 1024
 # The least digits that say all revisions: a revision is a 63-bit number.
@@ -89,6 +95,19 @@ class Unusable(Exception):
         self.status = status
 
 
+class _BoundedServer(web.Server):
+    """Closes connections beyond the bound as they come."""
+
+    on_rejected: OnRejected
+
+    def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
+        super().connection_made(handler, transport)
+        if len(self.connections) > CONNECTIONS_MAX:
+            self.on_rejected("connections_full", f"{CONNECTIONS_MAX} are open")
+            # Not at once: its handler, which is about to start, would find itself without a server.
+            asyncio.get_running_loop().call_soon(transport.abort)
+
+
 class HttpServer:
     """Serves one TCP port and one Unix socket.
 
@@ -140,13 +159,15 @@ class HttpServer:
             return BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=BODY_SIZE_BYTES_MAX)
 
         # No compression: nobody sends any, and a small body could become a huge one.
-        server = web.Server(
+        server = _BoundedServer(
             self._handle,
             request_factory=request,
             access_log=None,
             auto_decompress=False,
             max_line_size=LINE_SIZE_BYTES_MAX,
+            keepalive_timeout=IDLE_MAX_S,
         )
+        server.on_rejected = self._on_rejected
         self._runner = web.ServerRunner(server, shutdown_timeout=1.0)
         await self._runner.setup()
         try:
@@ -241,7 +262,14 @@ class HttpServer:
         if request.headers.get("Content-Encoding", "identity") != "identity":
             raise Unusable(415, "content encoding identity expected; send the body as it is")
         try:
-            body = await request.read()
+            if request.content.is_eof():
+                body = await request.read()
+            else:
+                async with asyncio.timeout(BODY_TIMEOUT_S):
+                    body = await request.read()
+        except TimeoutError:
+            self._on_rejected("body_too_slow", request.path[:128])
+            raise Unusable(408, f"the whole body expected within {BODY_TIMEOUT_S:.0f} s; send it at once") from None
         except web.HTTPRequestEntityTooLarge:
             self._on_rejected("body_too_large", request.path[:128])
             raise Unusable(
