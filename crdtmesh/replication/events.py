@@ -32,11 +32,22 @@ class KeyDelta(NamedTuple):
 
 
 class Event(NamedTuple):
-    """A run of dots, `first` to `last` of one replica, and its deltas. All or nothing."""
+    """Dots of one replica, `first` to `last`, and their deltas. All or nothing.
+
+    An event of several keys has all dots of the run. One of a single key has those that its context holds: it may be
+    several updates of that key joined for the way (`push.coalesce`), and dots between them belong to other keys.
+    """
 
     first: Dot
     last: Dot
     parts: tuple[KeyDelta, ...]
+
+    @property
+    def dots(self) -> CausalContext:
+        """The dots that count as applied with it."""
+        spoken = self.parts[0].delta.context
+        run = CausalContext.of_bounds(spoken.table, [self.first, self.last + 1])
+        return run if len(self.parts) > 1 else run.intersection(spoken)
 
 
 class EntryState(NamedTuple):

@@ -1,8 +1,9 @@
 """Pushes: local events in frames, and per-peer queues that drop deltas under pressure, never correctness.
 
-Every peer gets every event of this replica when the commit that made it durable is done. Nothing is forwarded: with up
-to about 30 peers the origin reaches all of them, and anti-entropy heals what was lost. A full queue forgets pushes and
-marks the peer, which is then repaired.
+Every peer gets every event of this replica when the commit that made it durable is done, the updates of one key within
+a group joined into one. Nothing is forwarded: with up to about 30 peers the origin reaches all of them, and repair
+heals what was lost. A full queue forgets pushes and marks the peer, which is then repaired. For more peers than that,
+`Outbox.broadcast` is where a push tree chooses whom a message goes to.
 """
 
 from collections.abc import Sequence
@@ -10,16 +11,66 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Final
 
+from crdtmesh.crdts.base import Delta
+from crdtmesh.crdts.context import CausalContext
 from crdtmesh.crdts.dots import ReplicaTable
 from crdtmesh.replication import wire
-from crdtmesh.replication.events import Event
+from crdtmesh.replication.events import EntryName, Event, KeyDelta
 from crdtmesh.replication.options import PUSH_FRAME_BYTES
 from crdtmesh.replication.outputs import SendTo
 from crdtmesh.replication.parts import split
 from crdtmesh.replication.wire import ShardEvents
 
+# Events joined into one: enough that what each adds beside its content is gone, and about a fifth of a frame.
+_JOINED_MAX: Final = 512
+
 # The first guess of an event's size; it follows what was measured from there on.
 _EVENT_BYTES: Final = 64.0
+
+
+def coalesce(table: ReplicaTable, events: Sequence[Event]) -> list[Event]:
+    """Joins the events of one key, so that it travels, and is logged, once.
+
+    Args:
+        table: of their dots.
+        events: of one shard and replica, in order of their dots.
+
+    Returns:
+        Events that bring the same, in order of their first dots. Those of several keys stay as they are, and nothing is
+        joined across them, so that all or nothing still holds for each.
+
+    Complexity: O(deltas).
+    """
+    if len(events) == 1 or len({event.parts[0].name for event in events}) == len(events):
+        return list(events)
+    result: list[Event] = []
+    by_name: dict[EntryName, list[Event]] = {}
+    for event in events:
+        if len(event.parts) == 1:
+            group = by_name.setdefault(event.parts[0].name, [])
+            group.append(event)
+            if len(group) == _JOINED_MAX:
+                result += _joined(table, by_name.pop(event.parts[0].name))
+        else:
+            for part in event.parts:
+                result += _joined(table, by_name.pop(part.name, []))
+            result.append(event)
+    for group in by_name.values():
+        result += _joined(table, group)
+    result.sort(key=itemgetter(0))
+    return result
+
+
+def _joined(table: ReplicaTable, group: list[Event]) -> list[Event]:
+    if len(group) < 2:
+        return group
+    name, data_type, _ = group[0].parts[0]
+    store, context = data_type.bottom(), CausalContext(table)
+    for event in group:
+        delta = event.parts[0].delta
+        store, _ = data_type.absorb(store, context, delta)
+        context.update(delta.context)
+    return [Event(group[0].first, group[-1].last, (KeyDelta(name, data_type, Delta(store, context)),))]
 
 
 class FrameEncoder:
@@ -35,9 +86,18 @@ class FrameEncoder:
     ) -> list[tuple[bytes, list[ShardEvents]]]:
         """The bodies of the messages for events of one system, each with what is in it, in order.
 
-        The number of events for a message is guessed from the sizes seen before; a message that came out too large is
-        halved.
+        Events of one key are joined (`coalesce`), unless a message with them would be too large. The number of events
+        for a message is guessed from the sizes seen before; a message that came out too large is halved.
         """
+        joined = [(shard, coalesce(table, events)) for shard, events in sections]
+        frames = self._encode(table, clock, joined)
+        if any(len(body) > PUSH_FRAME_BYTES for body, _ in frames):
+            frames = self._encode(table, clock, sections)
+        return frames
+
+    def _encode(
+        self, table: ReplicaTable, clock: int, sections: Sequence[ShardEvents]
+    ) -> list[tuple[bytes, list[ShardEvents]]]:
         events = [(shard, event) for shard, section in sections for event in section]
         frames: list[tuple[bytes, list[ShardEvents]]] = []
         position = 0

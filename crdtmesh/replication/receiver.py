@@ -203,7 +203,7 @@ class Receiver:
             for event in events:
                 for part in event.parts:
                     self._check_own_dots(shard, part.delta.context, source)
-                if not shard.has_applied(event.first, event.last):
+                if not shard.has_applied(event):
                     fresh.append((shard, event))
                 elif recent.is_forged(system.table, message, number, event):
                     run = describe_run(shard, event.first, event.last)
@@ -353,7 +353,7 @@ class Receiver:
     def _apply_events(self, events: Sequence[tuple[Shard, Event]], size_bytes: int) -> None:
         changes: list[Change] = []
         for shard, event in events:
-            if not shard.has_applied(event.first, event.last):
+            if not shard.has_applied(event):
                 changes += shard.apply_event(event)
         self._outlet.announce(changes, size_bytes)
 

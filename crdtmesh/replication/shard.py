@@ -221,9 +221,12 @@ class Shard:
 
     # --- applying; also what was loaded and received
 
-    def has_applied(self, first: Dot, last: Dot) -> bool:
-        """Whether E holds a whole run."""
-        return covers(self.applied, first, last)
+    def has_applied(self, event: Event) -> bool:
+        """Whether E holds all dots of an event. Complexity: O(log intervals) for a run without gaps."""
+        first, last, parts = event
+        if covers(self.applied, first, last):
+            return True
+        return not covers(parts[0].delta.context, first, last) and event.dots.issubset(self.applied)
 
     def apply_event(self, event: Event) -> list[Change]:
         """Joins an event of another replica, or of the log. Complexity: O(event).
@@ -344,10 +347,13 @@ class Shard:
         self.known.update(context)
 
     def _count_applied(self, event: Event) -> None:
-        if event.first == event.last:
-            self.applied.add(event.first)
+        first, last, parts = event
+        if first == last:
+            self.applied.add(first)
+        elif len(parts) > 1 or covers(parts[0].delta.context, first, last):
+            self.applied.add_run(first, last)
         else:
-            self.applied.add_run(event.first, event.last)
+            self.applied.update(event.dots)
         self.revision += 1
 
     def _mark(self, entry: Entry) -> None:

@@ -98,7 +98,7 @@ class Upgrade:
             reader = FirstReader(message[start:], shard.table, size_bytes_max=MESSAGE_BYTES_MAX)
             if message[0] == _PUSH:
                 for event in _read_push(reader):
-                    if not shard.has_applied(event.first, event.last):
+                    if not shard.has_applied(event):
                         shard.apply_event(event)
             else:
                 _apply_repair(reader, shard)

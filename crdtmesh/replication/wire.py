@@ -307,7 +307,8 @@ def _read_event(reader: Reader, names: NameReader, following: Dot) -> Event:
     spoken = parts[0].delta.context
     for part in parts[1:]:
         spoken = spoken.union(part.delta.context)
-    if not covers(spoken, first, last):
+    is_joined = len(parts) == 1 and first in spoken and last in spoken
+    if not is_joined and not covers(spoken, first, last):
         raise CodecError("an event's deltas don't speak for all of its dots")
     return Event(first, last, tuple(parts))
 

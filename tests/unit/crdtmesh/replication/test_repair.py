@@ -91,7 +91,7 @@ def test_event_that_comes_again_changes_nothing_and_is_not_logged() -> None:
 
 def test_many_events_share_frames_below_the_limit() -> None:
     mesh = connected("ab")
-    for number in range(3000):
+    for number in range(9000):
         mesh.update("a", LIST, add(number))
     sent = pushes(mesh, "a")
     assert 2 <= len(sent) <= 6
