@@ -1,8 +1,9 @@
-"""JSON documents by themselves: a list that is edited, against an array of pycrdt; what it costs to keep and to send.
+"""JSON documents and texts by themselves: edits against those of pycrdt; what they cost to keep and to send.
 
 `list_append` and `list_random` insert one number at a time, encode the change, and apply it at another replica; rates
 are by CPU time. `list_delta_bytes` are bytes of one such change, `list_state_bytes` bytes of the encoded state for each
-element after EDITS random inserts; less is better for both. `..._position_bytes` is the longest position after
+element after EDITS random inserts; less is better for both. The cases of `text` are the same with one character at a
+time, against a text of pycrdt. `..._position_bytes` is the longest position after
 POSITIONS inserts at one place of a list, against the 16 bytes of a UUID.
 """
 
@@ -19,9 +20,8 @@ from benchmarks.harness import Options, Side, compare_sides, progress
 from benchmarks.load import Job, run_client, verify
 from benchmarks.measures import Line, Sample
 from benchmarks.processes import Children
-from crdtmesh.crdts import JSON_DOCUMENT, Operation, ReplicaTable, State, deltas
+from crdtmesh.crdts import JSON_DOCUMENT, TEXT, DataType, Operation, ReplicaTable, State, deltas
 from crdtmesh.crdts.dots import REPLICA_ID_BYTES
-from crdtmesh.crdts.json_tree import Facts
 
 EDITS: Final = 10_000
 POSITIONS: Final = 100_000
@@ -33,7 +33,9 @@ _PLACES: Final[dict[str, Callable[[random.Random, int], int]]] = {
     "middle": lambda _, size: size // 2,
     "random": lambda rng, size: rng.randint(0, size),
 }
-_AGAINST_PYCRDT: Final = ("list_append", "list_random", "list_delta_bytes", "list_state_bytes")
+_AGAINST_PYCRDT: Final = tuple(
+    f"{kind}_{measured}" for kind in ("list", "text") for measured in ("append", "random", "delta_bytes", "state_bytes")
+)
 
 CASES: Final = (*_AGAINST_PYCRDT, *(f"{place}_position_bytes" for place in _PLACES))
 
@@ -50,14 +52,17 @@ def run(children: Children, options: Options) -> Iterator[Line]:
         if case in _AGAINST_PYCRDT and importlib.util.find_spec("pycrdt") is None:
             progress(f"crdt_documents {case}: pycrdt is not installed; the extra `text` has it")
             continue
-        base = "pycrdt Array" if case in _AGAINST_PYCRDT else "bytes of a UUID"
+        base = "pycrdt" if case in _AGAINST_PYCRDT else "bytes of a UUID"
         yield from compare_sides(
             children,
             options,
             bench="crdt_documents",
             case=case,
             bases={base: Side(command=("benchmarks.crdt_documents", "base"), case=case)},
-            subject=("JsonDocument", Side(command=("benchmarks.crdt_documents", "subject"), case=case)),
+            subject=(
+                "Text" if case.startswith("text") else "JsonDocument",
+                Side(command=("benchmarks.crdt_documents", "subject"), case=case),
+            ),
         )
 
 
@@ -69,47 +74,47 @@ async def subject(job: Job) -> Sample:
 
 
 async def base(job: Job) -> Sample:
-    """The other library's array."""
+    """The other library's array or text."""
     return Sample(rate=16) if job.case.endswith("_position_bytes") else _sample(job.case, _edit_pycrdt)
 
 
-def _sample(case: str, edit: Callable[[str], tuple[int, int]]) -> Sample:
+def _sample(case: str, edit: Callable[[str, str], tuple[int, int]]) -> Sample:
+    kind, _, measured = case.partition("_")
     began_s = time.process_time()
-    delta_bytes, state_bytes = edit("end" if case == "list_append" else "random")
-    if case == "list_delta_bytes":
+    delta_bytes, state_bytes = edit(kind, "end" if measured == "append" else "random")
+    if measured == "delta_bytes":
         return Sample(rate=delta_bytes / EDITS)
-    if case == "list_state_bytes":
+    if measured == "state_bytes":
         return Sample(rate=state_bytes / EDITS)
     return Sample(rate=EDITS / (time.process_time() - began_s))
 
 
-def _edit(place: str) -> tuple[int, int]:
+def _edit(kind: str, place: str) -> tuple[int, int]:
     """Bytes of all deltas, and of the state at the end."""
     rng = random.Random(1)
-    here, there = _document(_A), _document(_B)
+    data_type: DataType[Any] = TEXT if kind == "text" else JSON_DOCUMENT
+    here, there = (State(data_type, ReplicaTable(), replica_id=replica_id) for replica_id in (_A, _B))
     sent = 0
     for number in range(EDITS):
-        inserted = Operation("insert", (["l"], _PLACES[place](rng, number), number))
+        at = _PLACES[place](rng, number)
+        inserted = Operation("insert", (at, "x") if kind == "text" else (["l"], at, number))
         delta = here.apply(inserted, now_ms=_NOW_MS + number)
         assert delta is not None
-        data = deltas.encode_delta(JSON_DOCUMENT, delta)
+        data = deltas.encode_delta(data_type, delta)
         there.join_encoded(data, now_ms=_NOW_MS + number)
         sent += len(data)
-    verify(EDITS, len(there.value["l"]))  # type: ignore[arg-type, call-overload, index]
+    value: Any = there.value
+    verify(EDITS, len(value if kind == "text" else value["l"]))
     return sent, len(here.encode())
 
 
-def _document(replica_id: bytes) -> State[Facts]:
-    return State(JSON_DOCUMENT, ReplicaTable(), replica_id=replica_id)
-
-
-def _edit_pycrdt(place: str) -> tuple[int, int]:
-    from pycrdt import Array, Doc
+def _edit_pycrdt(kind: str, place: str) -> tuple[int, int]:
+    from pycrdt import Array, Doc, Text
 
     rng = random.Random(1)
     here: Any = Doc()
     there: Any = Doc()
-    items, copies = here.get("l", type=Array), there.get("l", type=Array)
+    items, copies = (doc.get("l", type=Text if kind == "text" else Array) for doc in (here, there))
     sent = 0
 
     def send(event: Any) -> None:
@@ -119,7 +124,7 @@ def _edit_pycrdt(place: str) -> tuple[int, int]:
 
     subscription = here.observe(send)
     for number in range(EDITS):
-        items.insert(_PLACES[place](rng, number), number)
+        items.insert(_PLACES[place](rng, number), "x" if kind == "text" else number)
     here.unobserve(subscription)
     verify(EDITS, len(copies))
     return sent, len(here.get_update())
@@ -127,7 +132,7 @@ def _edit_pycrdt(place: str) -> tuple[int, int]:
 
 def _longest_position(place: Callable[[random.Random, int], int]) -> int:
     rng = random.Random(1)
-    document = _document(_A)
+    document = State(JSON_DOCUMENT, ReplicaTable(), replica_id=_A)
     for number in range(POSITIONS):
         document.apply(Operation("insert", (["l"], place(rng, number), number)))
     return max(len(position) for position, _ in document.delta().store.root.keys["l"].order)

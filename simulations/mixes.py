@@ -152,6 +152,11 @@ def _document(draw: Drawing) -> Operation:
     return Operation("insert", (("l",), draw.rng.choice((0, -1)), draw.value()))
 
 
+def _written(draw: Drawing) -> Operation:
+    text = f"[{draw.value()}]"
+    return Operation("set", (text,)) if draw.rng.random() < 0.1 else Operation("insert", (0, text))
+
+
 _WITHOUT_SUMS: Final[tuple[tuple[str, Mix], ...]] = (
     ("ORSet", _add_or_remove),
     ("MVRegister", _set),
@@ -180,6 +185,7 @@ MIXES: Final[dict[str, Mix]] = {
     "PNCounterMap": _resettable(_counter_map, "clear"),
     "RWMap": _resettable(_mixed_map(_WITHOUT_SUMS), "reset"),
     "RWSet": _resettable(_add_or_remove, "reset"),
+    "Text": _resettable(_written, "clear"),
     "TwoPhaseSet": _resettable(_add_or_remove, "reset"),
     "UWMap": _resettable(_mixed_map(_WITHOUT_SUMS), "clear"),
     "Vote": _resettable(_vote, "reset"),

@@ -332,6 +332,22 @@ def _items(value: PlainValue) -> Sequence[PlainValue]:
     return value
 
 
+def writings(deeds: Sequence[Deed], value: PlainValue) -> str:
+    """What is read was written, each once, and nothing that began a new text or cleared it had seen it."""
+    text = value or ""
+    assert isinstance(text, str)
+    ends = [deed for deed in deeds if deed.name != "insert"]
+    standing = {
+        str(deed.operation.arguments[-1])
+        for deed in deeds
+        if deed.operation.arguments and not any(end is not deed and end.saw(deed) for end in ends)
+    }
+    found = [f"{part}]" for part in text.split("]")[:-1]]
+    extra = [part for part in found if part not in standing]
+    doubled = len(found) != len(set(found)) or "".join(found) != text
+    return f"has {_cut(extra or text)}, which should not be there" if extra or doubled else ""
+
+
 RESETS: Final = {"PNCounter": "reset", "ORSet": "clear", "MVRegister": "clear", "EWFlag": "disable"}
 
 
@@ -388,6 +404,7 @@ SPECIFICATIONS: Final[dict[str, Specification]] = {
     "PNCounterMap": counters_by_key,
     "RWMap": unwritten,
     "RWSet": remove_wins,
+    "Text": writings,
     "TwoPhaseSet": two_phase,
     "UWMap": unwritten,
     "Vote": ballots,

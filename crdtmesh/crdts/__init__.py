@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from crdtmesh.crdts.set_g import G_SET
     from crdtmesh.crdts.set_rw import RW_SET
     from crdtmesh.crdts.state import State
+    from crdtmesh.crdts.text import TEXT
     from crdtmesh.crdts.values import PlainValue
     from crdtmesh.crdts.vote import VOTE, Tally
 
@@ -73,6 +74,7 @@ __all__ = [
     "PN_COUNTER_MAP",
     "RW_MAP",
     "RW_SET",
+    "TEXT",
     "TWO_PHASE_SET",
     "UW_MAP",
     "VOTE",
@@ -148,6 +150,7 @@ _MODULES: Final = {
     "set_2p": ("TWO_PHASE_SET",),
     "set_aw": ("OR_SET",),
     "state": ("State",),
+    "text": ("TEXT",),
     "values": ("PlainValue",),
     "vote": ("VOTE", "Tally"),
 }

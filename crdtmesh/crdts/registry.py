@@ -35,6 +35,7 @@ _BUILT_IN: Final[dict[str, tuple[str, str]]] = {
     "PNCounterMap": ("map_counter", "PN_COUNTER_MAP"),
     "RWMap": ("map_rw", "RW_MAP"),
     "RWSet": ("set_rw", "RW_SET"),
+    "Text": ("text", "TEXT"),
     "TwoPhaseSet": ("set_2p", "TWO_PHASE_SET"),
     "UWMap": ("map_uw", "UW_MAP"),
     "Vote": ("vote", "VOTE"),

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from crdtmesh.sdk.live.set_aw import ORSet
     from crdtmesh.sdk.live.set_g import GSet
     from crdtmesh.sdk.live.set_rw import RWSet
+    from crdtmesh.sdk.live.text import Text
     from crdtmesh.sdk.live.vote import Vote
 
 __all__ = [
@@ -67,6 +68,7 @@ __all__ = [
     "RWSet",
     "SdkError",
     "System",
+    "Text",
     "TwoPhaseSet",
     "UWMap",
     "Vote",
@@ -103,6 +105,7 @@ _MODULES: Final = {
     "PNCounter": "live.counter_pn",
     "SdkError": "errors",
     "System": "actors",
+    "Text": "live.text",
     "TwoPhaseSet": "live.set_2p",
     "Vote": "live.vote",
     "action": "actors",

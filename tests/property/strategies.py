@@ -16,7 +16,7 @@ from crdtmesh.crdts.values import INTEGER_MAX, INTEGER_MIN, PlainValue
 from crdtmesh.testing import strategies as kit
 from crdtmesh.testing.strategies import operation, states_of
 from crdtmesh.testing.worlds import REPLICA_IDS, Step, World
-from tests.property import specifications_dots, specifications_json, specifications_maps
+from tests.property import specifications_dots, specifications_json, specifications_maps, specifications_text
 
 __all__ = [
     "OPERATIONS",
@@ -72,6 +72,7 @@ OPERATIONS: dict[str, st.SearchStrategy[Operation]] = {
     **specifications_dots.OPERATIONS,
     **specifications_maps.OPERATIONS,
     **specifications_json.OPERATIONS,
+    **specifications_text.OPERATIONS,
     "PNCounter": st.one_of(_increment, _increment, _decrement, operation("reset")),
     "ORSet": st.one_of(_add, _add, _add, _remove, _remove, operation("clear")),
     "LWWRegister": st.one_of(_set, _set, operation("clear")),

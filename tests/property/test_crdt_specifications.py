@@ -26,6 +26,7 @@ from tests.property import specifications_dots as dotted
 from tests.property import specifications_json as json
 from tests.property import specifications_maps as maps
 from tests.property import specifications_slots as slots
+from tests.property import specifications_text
 from tests.property.strategies import OPERATIONS, REPLICA_IDS
 
 EACH_TYPE = pytest.mark.parametrize("name", registry.names())
@@ -101,6 +102,7 @@ SPECIFICATIONS: Mapping[str, Callable[[History], PlainValue]] = {
     "GCounter": pn_counter,
     **dotted.SPECIFICATIONS,
     **json.SPECIFICATIONS,
+    **specifications_text.SPECIFICATIONS,
     "LWWMap": maps.lww_map,
     "PNCounterMap": maps.counter_map(pn_counter),
     "ORMap": MIXED_MAPS.or_map,
@@ -129,6 +131,7 @@ FIRST_OPERATIONS: Mapping[str, tuple[str, PlainValue]] = {
     **dotted.FIRST_OPERATIONS,
     **maps.FIRST_OPERATIONS,
     **json.FIRST_OPERATIONS,
+    **specifications_text.FIRST_OPERATIONS,
     "PNCounter": ("increment", 2),
     "ORSet": ("add", "x"),
     "LWWRegister": ("set", "x"),

@@ -33,6 +33,7 @@ LIVE_TYPES: Final[dict[str, str]] = {
     "MinRegister": "crdtmesh.sdk.live.register_min",
     "ORSet": "crdtmesh.sdk.live.set_aw",
     "PNCounter": "crdtmesh.sdk.live.counter_pn",
+    "Text": "crdtmesh.sdk.live.text",
     "TwoPhaseSet": "crdtmesh.sdk.live.set_2p",
     "Vote": "crdtmesh.sdk.live.vote",
 }

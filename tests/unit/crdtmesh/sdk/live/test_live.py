@@ -28,6 +28,7 @@ from crdtmesh.sdk import (
     PNCounterMap,
     RWMap,
     RWSet,
+    Text,
     TwoPhaseSet,
     Vote,
 )
@@ -51,7 +52,7 @@ def keys(elements: Any) -> set[bytes]:
     return {canonical(element) for element in elements}
 
 
-def steps(state: Any) -> st.SearchStrategy[Any]:  # noqa: PLR0911 - one for each kind of state
+def steps(state: Any) -> st.SearchStrategy[Any]:  # noqa: PLR0911, PLR0912 - one for each kind of state
     amounts = st.integers(0, 9)
     if isinstance(state, PNCounter):
         return st.tuples(st.sampled_from(["increment", "decrement"]), amounts) | st.tuples(st.just("reset"))
@@ -63,6 +64,8 @@ def steps(state: Any) -> st.SearchStrategy[Any]:  # noqa: PLR0911 - one for each
         return st.tuples(st.just("set"), st.sampled_from([1, 1.0, -2, 3.5])) | st.tuples(st.just("clear"))
     if isinstance(state, LWWMap):
         return st.tuples(st.just("put"), st.sampled_from("kl"), ELEMENTS) | st.tuples(st.just("clear"))
+    if isinstance(state, Text):
+        return st.tuples(st.just("insert"), st.just(0), st.text(max_size=3)) | st.tuples(st.just("clear"))
     if isinstance(state, JsonDocument):
         fields = st.dictionaries(st.sampled_from("kl"), ELEMENTS)
         return st.tuples(st.sampled_from(["set", "update"]), fields) | st.tuples(st.just("clear"))
