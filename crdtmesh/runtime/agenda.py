@@ -10,11 +10,11 @@ from crdtmesh.runtime.errors import ErrorCode, Outcome
 from crdtmesh.runtime.flows import Flows
 from crdtmesh.runtime.messages import NO_PAYLOAD, NOOP_URL, CallExtra, CallFailure
 from crdtmesh.runtime.replies import Replies
+from crdtmesh.runtime.results import refusal
 from crdtmesh.runtime.router import Router
 from crdtmesh.runtime.schedules import Schedule, Schedules
 from crdtmesh.runtime.timers import Timers
 from crdtmesh.runtime.turn import Turn
-from crdtmesh.runtime.turns import refusal
 
 __all__ = ["Agenda"]
 

@@ -10,6 +10,8 @@ from collections.abc import Hashable, Iterable
 from crdtmesh.replication.levels import Level
 from crdtmesh.replication.outputs import EntryKey
 from crdtmesh.replication.replica import Replica
+from crdtmesh.runtime.activation import Activation
+from crdtmesh.runtime.definition import StateKind
 from crdtmesh.runtime.errors import ErrorCode, Outcome
 from crdtmesh.runtime.messages import CallerId, CallFailure, ReplyColumns
 from crdtmesh.runtime.turn import Caller, Turn, TurnKind, TurnPhase
@@ -136,6 +138,20 @@ class Replies:
         turn.payload = payload
         timeout_ns = max(0, turn.deadline_ns - now_ns)
         self._replica.acknowledge(self.ticket(turn), key, turn.run, level=level, timeout_ns=timeout_ns, now_ns=now_ns)
+
+    def hold_seen(self, activation: Activation, turn: Turn, type_url: str, payload: bytes, *, now_ns: int) -> None:
+        """Holds a reply behind the level of what the turn wrote, or of an opaque state that it saw."""
+        level = turn.write_level or activation.write_level
+        if level is not None and not level.is_local:
+            if activation.state is StateKind.OPAQUE:
+                if turn.run is None:
+                    turn.run = activation.unconfirmed
+                activation.unconfirmed = turn.run
+            if turn.run is not None:
+                assert activation.key is not None
+                self.hold_until_level(turn, activation.key, level, type_url, payload, now_ns=now_ns)
+                return
+        self.hold(turn, type_url, payload)
 
     def ticket(self, turn: Turn) -> Hashable:
         """A ticket of the replica for one turn alone."""

@@ -177,7 +177,7 @@ class Router:
         """Applies operations from outside: in the queue of the actor that has this state, or at once."""
         activation = self.by_key.get(key)
         if activation is None:
-            self._turns.update(turn, key, None, now_ns=now_ns)
+            self._turns.own_work.update(turn, key, None, now_ns=now_ns, wall_ms=self._turns.wall_ms)
         else:
             self.enqueue(activation, turn, now_ns=now_ns)
 
@@ -276,7 +276,7 @@ class Router:
             has_own_reads = not READ_ACTIONS.isdisjoint(offer.actions)
         if type_name is not None and action in READ_ACTIONS and not has_own_reads:
             turn.kind = TurnKind.READ
-            self._turns.read(turn, EntryKey(address.system, state_key(address), type_name), now_ns=now_ns)
+            self._turns.own_work.read(turn, EntryKey(address.system, state_key(address), type_name), now_ns=now_ns)
             return
         nodes = ", ".join(self._directory.nodes(address)[:8])
         where_else = f"; offered by {nodes}, out of reach" if nodes else ""
@@ -321,7 +321,7 @@ class Router:
             self._remember(definition.address)
         activation = Activation(definition, host, now_ns=now_ns)
         activation.happen(Happening.BOUND)
-        if not self._turns.load(activation, now_ns=now_ns):
+        if not self._turns.own_work.load(activation, now_ns=now_ns):
             activation.happen(Happening.LOADED)
         self.activations[definition.address] = activation
         if activation.key is not None:

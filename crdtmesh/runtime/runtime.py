@@ -36,6 +36,7 @@ from crdtmesh.runtime.hosts import Hosts
 from crdtmesh.runtime.instances import Instances
 from crdtmesh.runtime.messages import CallerId, HostId, Offers, Operations, Outgoing, ToPeer
 from crdtmesh.runtime.options import RuntimeOptions
+from crdtmesh.runtime.own_work import StateEncoder
 from crdtmesh.runtime.peer_codec import Calls, Malformed, decode
 from crdtmesh.runtime.placement import Placement
 from crdtmesh.runtime.replies import Replies
@@ -43,7 +44,7 @@ from crdtmesh.runtime.router import Router
 from crdtmesh.runtime.routes import Routes, reply_messages
 from crdtmesh.runtime.schedules import Schedules
 from crdtmesh.runtime.turn import CallTuple, Turn, TurnKind
-from crdtmesh.runtime.turns import StateEncoder, Turns
+from crdtmesh.runtime.turns import Turns
 
 __all__ = ["Event", "OffersChanged", "PeerRejected", "Runtime", "StateConflict"]
 
@@ -370,10 +371,10 @@ class Runtime:
     def read_done(self, read: ReadAt) -> None:
         """`ReadAt` of the replica; tickets of others are ignored."""
         self._loaded(read.ticket, None)
-        self._turns.read_done(read)
+        self._turns.own_work.read_done(read)
 
     def _loaded(self, ticket: Hashable, problem: tuple[ErrorCode, str] | None) -> None:
-        activation = self._turns.loads.pop(ticket, None)
+        activation = self._turns.own_work.loads.pop(ticket, None)
         if activation is not None:
             self._router.loaded(activation, problem, now_ns=self._now_ns)
 
@@ -427,7 +428,8 @@ class Runtime:
     def take_events(self) -> list[Event]:
         """What happened, emptied."""
         events, self._events = self._events, []
-        conflicts, self._turns.conflicts = self._turns.conflicts, []
+        results = self._turns.results
+        conflicts, results.conflicts = results.conflicts, []
         events += [StateConflict(actor, count) for actor, count in conflicts]
         return events
 

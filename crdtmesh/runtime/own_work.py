@@ -1,0 +1,117 @@
+"""What the node does with a state itself: read actions, operations from outside, and a look at a majority's copies."""
+
+from collections.abc import Callable, Hashable
+from typing import Final
+
+from crdtmesh.crdts.errors import CrdtError
+from crdtmesh.crdts.values import PlainValue
+from crdtmesh.replication.errors import ReplicationError
+from crdtmesh.replication.levels import MAJORITY
+from crdtmesh.replication.outputs import EntryKey, ReadAt
+from crdtmesh.replication.replica import Replica
+from crdtmesh.runtime.activation import Activation
+from crdtmesh.runtime.copies import opaque_state
+from crdtmesh.runtime.definition import StateKind
+from crdtmesh.runtime.errors import Outcome
+from crdtmesh.runtime.messages import NO_PAYLOAD, STATE_CHANGED, STATE_UNCHANGED, STATE_VALUE
+from crdtmesh.runtime.replies import Replies
+from crdtmesh.runtime.results import refusal
+from crdtmesh.runtime.turn import Turn, TurnPhase
+
+__all__ = ["OwnWork", "StateEncoder"]
+
+StateEncoder = Callable[[str, PlainValue], bytes]
+"""`(type name, plain value) -> bytes` of a `crdtmesh.v1.Value`."""
+
+# What a read action answers when there is no state.
+NOTHING_SHOWN: Final = (NO_PAYLOAD, b"")
+
+# Five seconds: a majority that is there answers within a round trip, and calls that wait have a minute.
+LOAD_TIMEOUT_NS: Final = 5_000_000_000
+
+
+class OwnWork:
+    """Reads, updates and loads of one node.
+
+    Attributes:
+        loads: activations that wait for their state, by the ticket of the read; the runtime takes them.
+    """
+
+    __slots__ = ("_encode_state", "_loads", "_replica", "_replies", "loads")
+
+    def __init__(self, replica: Replica, replies: Replies, encode_state: StateEncoder) -> None:
+        self._replica = replica
+        self._replies = replies
+        self._encode_state = encode_state
+        self._loads = 0
+        self.loads: dict[Hashable, Activation] = {}
+
+    def load(self, activation: Activation, *, now_ns: int) -> bool:
+        """Begins to ask a majority for an opaque state; False when it may be taken as it is here."""
+        level, definition = activation.write_level, activation.definition
+        if activation.key is None or definition.state is not StateKind.OPAQUE or definition.is_available:
+            return False
+        if level is None or level.is_local:
+            return False
+        self._loads += 1
+        ticket = ("load", self._loads)
+        self.loads[ticket] = activation
+        self._replica.read_at(activation.key, level=MAJORITY, ticket=ticket, timeout_ns=LOAD_TIMEOUT_NS, now_ns=now_ns)
+        return True
+
+    def read_of(self, activation: Activation, turn: Turn, *, now_ns: int) -> None:
+        """Answers a read action with the state of an actor that is in memory."""
+        definition, key = activation.definition, activation.key
+        if definition.state is StateKind.MERGED:
+            assert key is not None
+            self.read(turn, key, now_ns=now_ns)
+        elif key is None:
+            self._replies.reply(turn, activation.memory.type_url, activation.memory.data)
+        else:
+            entry = self._replica.read(key)
+            state = definition.initial if entry is None else opaque_state(definition, entry)
+            self._replies.hold_seen(activation, turn, state.type_url, state.data, now_ns=now_ns)
+
+    def read(self, turn: Turn, key: EntryKey, *, now_ns: int) -> None:
+        """Answers a read action with a replicated state: as it is here now, or as the level has it that it asks for."""
+        level = turn.read_level
+        if level is None or level.is_local:
+            entry = self._replica.read(key)
+            self._replies.hold(turn, *(NOTHING_SHOWN if entry is None else self._shown(key, entry.value())))
+        else:
+            turn.phase = TurnPhase.HELD
+            turn.key = key
+            ticket = self._replies.ticket(turn)
+            timeout_ns = max(0, turn.deadline_ns - now_ns)
+            self._replica.read_at(key, level=level, ticket=ticket, timeout_ns=timeout_ns, now_ns=now_ns)
+
+    def read_done(self, read: ReadAt) -> None:
+        """A read at a level has its answer."""
+        for turn in self._replies.take_held(read.ticket):
+            assert turn.key is not None
+            self._replies.reply(turn, *(self._shown(turn.key, read.value) if read.found else NOTHING_SHOWN))
+
+    def _shown(self, key: EntryKey, value: PlainValue) -> tuple[str, bytes]:
+        return STATE_VALUE, self._encode_state(key.type_name, value)
+
+    def update(self, turn: Turn, key: EntryKey, activation: Activation | None, *, now_ns: int, wall_ms: int) -> None:
+        """Applies operations from outside a turn; the actor of this entry, if it is in memory, has none in flight."""
+        try:
+            result = self._replica.update(key, turn.operations, ticket=None, wall_ms=wall_ms)
+        except (CrdtError, ReplicationError) as error:
+            code, words = refusal(error)
+            self._replies.fail(turn, code, Outcome.NOT_APPLIED, words)
+            return
+        type_url = STATE_UNCHANGED
+        if result.event is not None:
+            type_url = STATE_CHANGED
+            turn.has_written = True
+            turn.run = result.event
+            if activation is not None:
+                activation.account(result.touched, result.entry.version)
+        payload = self._encode_state(key.type_name, result.entry.value())
+        level = turn.write_level or (activation.write_level if activation is not None else None)
+        if level is None or level.is_local:
+            self._replies.hold(turn, type_url, payload)
+        else:
+            self._replies.hold_until_level(turn, key, level, type_url, payload, now_ns=now_ns)
