@@ -13,6 +13,8 @@ from typing import Final
 import click
 
 from simulations.membership.commands import COMMANDS
+from simulations.mutations import TRIES, as_dict, try_all
+from simulations.planted import PLANTED
 from simulations.report import Report
 from simulations.run import RunOptions, RunResult, plan_of, simulate
 from simulations.workers import run_seeds
@@ -71,6 +73,27 @@ def run(seeds: range, seconds: float, nodes: int | None, jobs: int | None, *, as
         click.echo(f"interrupted after {report.seeds} of {len(seeds)} seeds", err=True)
         sys.exit(EXIT_INTERRUPTED)
     if report.failed:
+        sys.exit(EXIT_FAILURES)
+
+
+@main.command()
+@click.argument("names", nargs=-1)
+@click.option("--tries", type=click.IntRange(min=1), default=TRIES, show_default=True, help="Ranges of seeds for each.")
+@click.option("--jobs", type=click.IntRange(min=1), default=None, help="Processes; one for each core by default.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def mutations(names: tuple[str, ...], tries: int, jobs: int | None, *, as_json: bool) -> None:
+    """Plants bugs, and counts the seeds until each is caught."""
+    unknown = sorted(set(names) - {planted.plant.__name__ for planted in PLANTED})
+    if unknown:
+        raise click.UsageError(f"no planted bug {unknown[0]!r:.64}")
+    catches = []
+    for each in try_all(names, tries=tries, jobs=jobs or _cores()):
+        catches.append(each)
+        seeds = ", ".join("missed" if count is None else str(count) for count in each.seeds)
+        click.echo(f"{each.name}: {seeds} seeds; {each.failure[:160]}", err=as_json)
+    summary = as_dict(catches)
+    click.echo(json.dumps(summary) if as_json else f"{summary['caught']} of {summary['planted']} caught")
+    if summary["missed"]:
         sys.exit(EXIT_FAILURES)
 
 

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Final
 
 from crdtmesh.engine import CommitLost, Engine
+from crdtmesh.replication.levels import WRITE_LEVEL_METADATA, parse_level
 from crdtmesh.runtime.definition import ActorAddress
 from crdtmesh.runtime.errors import Outcome as CallOutcome
 from crdtmesh.runtime.messages import CallExtra, CallFailure, ReplyColumns
@@ -65,6 +66,7 @@ class CallServer:
             self._failed(failure)
 
     def _begin(self, call: Call) -> None:
+        call.needed = self._needed(call) if call.level != "local" else 1
         address = ActorAddress(call.key.system, call.key.key)
         timeout_ms = call.timeout_ns // MILLISECOND_NS
         if call.route is Route.ACTOR:
@@ -72,12 +74,20 @@ class CallServer:
             type_url, payload = (
                 payloads.encode(values.mutations_to_bytes(call.operations)) if call.is_update else ("", b"")
             )
-            extra = CallExtra({CALL_LABEL: str(call.number)}, None)
+            metadata = {CALL_LABEL: str(call.number), WRITE_LEVEL_METADATA: call.level}
+            extra = CallExtra(metadata if call.is_update else {}, None)
             self._engine.invoke(self._caller, [(call.number, address, action, type_url, payload, timeout_ms, extra)])
         elif call.is_update:
-            self._engine.update_state(self._caller, call.number, call.key, label(call))
+            level = parse_level(call.level)
+            self._engine.update_state(
+                self._caller, call.number, call.key, label(call), level=level, timeout_ms=timeout_ms
+            )
         else:
             self._loop.create_task(self._read(call))
+
+    def _needed(self, call: Call) -> int:
+        voters = len(self._engine.replica.voters(call.key.system))
+        return max(1, {"majority": voters // 2 + 1, "all": voters}.get(call.level, 2))
 
     async def _read(self, call: Call) -> None:
         view = self._engine.replica.read(call.key)
@@ -99,6 +109,9 @@ class CallServer:
         if entry is None:
             return
         call, done = entry
+        if outcome is Outcome.OK and call.level != "local":
+            # The list may have grown since the update was sent: the fewer it names, the less is promised.
+            call.needed = min(call.needed, self._needed(call))
         call.outcome = outcome
         call.reason = reason
         call.completed_ns = self._scheduler.now_ns

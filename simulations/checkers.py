@@ -158,7 +158,7 @@ def progress(history: History, finals: Sequence[FinalState]) -> list[str]:
     failures = []
     for call in history.calls:
         took_ns = call.completed_ns - call.invoked_ns
-        if call.route is not Route.STATE or took_ns <= PROMPT_NS or call.key in acted:
+        if call.route is not Route.STATE or call.level != "local" or took_ns <= PROMPT_NS or call.key in acted:
             continue
         if took_ns > PROMPT_NS + history.held_up_ns(call.node, call.invoked_ns, call.completed_ns):
             failures.append(f"call {call.number} to {call.node} took {took_ns / 1e9:.1f} s: {_shown(call)}")
@@ -264,6 +264,15 @@ def _difference(first: FinalState, second: FinalState) -> str:
 def _shown(call: Call) -> str:
     operations = ", ".join(f"{operation.name}{operation.arguments!r}" for operation in call.operations)
     return f"{call.key.key} {operations or 'read'}"[:120]
+
+
+IMPOSSIBLE: Final = ("alarm.audit_mismatch", "alarm.event_forged", "alarm.identity_doubled")
+"""What honest nodes never report, whatever happens to them."""
+
+
+def unexpected_alarms(reports: Mapping[str, int]) -> list[str]:
+    """What cores reported that only a lie, or a bug, explains."""
+    return [f"{kind} was reported {reports[kind]} times" for kind in IMPOSSIBLE if reports.get(kind)]
 
 
 def unexpected_members(tables: Mapping[str, Mapping[str, MemberState]], *, running: Iterable[str]) -> list[str]:

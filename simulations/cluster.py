@@ -7,7 +7,6 @@ from functools import partial
 from typing import Final
 
 from crdtmesh.persistence.errors import StorageError
-from crdtmesh.replication.options import ReplicationOptions
 from crdtmesh.runtime.options import RuntimeOptions
 from gossip.config import SwimConfig
 from gossip.identity import Endpoint
@@ -73,13 +72,7 @@ class Cluster:
         self.workload = plan.workload
         self.swim_config = SwimConfig()
         self.runtime_options = RuntimeOptions(mailbox_max=plan.mailbox_max, window_max=plan.window_max)
-        self.replication_options = ReplicationOptions(
-            shards=plan.shards,
-            repair_chunk_bytes=plan.repair_chunk_bytes,
-            repair_chunks_in_flight=plan.repair_chunks_in_flight,
-            checkpoint_log_rows=plan.checkpoint_log_rows,
-            checkpoint_slice_entries=plan.checkpoint_slice_entries,
-        )
+        self.replication_options = plan.replication
         self.network = Network(scheduler, streams.stream("network"), trace=trace, counts=counts, shape=plan.datagrams)
         self.links = TcpFabric(scheduler, self.network, streams.stream("links"), shape=plan.segments)
         self.payload_loss = plan.payload_loss
@@ -102,6 +95,7 @@ class Cluster:
         self._numbers = itertools.count(1)
         self._machines = {name: self._new_machine(name) for name in self.names}
         self._names: dict[Endpoint, str] = {}
+        self._addresses: dict[str, Endpoint] = {}
         self._name_endpoints()
         self._joined: list[str] = []
         self._left: list[str] = []
@@ -115,7 +109,7 @@ class Cluster:
 
     def endpoint_of(self, name: str) -> Endpoint:
         """Where a node's gossip port is."""
-        return self._machines[name].endpoint
+        return self._addresses[name]
 
     def name_at(self, endpoint: Endpoint) -> str | None:
         """Which node has its gossip port there."""
@@ -316,7 +310,7 @@ class Cluster:
         self.names.remove(name)
         node = self.nodes[name]
         if rng.random() < 0.5:
-            node.when_ready(node.gossip.leave)
+            node.when_ready(node.leave)
             self.scheduler.after(LEAVING_NS, partial(self._retire, name))
         else:
             self._retire(name)
@@ -383,6 +377,8 @@ class Cluster:
 
     def _name_endpoints(self) -> None:
         self._names = {machine.endpoint: name for name, machine in self._machines.items()}
+        # What nodes that are gone had sent may still arrive.
+        self._addresses |= {name: machine.endpoint for name, machine in self._machines.items()}
 
     def _lose_disk(self, name: str) -> None:
         self.history.wipes.append((name, self.scheduler.now_ns))

@@ -7,6 +7,7 @@ at all: what fails there needs no fault to fail.
 import random
 from typing import Final
 
+from crdtmesh.replication.options import ReplicationOptions
 from simulations.mixes import MIXES
 from simulations.plan import DiskShape, FaultPlan, HostilePlan, PathShape, RunPlan, WorkloadPlan
 from simulations.scheduler import MILLISECOND_NS, SECOND_NS
@@ -50,15 +51,11 @@ def draw_plan(seed: int, rng: random.Random, *, seconds: float, nodes: int | Non
         disk=_disk(rng),
         faults=_faults(rng, plan.faulty_ns),
         workload=plan.workload,
-        repair_chunk_bytes=rng.choice((1, 1, 192 * 1024)),
-        repair_chunks_in_flight=rng.choice((1, 4)),
-        checkpoint_log_rows=rng.choice((5, 5, 50, 20_000)),
-        checkpoint_slice_entries=rng.choice((1, 1, 256)),
         mailbox_max=rng.choice((2, 1024, 1024)),
         window_max=rng.choice((1, 4, 64)),
         hostile=_hostile(rng) if rng.random() < HOSTILE_RUNS else None,
         stays_down=rng.random() < 0.2,
-        shards=rng.choice((1, 2, 16)),
+        replication=_replication(rng, plan.nodes),
     )
 
 
@@ -119,6 +116,22 @@ def _faults(rng: random.Random, faulty_ns: int) -> FaultPlan:
     )
 
 
+def _replication(rng: random.Random, nodes: int) -> ReplicationOptions:
+    return ReplicationOptions(
+        shards=rng.choice((1, 2, 16)),
+        repair_chunk_bytes=rng.choice((1, 1, 192 * 1024)),
+        repair_chunks_in_flight=rng.choice((1, 4)),
+        checkpoint_log_rows=rng.choice((5, 5, 50, 20_000)),
+        checkpoint_slice_entries=rng.choice((1, 1, 256)),
+        index_runs_max=rng.choice((16, 1_000_000)),
+        index_age_ns=rng.choice((5, 3600)) * SECOND_NS,
+        trim_interval_ns=rng.choice((1, 10)) * SECOND_NS,
+        trim_runs_min=rng.choice((1, 1, 1024)),
+        audit_interval_ns=rng.choice((2, 2, 60)) * SECOND_NS,
+        expected_nodes=rng.choice((0, 0, nodes)),
+    )
+
+
 def _hostile(rng: random.Random) -> HostilePlan:
     return HostilePlan(
         replay=_maybe(rng, 0.7, rng.uniform(0.0, 0.3)),
@@ -135,6 +148,7 @@ def _workload(rng: random.Random) -> WorkloadPlan:
         elements=rng.choice((0, 0, 6, 30)),
         stickiness=rng.choice((0.0, 0.7, 1.0)),
         batch=_maybe(rng, 0.5, rng.uniform(0.0, 0.5)),
+        levels=_maybe(rng, 0.5, rng.uniform(0.0, 0.5)),
         turns=rng.choice((0.0, 0.3, 1.0)),
         handler_ns_max=rng.choice((1, 100, 1000)) * MILLISECOND_NS,
         turns_waiting=rng.choice((0.0, 0.5, 1.0)),

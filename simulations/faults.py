@@ -22,7 +22,6 @@ CRASHES_AT_WRITE: Final = 0.5
 CRASH_AFTER_WRITE_NS_MAX: Final = (10 * MILLISECOND_NS, SECOND_NS)
 CRASHES_OF_ALL: Final = 0.05
 CRASHES_OF_EACH: Final = 0.05
-DISKS_LOST: Final = 0.15
 # Of the crashes that keep their disk, so many come back with something wrong about it.
 DISK_DAMAGES: Final = 0.1
 DAMAGES: Final = ("bit_flip", "backup_restored", "directory_copied")
@@ -232,7 +231,7 @@ class FaultInjector:
                 at_ns += rng.randint(SECOND_NS, 5 * SECOND_NS)
             return
         name = rng.choice(self._patient.names)
-        wipe = rng.random() < DISKS_LOST
+        wipe = rng.random() < self._plan.disk_losses
         if rng.random() < CRASHES_AT_WRITE:
             self.armed[name] = wipe
         else:

@@ -41,6 +41,8 @@ class Call:
             leaves that out. None for a read.
         is_update: whether it asked for a change.
         route: how it gets there.
+        level: how many voters the update asks for.
+        needed: how many that were, by the voter list of the node that answered.
         timeout_ns: when the client stops waiting, counted from the call.
         invoked_ns: when.
         completed_ns: when the client knew the outcome.
@@ -60,6 +62,8 @@ class Call:
     operations: tuple[Operation, ...]
     is_update: bool
     route: Route = Route.STATE
+    level: str = "local"
+    needed: int = 1
     timeout_ns: int = 0
     invoked_ns: int
     completed_ns: int = 0
@@ -91,13 +95,19 @@ class History:
     def promised(self, call: Call) -> bool:
         """Whether the mesh owes this update to its client.
 
-        The rule, for level `local`: the client was told that it is done, and the node where it was applied did not
-        lose its disk afterwards.
+        The rule. The client was told that it is done, and since it asked either
+
+        - the node where the update was applied has not lost its disk (every level has it there, synced, before it
+          answers), or
+        - fewer nodes have lost their disks than the level had it on: one of those that confirmed it is left.
+
+        A disk counts as lost when it is replaced, found damaged, or put back to an earlier copy, and when its node left
+        for good. Crashes, cuts, clocks and slow disks lose nothing, whatever the level.
         """
         if call.outcome is not Outcome.OK:
             return False
-        ran_on = call.ran_on or call.node
-        return not any(node == ran_on and call.invoked_ns <= lost_ns for node, lost_ns in self.wipes)
+        lost = {node for node, lost_ns in self.wipes if call.invoked_ns <= lost_ns}
+        return (call.ran_on or call.node) not in lost or len(lost) < call.needed
 
     def held_up_ns(self, node: str, start_ns: int, end_ns: int) -> int:
         """How long a node was held up between two instants, overlaps counted twice."""

@@ -54,9 +54,9 @@ class Machine:
         return Endpoint(f"10.{self._moves}.{self._number >> 8}.{self._number & 255}", GOSSIP_PORT)
 
     def rng(self) -> random.Random:
-        """The entropy of the next process."""
+        """The entropy of the next process; another machine of the same name has another."""
         self.starts += 1
-        return self._seeds.stream("node", self.name, self.starts)
+        return self._seeds.stream("node", self.name, self._number, self.starts)
 
     def move(self) -> None:
         """Gets another address."""
@@ -82,5 +82,5 @@ class Machine:
     def _new_disk(self, shape: DiskShape) -> SimulatedDisk:
         # A new disk must not repeat the chances of the one before.
         self._disks += 1
-        rng = self._seeds.stream("disk", self.name, self._disks)
+        rng = self._seeds.stream("disk", self.name, self._number, self._disks)
         return SimulatedDisk(scheduler=self._scheduler, rng=rng, counts=self._counts, shape=shape)

@@ -3,8 +3,10 @@
 A bug is tried from several first seeds, so that the count is no accident of one of them: the median is what is printed.
 """
 
+import multiprocessing
 import statistics
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -63,14 +65,24 @@ def catch(planted: Planted, *, first: int = 1, seeds_max: int = SEEDS_MAX) -> tu
     return None, ""
 
 
-def try_all(names: Sequence[str] = (), *, tries: int = TRIES) -> Iterator[Catch]:
-    """Tries all planted bugs, or those that are named."""
-    for planted in PLANTED:
-        name = planted.plant.__name__
-        if not names or name in names:
-            caught = [catch(planted, first=1 + STRIDE * number) for number in range(tries)]
-            failure = next((failure for _, failure in caught if failure), "")
-            yield Catch(name=name, seeds=tuple(count for count, _ in caught), failure=failure)
+def try_all(names: Sequence[str] = (), *, tries: int = TRIES, jobs: int = 1) -> Iterator[Catch]:
+    """Tries all planted bugs, or those that are named; the results come as they are there."""
+    chosen = [planted.plant.__name__ for planted in PLANTED if not names or planted.plant.__name__ in names]
+    if jobs == 1:
+        yield from (try_one(name, tries) for name in chosen)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, mp_context=context) as executor:
+        for future in as_completed([executor.submit(try_one, name, tries) for name in chosen]):
+            yield future.result()
+
+
+def try_one(name: str, tries: int) -> Catch:
+    """Tries one planted bug."""
+    planted = next(each for each in PLANTED if each.plant.__name__ == name)
+    caught = [catch(planted, first=1 + STRIDE * number) for number in range(tries)]
+    failure = next((failure for _, failure in caught if failure), "")
+    return Catch(name=name, seeds=tuple(count for count, _ in caught), failure=failure)
 
 
 def as_dict(catches: Sequence[Catch]) -> dict[str, Any]:
@@ -79,7 +91,7 @@ def as_dict(catches: Sequence[Catch]) -> dict[str, Any]:
         "planted": len(catches),
         "caught": sum(each.median is not None for each in catches),
         "missed": [each.name for each in catches if each.median is None],
-        "median_seeds": {each.name: each.median for each in catches},
+        "median_seeds": {each.name: each.median for each in sorted(catches, key=lambda each: each.name)},
     }
 
 

@@ -172,6 +172,15 @@ class SimulatedNode:
         self._world.links.killed(self.loop)
         self._store.crash()
 
+    def leave(self) -> None:
+        """Announces that it departs for good."""
+        self.loop.call_soon(self._leave)
+
+    def _leave(self) -> None:
+        self._voters.leave()
+        self.engine.wake()
+        self.gossip.leave()
+
     def submit(self, call: Call, done: Done) -> None:
         """Takes a client's call."""
         self.when_ready(partial(self._submit, call, done))
@@ -207,6 +216,7 @@ class SimulatedNode:
         hooks = self.engine.hooks
         hooks.changed = self._entry_changed
         hooks.caught_up = self._voters.caught_up
+        hooks.reconciled = partial(self._voters.caught_up, MESH_SYSTEM)
         hooks.offers_changed = self._announce_offers
         hooks.read_only = lambda reason: world.disk_failed(self.name)
         hooks.identity_needed = self._renew_identity

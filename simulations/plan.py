@@ -5,9 +5,10 @@ runs, each has a range that reaches what the promises name (`docs`, table of fau
 at all: what fails there needs no fault to fail.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Final
 
+from crdtmesh.replication.options import ReplicationOptions
 from simulations.scheduler import MILLISECOND_NS, SECOND_NS
 
 FAULT_KINDS: Final = (
@@ -122,13 +123,18 @@ class HostilePlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaultPlan:
-    """How many faults of each kind fall into the faulty phase, and how long they last."""
+    """How many faults of each kind fall into the faulty phase, and how long they last.
+
+    Attributes:
+        disk_losses: part of the crashes that cost a disk.
+    """
 
     partitions: int = 0
     partition_ns_max: int = 20 * SECOND_NS
     flappings: int = 0
     swizzles: int = 0
     crashes: int = 0
+    disk_losses: float = 0.15
     down_ns_max: int = 15 * SECOND_NS
     host_crashes: int = 0
     pauses: int = 0
@@ -154,6 +160,7 @@ class WorkloadPlan:
         elements: set elements beside the few that are always there.
         stickiness: probability that a client stays with the node of its last call.
         batch: probability that a call holds several operations, which take effect together.
+        levels: probability that an update asks for more than this node's disk.
         turns: probability that a call goes to an actor instead of directly to the state.
         turns_waiting: probability that the handler waits.
         turns_failing: probability that it fails, after it has changed its state.
@@ -171,6 +178,7 @@ class WorkloadPlan:
     elements: int = 6
     stickiness: float = 0.7
     batch: float = 0.1
+    levels: float = 0.0
     turns: float = 0.3
     turns_waiting: float = 0.5
     turns_failing: float = 0.0
@@ -197,12 +205,8 @@ class RunPlan:
         payload_loss: None, or messages of the replication are lost, repeated and reordered like this behind the links:
             what it promises to survive although today's links are ordered streams.
         hostless: so many nodes, the last ones, have no actor host; they send calls to the others.
-        shards: of each system; one puts all keys under one numbering, many keep them apart.
-        repair_chunk_bytes: size of the messages of a repair; few, so that one takes several.
-        repair_chunks_in_flight: how many of them are sent ahead.
-        checkpoint_log_rows: so many rows of log start a checkpoint; few, so that there are many.
-        checkpoint_slice_entries: entries that one flush writes while a checkpoint runs; few, so that much happens
-            meanwhile.
+        replication: options of the replicas; chunks, checkpoints, indexes and intervals are small in many runs, so that
+            what is rare in production happens.
         mailbox_max: calls that may wait for one actor.
         window_max: turns of one actor that may be in flight.
         hostile: what one peer does wrong on purpose; None for nothing.
@@ -217,11 +221,7 @@ class RunPlan:
     segments: PathShape = PathShape()
     payload_loss: PathShape | None = None
     hostless: int = 0
-    shards: int = 16
-    repair_chunk_bytes: int = 192 * 1024
-    repair_chunks_in_flight: int = 4
-    checkpoint_log_rows: int = 20_000
-    checkpoint_slice_entries: int = 256
+    replication: ReplicationOptions = field(default_factory=ReplicationOptions)
     mailbox_max: int = 1024
     window_max: int = 64
     hostile: HostilePlan | None = None
@@ -233,7 +233,7 @@ class RunPlan:
     def describe(self) -> str:
         """One line for each group of parameters, only what is on."""
         lines = [f"seed {self.seed}: {self.nodes} nodes, {self.faulty_ns / SECOND_NS:g} s of faults"]
-        for name in ("datagrams", "segments", "payload_loss", "disk", "hostile", "faults", "workload"):
+        for name in ("datagrams", "segments", "payload_loss", "disk", "replication", "hostile", "faults", "workload"):
             part = getattr(self, name)
             if part is not None:
                 values = ((item.name, getattr(part, item.name)) for item in fields(part))

@@ -8,14 +8,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from crdtmesh.crdts import values
 from crdtmesh.crdts.context import CausalContext
+from crdtmesh.crdts.register_lww import LWWRegister
 from crdtmesh.engine import Engine
+from crdtmesh.replication import confirming
 from crdtmesh.replication.checkpoint import Checkpoints
 from crdtmesh.replication.entry import Entry
 from crdtmesh.replication.receiver import Receiver
 from crdtmesh.replication.repair import Repairer
 from crdtmesh.replication.session import Session
-from crdtmesh.replication.shard import Shard
+from crdtmesh.replication.shard import OwnDots, Shard
 from crdtmesh.runtime.replies import Replies
 from gossip.refutation import Refuter
 from gossip.rules import Rules
@@ -204,6 +207,53 @@ def never_declare_dead(patch: Patch) -> None:
     patch.setattr(Rules, "on_suspicion_over", lambda self, name: None)
 
 
+def break_ties_by_arrival(patch: Patch) -> None:
+    """Which of several concurrent writes a register shows does not depend on the order in which they came."""
+
+    def value(self: LWWRegister, store: Any) -> Any:
+        del self
+        return values.decode(list(store.values())[-1][2]) if store else None
+
+    patch.setattr(LWWRegister, "value", value)
+
+
+def absorb_context_early(patch: Patch) -> None:
+    """A context is absorbed with what it speaks for, not before: else new dots look like removed ones."""
+
+    def absorb(self: Shard, entry: Entry, delta: Any) -> Any:
+        self.known.update(delta.context)
+        return original(self, entry, delta)
+
+    original = Shard._absorb
+    patch.setattr(Shard, "_absorb", absorb)
+
+
+def put_two_entries_under_one_dot(patch: Patch) -> None:
+    """Each primitive mutation takes a dot of its own."""
+
+    def next_dot(self: OwnDots) -> Any:
+        dot = self.next
+        self.next = dot + 1
+        return dot & ~1 or dot
+
+    patch.setattr(OwnDots, "next_dot", next_dot)
+
+
+def acknowledge_levels_with_one_disk(patch: Patch) -> None:
+    """A level counts as many disks as it says."""
+    patch.setattr(confirming, "needed_of", lambda level, voters, ground: 1)
+
+
+def answer_well_after_a_failed_commit(patch: Patch) -> None:
+    """What will never be on disk is not acknowledged."""
+    patch.setattr(Replies, "commit_failed", lambda self, ticket, reason: self.committed(ticket))
+
+
+def keep_what_was_removed_during_a_handover(patch: Patch) -> None:
+    """What came between a comparison and its answer, and was removed at the other side, goes here too."""
+    patch.setattr(Shard, "_remove_late", lambda self, late, present: [])
+
+
 def as_drawn(plan: RunPlan) -> RunPlan:
     """An ordinary run."""
     return plan
@@ -220,8 +270,37 @@ def many_crashes(plan: RunPlan) -> RunPlan:
     """Crashes, restarts and checkpoints all the time, on slow disks, with many readers."""
     faults = replace(plan.faults, crashes=20, down_ns_max=SECOND_NS)
     workload = replace(plan.workload, clients=6, think_ns_mean=100 * MILLISECOND_NS, keys=1, up_counter=2.0, read=4.0)
+    replication = replace(plan.replication, checkpoint_log_rows=5, checkpoint_slice_entries=1)
     disk = replace(plan.disk, slow=0.2, slow_ns_max=2 * SECOND_NS)
-    return replace(plan, faults=faults, workload=workload, disk=disk, checkpoint_log_rows=5, checkpoint_slice_entries=1)
+    return replace(plan, faults=faults, workload=workload, disk=disk, replication=replication)
+
+
+def many_lost_disks(plan: RunPlan) -> RunPlan:
+    """Updates at high levels, and one node's disk lost after the other behind cuts."""
+    faults = replace(plan.faults, crashes=6, disk_losses=1.0, down_ns_max=SECOND_NS, partitions=6, joins=0)
+    workload = replace(plan.workload, clients=6, think_ns_mean=50 * MILLISECOND_NS, levels=1.0, turns=0.0)
+    return replace(plan, faults=faults, workload=workload)
+
+
+def many_failing_disks(plan: RunPlan) -> RunPlan:
+    """Disks that refuse transactions all the time."""
+    disk = replace(plan.disk, error=0.02)
+    workload = replace(plan.workload, clients=6, think_ns_mean=50 * MILLISECOND_NS)
+    return replace(plan, disk=disk, workload=workload)
+
+
+def one_register(plan: RunPlan) -> RunPlan:
+    """Everybody writes one register."""
+    workload = replace(plan.workload, clients=6, think_ns_mean=50 * MILLISECOND_NS, keys=1, up_counter=0.0, read=0.0)
+    return replace(plan, workload=replace(workload, mix=(("LWWRegister", 1.0),)))
+
+
+def short_indexes(plan: RunPlan) -> RunPlan:
+    """Indexes that forget at once, so that whole shards are handed over, under sets."""
+    replication = replace(
+        plan.replication, shards=1, index_runs_max=16, index_age_ns=2 * SECOND_NS, trim_interval_ns=SECOND_NS
+    )
+    return replace(many_losses(plan), replication=replace(replication, trim_runs_min=1))
 
 
 def many_losses(plan: RunPlan) -> RunPlan:
@@ -229,15 +308,17 @@ def many_losses(plan: RunPlan) -> RunPlan:
     workload = replace(
         plan.workload, clients=6, think_ns_mean=100 * MILLISECOND_NS, keys=2, elements=0, mix=(("ORSet", 1.0),)
     )
+    replication = replace(plan.replication, repair_chunk_bytes=192 * 1024)
     loss = PathShape(delay_ns_max=500 * MILLISECOND_NS, loss=0.3)
-    return replace(plan, workload=workload, payload_loss=loss, repair_chunk_bytes=192 * 1024)
+    return replace(plan, workload=workload, payload_loss=loss, replication=replication)
 
 
 def many_chunks(plan: RunPlan) -> RunPlan:
     """Repairs of one entry a message, on links that lose."""
     plan = many_losses(plan)
     workload = replace(plan.workload, keys=8)
-    return replace(plan, workload=workload, shards=1, repair_chunk_bytes=1, repair_chunks_in_flight=1)
+    replication = replace(plan.replication, shards=1, repair_chunk_bytes=1, repair_chunks_in_flight=1)
+    return replace(plan, workload=workload, replication=replication)
 
 
 @dataclass(frozen=True)
@@ -254,17 +335,23 @@ class Planted:
 
 
 PLANTED: Sequence[Planted] = (
+    Planted(absorb_context_early),
     Planted(acknowledge_before_sync),
+    Planted(acknowledge_levels_with_one_disk, many_lost_disks),
+    Planted(answer_well_after_a_failed_commit, many_failing_disks),
+    Planted(break_ties_by_arrival, one_register),
     Planted(compress_contexts_to_their_maximum),
     Planted(compute_turn_on_current_state, many_turns),
     Planted(drop_deltas_of_removals),
     Planted(forget_to_log_what_peers_send),
+    Planted(keep_what_was_removed_during_a_handover, short_indexes),
     Planted(load_without_the_log),
     Planted(mark_unapplied_events_as_applied, many_losses),
     Planted(never_declare_dead),
     Planted(never_refute),
     Planted(never_repair),
     Planted(note_applied_at_the_end_of_a_checkpoint, many_crashes),
+    Planted(put_two_entries_under_one_dot),
     Planted(repair_by_what_is_known),
     Planted(repair_on_the_base_of_the_first_chunk, many_chunks),
     Planted(repair_without_base),
@@ -274,4 +361,5 @@ PLANTED: Sequence[Planted] = (
 )
 """All of them."""
 
-FOCUSES: Sequence[Focus] = (many_chunks, many_crashes, many_losses, many_turns)
+FOCUSES: Sequence[Focus] = tuple({planted.focus.__name__: planted.focus for planted in PLANTED}.values())
+"""All that are used."""

@@ -5,7 +5,7 @@ visible to it. They are noted here, at the one place where updates become events
 snapshot and what was updated through it; any other update sees what the replica has applied.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 from crdtmesh.crdts.dots import DOT_BITS, N_MAX
@@ -13,6 +13,7 @@ from crdtmesh.crdts.operations import Operation
 from crdtmesh.replication.entry import Snapshot
 from crdtmesh.replication.outputs import EntryKey
 from crdtmesh.replication.replica import Replica, UpdateResult
+from crdtmesh.replication.shard import Shard
 from simulations.history import Applied, Call, including
 
 
@@ -50,7 +51,7 @@ class RecordedReplica(Replica):
     def snapshot(self, key: EntryKey) -> Snapshot:
         """Opens a snapshot and notes what it shows."""
         snapshot = super().snapshot(key)
-        self._seen_by_view()[key] = applied_of(self, key.system)
+        self._seen_by_view()[key] = seen_by(self, key)
         return snapshot
 
     def update(
@@ -61,7 +62,7 @@ class RecordedReplica(Replica):
         if call is None or self.recorder is None:
             return super().update(key, operations, view=view, **rest)
         seen = self._seen_by_view()
-        visible = seen[key] if view is not None else applied_of(self, key.system)
+        visible = seen[key] if view is not None else seen_by(self, key)
         result = super().update(key, operations, view=view, **rest)
         if view is not None and result.event is not None:
             seen[key] = including(visible, result.event)
@@ -78,8 +79,18 @@ class RecordedReplica(Replica):
 def applied_of(replica: Replica, system: str) -> Applied:
     """The events that a replica has applied, in a form that outlives it."""
     # Private, since production has no use for it: a checker that asked the cores what they promise would check nothing.
+    return _applied(replica._systems.get(system) or ())
+
+
+def seen_by(replica: Replica, key: EntryKey) -> Applied:
+    """The events of an entry's shard that a replica has applied: all that an update of the entry can see."""
+    system = replica._systems.get(key.system)
+    return {} if system is None else _applied((system.shard_of(key.key),))
+
+
+def _applied(shards: Iterable[Shard]) -> Applied:
     applied: dict[tuple[int, bytes], list[tuple[int, int]]] = {}
-    for shard in replica._systems.get(system) or ():
+    for shard in shards:
         for first, last in shard.applied.intervals():
             owner = shard.number, shard.table.id_of(first >> DOT_BITS)
             applied.setdefault(owner, []).append((first & N_MAX, last & N_MAX))

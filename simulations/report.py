@@ -4,6 +4,7 @@ import hashlib
 from collections import Counter
 from typing import Any, Final
 
+from simulations.marks import MARKS
 from simulations.plan import FAULT_KINDS
 from simulations.run import RunOptions, RunResult
 from simulations.scheduler import SECOND_NS
@@ -25,6 +26,7 @@ class Report:
         self._virtual_ns = 0
         # A fault that never happened is shown too.
         self._faults: Counter[str] = Counter(dict.fromkeys(FAULT_KINDS, 0))
+        self._reached: Counter[str] = Counter(dict.fromkeys(MARKS, 0))
         self._outcomes: Counter[str] = Counter()
         self._reports: Counter[str] = Counter()
         self._converged_ns: list[int] = []
@@ -39,11 +41,17 @@ class Report:
         """Virtual time of all runs together."""
         return self._virtual_ns / HOUR_NS
 
+    @property
+    def never_reached(self) -> list[str]:
+        """Markers that no seed hit."""
+        return [name for name in MARKS if not self._reached[name]]
+
     def add(self, result: RunResult) -> None:
         """Adds one run."""
         self._hashes[result.seed] = result.trace_hash
         self._virtual_ns += result.virtual_ns
         self._faults.update(result.faults)
+        self._reached.update(result.reached)
         self._outcomes.update(result.outcomes)
         self._reports.update(result.reports)
         if result.failures:
@@ -80,6 +88,9 @@ class Report:
                 "max": self._percentile_s(1.0),
             },
             "faults": dict(sorted(self._faults.items())),
+            "faults_never": [kind for kind in FAULT_KINDS if not self._faults[kind]],
+            "reached": dict(sorted(self._reached.items())),
+            "reached_never": self.never_reached,
             "reports": dict(sorted(self._reports.items())),
             "trace_hash": self.trace_hash(),
         }
@@ -93,6 +104,8 @@ class Report:
             f"calls: {outcomes['ok']} acknowledged, {outcomes['failed']} refused, {outcomes['unknown']} unknown",
             f"convergence after the heal: p50 {self._percentile_s(0.5)} s, p99 {self._percentile_s(0.99)} s",
             f"faults: {faults}",
+            f"faults that never happened: {', '.join(k for k in FAULT_KINDS if not self._faults[k]) or 'none'}",
+            f"markers that no seed reached: {', '.join(self.never_reached) or 'none'}",
             f"trace hash {self.trace_hash()}",
         ]
         if self.seeds and not self.failed:

@@ -9,11 +9,12 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from simulations.checkers import check_all, check_conduct, unexpected_members
+from simulations.checkers import check_all, check_conduct, unexpected_alarms, unexpected_members
 from simulations.cluster import Cluster
 from simulations.complaints import complaints
 from simulations.drawing import draw_plan
 from simulations.history import History, Outcome
+from simulations.marks import watching
 from simulations.plan import RunPlan, WorkloadPlan
 from simulations.scheduler import MILLISECOND_NS, SECOND_NS, Scheduler, SeedStreams
 from simulations.trace import Observer, Trace
@@ -58,6 +59,7 @@ class RunResult:
         faults: counts by kind.
         outcomes: counts of calls by outcome.
         reports: what the cores reported, by kind.
+        reached: how often each marker was hit; see `marks`.
         converged_ns: time from the heal to lasting convergence; None if it never came.
     """
 
@@ -69,6 +71,7 @@ class RunResult:
     faults: Counter[str] = field(default_factory=Counter)
     outcomes: Counter[str] = field(default_factory=Counter)
     reports: Counter[str] = field(default_factory=Counter)
+    reached: Counter[str] = field(default_factory=Counter)
     converged_ns: int | None = None
 
 
@@ -195,7 +198,11 @@ class Run:
             # Peers are trusted to say what they did: a message with changed bits may be another truth.
             failures = [text for text in failures if not text.startswith("liveness")]
         finals = self.cluster.final_states()
-        failures += check_conduct(self.history, finals) if is_forged else check_all(self.history, finals)
+        if is_forged:
+            failures += check_conduct(self.history, finals)
+        else:
+            failures += check_all(self.history, finals)
+            failures += [f"alarms: {text}" for text in unexpected_alarms(self.cluster.all_reports())]
         return RunResult(
             seed=self.plan.seed,
             failures=failures,
@@ -229,11 +236,13 @@ def plan_of(seed: int, options: RunOptions | None = None) -> RunPlan:
 def execute(plan: RunPlan, *, observer: Observer | None = None) -> RunResult:
     """Runs a plan, drawn or written by hand."""
     run = Run(plan, observer=observer)
-    with complaints(run.cluster.failed):
+    with complaints(run.cluster.failed), watching() as reached:
         try:
             run.start()
             run.suffer()
             run.heal()
-            return run.verdict(run.settle())
+            result = run.verdict(run.settle())
         finally:
             run.close()
+    result.reached = reached
+    return result

@@ -24,6 +24,8 @@ BATCH_MAX: Final = 4
 UP_PREFIX: Final = "up-"
 """Names of counters that are only ever incremented; these are read, since what a reader may see of them is known."""
 
+LEVELS: Final = ("majority", "majority", "to(2)", "all")
+
 TIMEOUT_NS_MIN: Final = 2 * SECOND_NS
 TIMEOUT_NS_MAX: Final = 20 * SECOND_NS
 
@@ -105,6 +107,7 @@ class Client:
             operations=operations,
             is_update=bool(operations),
             route=Route.ACTOR if rng.random() < self._plan.turns else Route.STATE,
+            level=rng.choice(LEVELS) if operations and rng.random() < self._plan.levels else "local",
             timeout_ns=rng.randint(TIMEOUT_NS_MIN, TIMEOUT_NS_MAX),
             invoked_ns=self._scheduler.now_ns,
         )
