@@ -37,9 +37,6 @@ TYPES = {
     "json_tree": ("JsonDocument",),
     "positions": ("JsonDocument",),
     "sealed": ("ORMap",),
-    "text": ("Text",),
-    "set_2p": ("TwoPhaseSet",),
-    "set_aw": ("ORSet",),
 }
 """Whose tests a fault is shown to, for modules that are of no one type; those of `SHARED` for what is not here."""
 SHARED = ("LWWRegister", "ORSet", "PNCounter")

@@ -25,6 +25,7 @@ RESETS: Mapping[str, str] = {
     "RWSet": "reset",
     "MVRegister": "clear",
     "EWFlag": "disable",
+    "JsonDocument": "clear",
     "ORMap": "clear",
     "ExactCounter": "reset",
     "UWMap": "clear",
@@ -40,6 +41,8 @@ _whole_leaves: st.SearchStrategy[tuple[Any, ...]] = st.one_of(
     st.tuples(st.just("RWSet"), st.sampled_from(["add", "remove"]), dots.few_values),
     st.tuples(st.just("MVRegister"), st.just("set"), dots.few_values),
     st.tuples(st.just("EWFlag"), st.sampled_from(["enable", "disable"])),
+    st.tuples(st.just("JsonDocument"), st.just("extend"), st.just(["l"]), st.tuples(dots.few_values)),
+    st.tuples(st.just("JsonDocument"), st.just("delete"), st.just(["l"])),
 )
 """Updates of types whose content is by the dot, which any map may hold."""
 _leaves = st.one_of(st.tuples(st.just("PNCounter"), st.just("increment"), _amounts), _whole_leaves)

@@ -95,7 +95,7 @@ def lww_register(history: History) -> PlainValue:
     return values.decode(winner.element)
 
 
-MIXED_MAPS = maps.Maps({**dotted.SPECIFICATIONS, "PNCounter": pn_counter, "ORSet": or_set})
+MIXED_MAPS = maps.Maps({**dotted.SPECIFICATIONS, **json.SPECIFICATIONS, "PNCounter": pn_counter, "ORSet": or_set})
 
 SPECIFICATIONS: Mapping[str, Callable[[History], PlainValue]] = {
     "PNCounter": pn_counter,
