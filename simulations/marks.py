@@ -24,9 +24,9 @@ from crdtmesh.replication.session import Session
 from crdtmesh.replication.shard import Shard
 from crdtmesh.runtime.errors import ErrorCode
 from crdtmesh.runtime.replies import Replies
+from crdtmesh.runtime.results import Results
 from crdtmesh.runtime.router import Router
 from crdtmesh.runtime.routes import Routes
-from crdtmesh.runtime.turns import Turns
 from gossip.refutation import Refuter
 from gossip.rules import Rules
 
@@ -36,13 +36,18 @@ class Mark(NamedTuple):
 
     Attributes:
         owner: the class.
-        method: its method.
+        method: its method; looked up by its name, so that type checkers see when it is renamed.
         when: given the object, its arguments and what it returned, whether the branch was taken.
     """
 
     owner: type
-    method: str
+    method: Callable[..., Any]
     when: Callable[..., bool] = lambda self, arguments, result: True
+
+    @property
+    def name(self) -> str:
+        """Of the method."""
+        return self.method.__name__
 
 
 def _again(self: Any, _arguments: tuple[Any, ...], _result: Any) -> bool:
@@ -50,36 +55,36 @@ def _again(self: Any, _arguments: tuple[Any, ...], _result: Any) -> bool:
 
 
 MARKS: Final[dict[str, Mark]] = {
-    "audit compared equal shards": Mark(Auditor, "found", lambda self, arguments, result: self.count > 0),
-    "checkpoint finished": Mark(Checkpoints, "_finish"),
+    "audit compared equal shards": Mark(Auditor, Auditor.found, lambda self, arguments, result: self.count > 0),
+    "checkpoint finished": Mark(Checkpoints, Checkpoints._finish),
     "entry copied for an open snapshot": Mark(
-        Entry, "detach", lambda self, arguments, result: self.open_snapshot is not None
+        Entry, Entry.detach, lambda self, arguments, result: self.open_snapshot is not None
     ),
-    "handover of a whole shard begun": Mark(Handovers, "begin"),
-    "index trimmed": Mark(Shard, "trim"),
-    "level: a voter lacked what was asked": Mark(Confirmer, "on_lacks"),
-    "link abandoned a dial": Mark(LinkManager, "_abandon_dial", lambda self, arguments, result: True),
-    "link backed off": Mark(Backoff, "next_delay_s", lambda self, arguments, result: self._failures > 3),
+    "handover of a whole shard begun": Mark(Handovers, Handovers.begin),
+    "index trimmed": Mark(Shard, Shard.trim),
+    "level: a voter lacked what was asked": Mark(Confirmer, Confirmer.on_lacks),
+    "link abandoned a dial": Mark(LinkManager, LinkManager._abandon_dial, lambda self, arguments, result: True),
+    "link backed off": Mark(Backoff, Backoff.next_delay_s, lambda self, arguments, result: self._failures > 3),
     "link drained before it closed": Mark(
-        LinkSession, "close", lambda self, arguments, result: self.state.value == "draining"
+        LinkSession, LinkSession.close, lambda self, arguments, result: self.state.value == "draining"
     ),
-    "link forgot a peer": Mark(LinkManager, "_forget"),
-    "member refuted": Mark(Refuter, "refute"),
-    "push refused by a link": Mark(Replica, "refused"),
-    "repair refreshed its base": Mark(Session, "_refresh", _again),
-    "runtime called a peer's host": Mark(Routes, "route"),
+    "link forgot a peer": Mark(LinkManager, LinkManager._forget),
+    "member refuted": Mark(Refuter, Refuter.refute),
+    "push refused by a link": Mark(Replica, Replica.refused),
+    "repair refreshed its base": Mark(Session, Session._refresh, _again),
+    "runtime called a peer's host": Mark(Routes, Routes.route),
     "runtime ended what was too late": Mark(
-        Replies, "fail", lambda self, arguments, result: arguments[1] is ErrorCode.TIMEOUT
+        Replies, Replies.fail, lambda self, arguments, result: arguments[1] is ErrorCode.TIMEOUT
     ),
-    "runtime lost a host": Mark(Router, "host_lost"),
-    "runtime put an actor out of memory": Mark(Router, "_put_out"),
+    "runtime lost a host": Mark(Router, Router.host_lost),
+    "runtime put an actor out of memory": Mark(Router, Router._put_out),
     "runtime refused a call for a full mailbox": Mark(
-        Replies, "fail", lambda self, arguments, result: arguments[1] is ErrorCode.MAILBOX_FULL
+        Replies, Replies.fail, lambda self, arguments, result: arguments[1] is ErrorCode.MAILBOX_FULL
     ),
-    "runtime refused a turn": Mark(Turns, "_refuse"),
-    "runtime tried another peer": Mark(Routes, "route", lambda self, arguments, result: bool(arguments[0].tried)),
-    "shard taken over": Mark(Receiver, "_take_over"),
-    "suspicion ended in death": Mark(Rules, "on_suspicion_over"),
+    "runtime refused a turn": Mark(Results, Results.refuse),
+    "runtime tried another peer": Mark(Routes, Routes.route, lambda self, arguments, result: bool(arguments[0].tried)),
+    "shard taken over": Mark(Receiver, Receiver._take_over),
+    "suspicion ended in death": Mark(Rules, Rules.on_suspicion_over),
 }
 """By name."""
 
@@ -88,9 +93,9 @@ MARKS: Final[dict[str, Mark]] = {
 def watching() -> Iterator[Counter[str]]:
     """Counts what is reached meanwhile."""
     reached: Counter[str] = Counter()
-    originals = [(mark.owner, mark.method, mark.owner.__dict__[mark.method]) for mark in MARKS.values()]
+    originals = [(mark.owner, mark.name, mark.owner.__dict__[mark.name]) for mark in MARKS.values()]
     for name, mark in MARKS.items():
-        setattr(mark.owner, mark.method, _watched(mark.owner.__dict__[mark.method], name, mark.when, reached))
+        setattr(mark.owner, mark.name, _watched(mark.owner.__dict__[mark.name], name, mark.when, reached))
     try:
         yield reached
     finally:
