@@ -169,7 +169,7 @@ class Node:
             del self._order[bisect_left(self._order, (place, uid))]
 
 
-# Shared by all nodes that hold none, which saves a leaf 200 bytes; `attach` and `_Tree.add` replace them.
+# Shared by all nodes that hold none, which saves a leaf 200 bytes; `attach` and `_enter` replace them.
 _NO_FACTS: Final[dict[Dot, Fact]] = {}
 _NO_KEYS: Final[dict[str, Node]] = {}
 _NO_ELEMENTS: Final[dict[Uid, Node]] = {}
