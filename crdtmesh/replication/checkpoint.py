@@ -2,6 +2,7 @@
 
     row key                              row
     "C"                                  bound of the hybrid clock
+    "R"                                  the node that has reconciled with this disk since it was empty
     "e" shards system shard number       an entry: key, type, live store
     "i" shards system shard count        index runs learnt between two checkpoints, and events of several keys
     "s" shards system shard              E, C and L of the shard
@@ -32,6 +33,7 @@ from crdtmesh.replication.shard import Shard
 from crdtmesh.replication.systems import Systems
 
 CLOCK_KEY: Final = b"C"
+RECONCILED_KEY: Final = b"R"
 ENTRY_KIND: Final = b"e"
 INDEX_KIND: Final = b"i"
 SHARD_KIND: Final = b"s"
@@ -273,6 +275,7 @@ class RowLoader:
     def __init__(self, systems: Systems) -> None:
         self._systems = systems
         self.clock_bound_ms = 0
+        self.reconciled_node = ""
         self.index_rows: dict[ShardName, int] = {}
 
     def load(self, record: StateRecord) -> None:
@@ -285,6 +288,9 @@ class RowLoader:
         try:
             if data is None:
                 raise CodecError("a deleted row")
+            if key == RECONCILED_KEY:
+                self.reconciled_node = data.decode()
+                return
             if key == CLOCK_KEY:
                 self.clock_bound_ms = int.from_bytes(data, "big")
                 return

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from crdtmesh.persistence.base import Record
 from crdtmesh.replication import wire
 from crdtmesh.replication.entry import EntryView
 from crdtmesh.replication.levels import MESH_SYSTEM, VOTERS_PREFIX, voters_key
@@ -28,6 +29,7 @@ class Ground:
         send: a message to a peer, behind the commit of all that it could show.
         wait: has a ticket come back when all that was applied so far is on disk; False when it is.
         emit: an event for the driver.
+        keep: has a row written to the disk.
     """
 
     node: str
@@ -38,6 +40,7 @@ class Ground:
     send: Callable[[str, bytes], None]
     wait: Callable[[OwnCopy], bool]
     emit: Callable[[Event], None]
+    keep: Callable[[Record], None]
 
     def header(self, kind: wire.Kind, system: str = "") -> bytes:
         """The first bytes of a message."""

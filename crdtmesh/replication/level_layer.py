@@ -70,7 +70,7 @@ class Levels:
         return self._reconciler.is_reconciled
 
     def loaded(self) -> None:
-        """The disk held data of an earlier run."""
+        """The disk is one that had reconciled in an earlier run."""
         self._reconciler.has_history = True
 
     # --- the disk
@@ -115,22 +115,24 @@ class Levels:
                 self._reconciler.on_tell(source, message)
             else:
                 self._confirmer.on_confirmed(source, message)
+        elif isinstance(message, lw.Mark):
+            if system is None or any(number >= systems.shards for number, _ in message.applied):
+                raise CodecError(f"expected shards of a system, got {frame.system!r:.64}")
+            systems.keep(system)
+            self._reconciler.on_mark(source, system, message)
         else:
             if system is None or message.shard >= systems.shards:
                 raise CodecError(f"expected a shard of a system, got {message.shard} of {frame.system!r:.64}")
             # A question about a system that nobody has anything of does not bring it into being.
             if lw.names_dots(message):
                 systems.keep(system)
-            self._receive_about(system.shard(message.shard), frame.kind, message, source)
+            self._receive_about(system.shard(message.shard), message, source)
 
-    def _receive_about(self, shard: Shard, kind: wire.Kind, message: lw.AboutShard, source: str) -> None:
+    def _receive_about(self, shard: Shard, message: lw.AboutShard, source: str) -> None:
         if isinstance(message, lw.Has):
             self._confirmer.on_has(source, shard, message)
         elif isinstance(message, lw.Lacks):
-            if kind is wire.Kind.MARK:
-                self._reconciler.on_mark(source, shard, message)
-            else:
-                self._confirmer.on_lacks(source, shard, message)
+            self._confirmer.on_lacks(source, shard, message)
         elif not self._voter.ask(source, shard, message, is_known=shard.system in self._ground.systems):
             self._ground.emit(Rejected(source, "too_many_questions", "it did not wait for earlier answers"))
 

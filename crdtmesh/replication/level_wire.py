@@ -7,7 +7,7 @@
     READ     number, entry, E          ──►
              ◄── HAS  number, E, events                 behind a REPAIR of the entry, if the asker lacked these events
     TELL     number                    ──►
-             ◄── MARK  number, E                        of each shard
+             ◄── MARK  number, E of its shards          for each system
              ◄── TOLD  number, marks
 
 Numbers are the asker's own. They begin at a random one in each run, so that an answer to an earlier run of a node under
@@ -28,9 +28,6 @@ from crdtmesh.replication.wire import Kind
 M = TypeVar("M")
 
 NUMBER_MAX: Final = (1 << 60) - 1
-
-# Shards that a node tells its marks of: every shard of every system.
-MARKS_MAX: Final = SYSTEMS_MAX * SHARDS_MAX
 
 
 class Confirm(NamedTuple):
@@ -68,15 +65,22 @@ class Has(NamedTuple):
     events: CausalContext
 
 
+class Mark(NamedTuple):
+    """What a node has applied of one system, by shard."""
+
+    number: int
+    applied: tuple[tuple[int, CausalContext], ...]
+
+
 class Told(NamedTuple):
-    """So many MARKs came before."""
+    """So many systems have a MARK."""
 
     number: int
     marks: int
 
 
 AboutShard = Confirm | Lacks | Read | Has
-Message = AboutShard | Told | int
+Message = AboutShard | Mark | Told | int
 
 
 def body(table: ReplicaTable, write: Callable[[Writer, M], None], message: M) -> bytes:
@@ -110,14 +114,14 @@ def read_number(reader: Reader) -> int:
 
 
 def write_lacks(writer: Writer, lacks: Lacks) -> None:
-    """Writes the body of a LACKS or a MARK."""
+    """Writes the body of a LACKS."""
     writer.integer(lacks.shard)
     writer.integer(lacks.number)
     writer.context(lacks.applied)
 
 
 def read_lacks(reader: Reader) -> Lacks:
-    """Reads the body of a LACKS or a MARK."""
+    """Reads the body of a LACKS."""
     return Lacks(_read_shard(reader), read_number(reader), reader.context())
 
 
@@ -152,6 +156,21 @@ def read_has(reader: Reader) -> Has:
     return Has(_read_shard(reader), read_number(reader), reader.context(), reader.context())
 
 
+def write_mark(writer: Writer, mark: Mark) -> None:
+    """Writes the body of a MARK."""
+    writer.integer(mark.number)
+    writer.integer(len(mark.applied))
+    for shard, applied in mark.applied:
+        writer.integer(shard)
+        writer.context(applied)
+
+
+def read_mark(reader: Reader) -> Mark:
+    """Reads the body of a MARK."""
+    number = read_number(reader)
+    return Mark(number, tuple((_read_shard(reader), reader.context()) for _ in range(reader.integer(SHARDS_MAX))))
+
+
 def write_told(writer: Writer, told: Told) -> None:
     """Writes the body of a TOLD."""
     writer.integer(told.number)
@@ -160,7 +179,7 @@ def write_told(writer: Writer, told: Told) -> None:
 
 def read_told(reader: Reader) -> Told:
     """Reads the body of a TOLD."""
-    return Told(read_number(reader), reader.integer(MARKS_MAX))
+    return Told(read_number(reader), reader.integer(SYSTEMS_MAX))
 
 
 def _read_shard(reader: Reader) -> int:
@@ -174,7 +193,7 @@ READERS: Final[Mapping[Kind, Callable[[Reader], Message]]] = {
     Kind.READ: read_read,
     Kind.HAS: read_has,
     Kind.TELL: read_number,
-    Kind.MARK: read_lacks,
+    Kind.MARK: read_mark,
     Kind.TOLD: read_told,
 }
 """How the body of each message is read."""

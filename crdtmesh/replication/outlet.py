@@ -7,7 +7,7 @@ time. Driven by `Replica` and `Receiver`.
 from collections.abc import Callable, Hashable, Sequence
 from typing import Final
 
-from crdtmesh.persistence.base import LogRecord
+from crdtmesh.persistence.base import LogRecord, Record
 from crdtmesh.replication import wire
 from crdtmesh.replication.checkpoint import Checkpoints, clock_record
 from crdtmesh.replication.commits import CommitBarrier
@@ -80,6 +80,10 @@ class Outlet:
         """Has a message written to the log with the open group."""
         self.barrier.record(LogRecord(message))
         self.checkpoints.logged(len(message))
+
+    def keep(self, record: Record) -> None:
+        """Has a row written with the open group."""
+        self.barrier.record(record)
 
     def send(self, peer: str, message: bytes) -> None:
         """Sends a message of anti-entropy as soon as all that it could have seen is on disk."""

@@ -3,9 +3,9 @@
 A start may bring an empty disk under a name that is on the voter lists. What such a node had confirmed is gone, so
 until it has caught up its word is worth nothing: it neither confirms nor is asked. How much catching up it takes:
 
-- A node with data of its own, or one that was no voter before: what *one* other had.
-- An empty node that is on the lists: what `N - N // 2` other voters had. Together with itself they meet every majority
-  that its lost copy may have been part of.
+- A node whose disk has reconciled before, or one that was no voter before: what *one* other had.
+- A node that is on the lists with a disk that has not, so was empty not long ago: what `N - N // 2` other voters had.
+  Together with itself they meet every majority that its lost copy may have been part of.
 - One that is alone on the lists: nothing.
 
 For it each peer is asked once for its E of every shard (TELL); these are the marks to reach. The data itself comes by
@@ -16,21 +16,30 @@ from typing import Final
 
 from crdtmesh.crdts.context import CausalContext
 from crdtmesh.crdts.dots import ReplicaTable
+from crdtmesh.persistence.base import StateRecord
 from crdtmesh.replication import level_wire as lw
 from crdtmesh.replication import wire
+from crdtmesh.replication.checkpoint import RECONCILED_KEY
 from crdtmesh.replication.ground import Ground, VoterLists
 from crdtmesh.replication.outputs import Reconciled
 from crdtmesh.replication.shard import Shard
+from crdtmesh.replication.systems import System
 
 
 class _Marks:
     """What one peer had when it was asked."""
 
-    __slots__ = ("by_shard", "is_complete")
+    __slots__ = ("by_system", "is_complete")
 
     def __init__(self) -> None:
-        self.by_shard: dict[Shard, CausalContext] = {}
+        self.by_system: dict[str, list[tuple[Shard, CausalContext]]] = {}
         self.is_complete = False
+
+    @property
+    def are_reached(self) -> bool:
+        """Whether this node has all of it."""
+        marks = (mark for found in self.by_system.values() for mark in found)
+        return self.is_complete and all(applied.issubset(shard.applied) for shard, applied in marks)
 
 
 class Reconciler:
@@ -46,7 +55,8 @@ class Reconciler:
         self._ground = ground
         self._voters = voters
         self._number: Final = number
-        # Set by what was loaded: this node knows what it had confirmed.
+        # Set by what was loaded: this node has all that it ever confirmed. Data alone does not say so: a node that
+        # crashes while it catches up on an empty disk comes back with a part.
         self.has_history = False
         self._is_reconciled = False
         self._was_voter = False
@@ -62,7 +72,9 @@ class Reconciler:
             if not others:
                 # Alone so far. Not for good: the others' lists may come yet.
                 return bool(self._reached) or not self._ground.peers()
-            self._is_reconciled = len(self._reached & others) >= self._required(len(others) + 1)
+            if len(self._reached & others) >= self._required(len(others) + 1):
+                self._is_reconciled = True
+                self._ground.keep(StateRecord(RECONCILED_KEY, self._ground.node.encode()))
         return self._is_reconciled
 
     def _required(self, voters: int) -> int:
@@ -77,7 +89,7 @@ class Reconciler:
     def peer_up(self, peer: str) -> None:
         """Asks a peer for its marks."""
         if not self._is_reconciled and peer not in self._reached:
-            self._marks[peer] = _Marks()
+            self._marks.setdefault(peer, _Marks())
             self._ground.send(peer, self._ground.header(wire.Kind.TELL) + _number_body(self._number))
 
     def peer_down(self, peer: str) -> None:
@@ -85,26 +97,28 @@ class Reconciler:
         if peer in self._marks and not self._marks[peer].is_complete:
             del self._marks[peer]
 
-    def on_mark(self, peer: str, shard: Shard, mark: lw.Lacks) -> None:
-        """Takes one mark of a peer."""
+    def on_mark(self, peer: str, system: System, mark: lw.Mark) -> None:
+        """Takes the marks of one system; those of an earlier answer to the same question are as good."""
         marks = self._marks.get(peer)
-        if marks is not None and not marks.is_complete and mark.number == self._number:
-            marks.by_shard[shard] = mark.applied
+        if marks is not None and mark.number == self._number:
+            marks.by_system[system.name] = [(system.shard(shard), applied) for shard, applied in mark.applied]
 
     def on_told(self, peer: str, told: lw.Told) -> None:
-        """All marks of a peer are here; if one was lost it is asked again by `tick`."""
+        """All marks of a peer should be here; if one was lost the peer is asked again by `tick`."""
         marks = self._marks.get(peer)
         if marks is not None and told.number == self._number:
-            marks.is_complete = told.marks == len(marks.by_shard)
+            marks.is_complete = told.marks <= len(marks.by_system)
 
     def flush(self) -> None:
         """Looks which marks are reached. Complexity: O(1) once this node is reconciled."""
-        if not self._marks:
+        if self._is_reconciled:
             return
         for peer, marks in list(self._marks.items()):
-            if marks.is_complete and all(mark.issubset(shard.applied) for shard, mark in marks.by_shard.items()):
+            if marks.are_reached:
                 del self._marks[peer]
                 self._reach(peer)
+        if self._reached and self.is_reconciled:
+            self._marks.clear()
 
     def _reach(self, peer: str) -> None:
         if not self._reached:
@@ -126,12 +140,16 @@ class Reconciler:
 
     def on_tell(self, peer: str, number: int) -> None:
         """Tells a peer what is applied here, shard by shard."""
+        systems = self._ground.systems
         marks = 0
-        for shard in self._ground.systems:
-            if shard.applied:
+        for name in systems.names:
+            system = systems.get(name)
+            assert system is not None
+            applied = tuple((shard.number, shard.applied) for shard in system if shard.applied)
+            if applied:
                 marks += 1
-                body = lw.body(shard.table, lw.write_lacks, lw.Lacks(shard.number, number, shard.applied))
-                self._ground.send(peer, self._ground.header(wire.Kind.MARK, shard.system) + body)
+                body = lw.body(system.table, lw.write_mark, lw.Mark(number, applied))
+                self._ground.send(peer, self._ground.header(wire.Kind.MARK, name) + body)
         body = lw.body(ReplicaTable(), lw.write_told, lw.Told(number, marks))
         self._ground.send(peer, self._ground.header(wire.Kind.TOLD) + body)
 

@@ -98,6 +98,7 @@ class Replica:
     ) -> None:
         _require_replica_id(replica_id)
         self._options = options
+        self._node = node
         clock = HybridClock(replica_id, drift_ms_max=options.drift_max_ms)
         self._systems = Systems(options.shards, clock)
         self._outlet = Outlet(options, self._systems, wall_ms=wall_ms)
@@ -111,6 +112,7 @@ class Replica:
             send=self._outlet.send,
             wait=self._outlet.wait_for_own_copy,
             emit=self._outlet.emit,
+            keep=self._outlet.keep,
         )
         self._levels = Levels(ground, rng)
         self._outlet.on_own_copy = self._levels.own_copy
@@ -130,9 +132,8 @@ class Replica:
         """
         loader, upgrade = RowLoader(self._systems), Upgrade(self._systems)
         checkpoints = self._outlet.checkpoints
-        is_state_loaded = has_history = False
+        is_state_loaded = False
         for record in records:
-            has_history = True
             if isinstance(record, StateRecord):
                 if not upgrade.load(record):
                     loader.load(record)
@@ -153,7 +154,7 @@ class Replica:
             checkpoints.replace(upgrade.rows)
         if any(shard.known.greatest(shard.mutation.replica) for shard in self._systems):
             raise ValueError("replica_id was used before; pass 16 fresh random bytes at every start")
-        if has_history:
+        if loader.reconciled_node == self._node:
             self._levels.loaded()
         replica_id = self._systems.clock.replica_id
         self._systems.renew(

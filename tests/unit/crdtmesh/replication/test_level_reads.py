@@ -194,6 +194,27 @@ def test_node_that_lost_its_disk_reconciles_with_enough_others_to_meet_every_maj
     assert ("milk",) == read_of(mesh, "c", "early").value
 
 
+def test_node_that_crashes_while_it_catches_up_on_an_empty_disk_still_has_to_meet_every_majority() -> None:
+    """Data of its own does not say that it has all that it ever confirmed."""
+    mesh = voting("abc")
+    cut(mesh, "ab", "c")
+    mesh.acknowledge("a", LIST, add("milk"), level="majority", ticket="write")
+    mesh.drain()
+    mesh.restart("b", keep_disk=False)
+    for keep_disk in (True, True):
+        mesh.connect("b", "c")
+        mesh.drain()
+        assert mesh["b"].disk.state or mesh["b"].disk.log
+        assert not mesh["b"].replica.is_reconciled
+        mesh.restart("b", keep_disk=keep_disk)
+    mesh.connect("b", "c")
+    mesh.connect("b", "a")
+    mesh.drain()
+    mesh.advance(1)
+    mesh.drain()
+    assert mesh["b"].replica.is_reconciled
+
+
 def test_node_with_its_disk_needs_one_other_to_reconcile() -> None:
     mesh = voting("abc")
     mesh.restart("b")
