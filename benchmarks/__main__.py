@@ -25,6 +25,7 @@ BENCHMARKS: Final = (
     "convergence",
     "durable_writes",
     "links",
+    "repair",
     "crdt_apply",
     "crdt_core",
     "crdt_documents",

@@ -448,6 +448,7 @@ class Node:
             **{f"replication.alarm.{kind}": count for kind, count in sorted(counters.alarms.items())},
             "loop.stalls": self._stalls.count,
             "loop.stall_worst_ms": round(self._stalls.worst_s * 1000),
+            **{f"replication.{name}": count for name, count in self._engine.replica.counters().items()},
             **self._membership.counters(),
             **_link_counters(self._links.counters),
         }

@@ -51,11 +51,12 @@ class Receiver:
         repairer: Repairer,
         levels: Levels,
         *,
+        node: str,
         rng: random.Random,
         now_ns: int,
     ) -> None:
         self.is_identity_lost = False
-        self.trimmer: Final = Trimmer(options, now_ns)
+        self.trimmer: Final = Trimmer(options, levels.voters.of, node=node, now_ns=now_ns)
         self.handovers: Final = Handovers(options, rng.getrandbits(32))
         self.stagings: Final = Stagings(options)
         self.auditor: Final = Auditor(options, repairer.digest_of, rng, now_ns)
@@ -73,12 +74,13 @@ class Receiver:
     def peer_up(self, peer: str) -> None:
         """A link to a peer is up."""
         self._assemblers[peer] = Assembler()
-        self.trimmer.expect(peer)
+        self.trimmer.linked(peer, is_up=True)
 
     def peer_down(self, peer: str) -> None:
         """The link to a peer is down."""
         self._assemblers.pop(peer, None)
         self._drifting.pop(peer, None)
+        self.trimmer.linked(peer, is_up=False)
         self.handovers.forget(peer)
         self.stagings.forget(peer)
 

@@ -117,7 +117,7 @@ class Replica:
         self._levels = Levels(ground, rng)
         self._outlet.on_own_copy = self._levels.own_copy
         self._receiver = Receiver(
-            options, self._systems, self._outlet, self._repairer, self._levels, rng=rng, now_ns=now_ns
+            options, self._systems, self._outlet, self._repairer, self._levels, node=node, rng=rng, now_ns=now_ns
         )
         self._ticked_ns = now_ns
 
@@ -190,14 +190,6 @@ class Replica:
         self._repairer.forget(peer)
         self._receiver.peer_down(peer)
         self._levels.peer_down(peer)
-
-    def expect_member(self, member: str) -> None:
-        """Has the index keep what this node has not applied, linked or not; so does a link to it. Bounded by limits."""
-        self._receiver.trimmer.expect(member)
-
-    def forget_member(self, member: str) -> None:
-        """The index no longer waits for a node that was removed, or has left for good."""
-        self._receiver.trimmer.forget(member)
 
     def refused(self, peer: str, *, now_ns: int) -> None:
         """The link had no room for a `SendTo`: the peer is repaired in one of the next rounds."""
@@ -381,6 +373,22 @@ class Replica:
                 )
             )
         return found
+
+    def counters(self) -> dict[str, int]:
+        """What happened since the start, by name.
+
+        `audit.compared` shards that had applied the same, `audit.mismatches` of them that differed (must be 0);
+        `handover.sent` and `handover.taken` whole shards; `index.forced` times that a limit had the index forget what a
+        member may lack.
+        """
+        receiver = self._receiver
+        return {
+            "audit.compared": receiver.auditor.count,
+            "audit.mismatches": receiver.auditor.mismatches,
+            "handover.sent": receiver.handovers.count,
+            "handover.taken": receiver.stagings.count,
+            "index.forced": receiver.trimmer.forced,
+        }
 
     @property
     def lagging(self) -> frozenset[str]:

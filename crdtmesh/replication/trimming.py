@@ -1,9 +1,10 @@
 """When the index may forget: below the stability floor normally, above it when a limit is hit.
 
-The floor of a shard is what all its members have applied, as far as they told: their vectors, and equal digests. A
-member that is away holds the floor back, which costs space in the index and nothing else; limits on the number of runs
-and on their age bound it. Whoever lacks what was forgotten is sent all that differs in the shard (rule D), so nothing
-here can make replicas diverge; being wrong costs bytes.
+The floor of a shard is what all its members have applied, as far as they told: their vectors, and equal digests.
+Members are the voters of its system, linked or not, and whoever has a link; while there are no voters, whoever had one
+in this run. A member that is away holds the floor back, which costs space in the index and nothing else; limits on the
+number of runs and on their age bound it. Whoever lacks what was forgotten is sent all that differs in the shard (rule
+D), so nothing here can make replicas diverge; being wrong costs bytes.
 """
 
 from collections import deque
@@ -12,7 +13,7 @@ from typing import NamedTuple
 
 from crdtmesh.crdts.context import CausalContext
 from crdtmesh.crdts.dots import DOT_BITS
-from crdtmesh.replication.options import ReplicationOptions
+from crdtmesh.replication.options import PEERS_MAX, ReplicationOptions
 from crdtmesh.replication.shard import Shard
 
 # Marks of what was applied are kept at eighths of each limit, so that hitting one forgets an eighth.
@@ -32,16 +33,27 @@ class _Mark(NamedTuple):
 class Trimmer:
     """What the members of each shard have applied, and what follows for the index.
 
+    Args:
+        options: limits.
+        voters: the voters of a system.
+        node: this node's name.
+        now_ns: monotonic time.
+
     Attributes:
         next_ns: when to look again.
         forced: how often a limit had events forgotten that a member may lack.
     """
 
-    __slots__ = ("_copies", "_marks", "_members", "_options", "_reports", "forced", "next_ns")
+    __slots__ = ("_copies", "_marks", "_node", "_options", "_reports", "_seen", "_voters", "forced", "next_ns")
 
-    def __init__(self, options: ReplicationOptions, now_ns: int) -> None:
+    def __init__(
+        self, options: ReplicationOptions, voters: Callable[[str], frozenset[str]], *, node: str, now_ns: int
+    ) -> None:
         self._options = options
-        self._members: dict[str, None] = {}
+        self._voters = voters
+        self._node = node
+        # Whoever had a link in this run, and whether it is up.
+        self._seen: dict[str, bool] = {}
         self._reports: dict[ShardName, dict[str, CausalContext]] = {}
         self._copies: dict[ShardName, tuple[int, CausalContext]] = {}
         self._marks: dict[ShardName, deque[_Mark]] = {}
@@ -50,38 +62,41 @@ class Trimmer:
 
     # --- what is known of members
 
-    def expect(self, member: str) -> None:
-        """Waits for a member before it forgets anything."""
-        self._members[member] = None
+    def linked(self, peer: str, *, is_up: bool) -> None:
+        """A link to a peer is up, or down again."""
+        self._seen[peer] = is_up
+        if len(self._seen) > 2 * PEERS_MAX:
+            self._seen = {peer: True for peer, is_up in self._seen.items() if is_up}
 
-    def forget(self, member: str) -> None:
-        """Waits for a member no longer: it was removed, or has left."""
-        self._members.pop(member, None)
-        for reports in self._reports.values():
-            reports.pop(member, None)
+    def reported(self, peer: str, shard: Shard, applied: CausalContext) -> None:
+        """A peer told what it has applied; the context is kept and must not change."""
+        self._reports.setdefault((shard.system, shard.number), {})[peer] = applied
 
-    def reported(self, member: str, shard: Shard, applied: CausalContext) -> None:
-        """A member told what it has applied; the context is kept and must not change."""
-        if member in self._members:
-            self._reports.setdefault((shard.system, shard.number), {})[member] = applied
-
-    def agreed(self, member: str, shard: Shard) -> None:
-        """A member has applied what this replica has."""
+    def agreed(self, peer: str, shard: Shard) -> None:
+        """A peer has applied what this replica has."""
         name = shard.system, shard.number
         copy = self._copies.get(name)
         if copy is None or copy[0] != shard.revision:
             copy = self._copies[name] = shard.revision, shard.applied.copy()
-        self.reported(member, shard, copy[1])
+        self.reported(peer, shard, copy[1])
 
     def floor(self, shard: Shard) -> CausalContext:
         """What all members have applied, as far as it is without gaps; nothing while one did not tell."""
+        members = self._members(shard.system)
         reports = self._reports.get((shard.system, shard.number), {})
-        if not self._members or not all(member in reports for member in self._members):
+        for gone in [peer for peer in reports if peer not in members]:
+            del reports[gone]
+        if not members or len(reports) < len(members):
             return CausalContext(shard.table)
         stable = shard.applied
-        for member in self._members:
-            stable = stable.intersection(reports[member])
+        for report in reports.values():
+            stable = stable.intersection(report)
         return prefixes(stable)
+
+    def _members(self, system: str) -> set[str]:
+        voters = self._voters(system)
+        members = {peer for peer, is_up in self._seen.items() if is_up or not voters}
+        return (members | voters) - {self._node}
 
     # --- forgetting
 

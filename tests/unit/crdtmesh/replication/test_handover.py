@@ -8,6 +8,7 @@ from crdtmesh.crdts.context import CausalContext
 from crdtmesh.crdts.operations import Operation
 from crdtmesh.replication import wire
 from crdtmesh.replication.entry_states import entry_messages
+from crdtmesh.replication.levels import voters_key
 from crdtmesh.replication.options import SECOND_NS, ReplicationOptions
 from crdtmesh.replication.outputs import Changed, EntryKey, SendTo
 from tests.unit.crdtmesh.replication.mesh import LIST, STOCK, Mesh, add, increment, remove
@@ -58,7 +59,8 @@ def test_peer_that_lacks_forgotten_events_gets_the_whole_shard() -> None:
     assert [("eggs",)] * 2 == mesh.values(LIST)
     assert mesh.shard("a", LIST).applied == mesh.shard("a", LIST).low
     assert len(mesh.shard("a", LIST).applied) == len(mesh.shard("b", LIST).applied)
-    assert 1 == mesh["b"].replica._receiver.stagings.count
+    assert 1 == mesh["a"].replica.counters()["handover.sent"]
+    assert 1 == mesh["b"].replica.counters()["handover.taken"]
 
 
 def test_only_buckets_that_differ_are_sent() -> None:
@@ -267,9 +269,25 @@ def test_member_that_is_away_keeps_the_index() -> None:
         mesh.advance(1)
         mesh.drain()
     assert 200 == len(mesh.shard("a", KEYS[0]).index)
-    mesh["a"].replica.forget_member("c")
-    mesh.advance(20)
-    mesh.drain()
+
+
+def test_voter_keeps_the_index_while_it_is_away_until_it_is_removed() -> None:
+    mesh = Mesh("abc", options=ReplicationOptions(shards=1, trim_runs_min=1))
+    mesh.connect_all()
+    mesh.enlist("a", "b", "c")
+    mesh.restart("a")
+    mesh.connect("a", "b")
+    mesh.disconnect("b", "c")
+    for key in KEYS:
+        mesh.update("a", key, add(1))
+    for _ in range(60):
+        mesh.advance(1)
+        mesh.drain()
+    assert 200 == len(mesh.shard("a", KEYS[0]).index)
+    mesh.update("a", voters_key("_mesh"), remove("c"))
+    for _ in range(60):
+        mesh.advance(1)
+        mesh.drain()
     assert 0 == len(mesh.shard("a", KEYS[0]).index)
 
 
@@ -327,9 +345,9 @@ def test_audit_of_equal_replicas_counts_no_mismatch() -> None:
     for _ in range(10):
         mesh.advance(60)
         mesh.drain()
-    auditors = [mesh[name].replica._receiver.auditor for name in "ab"]
-    assert 15 < sum(auditor.count for auditor in auditors)
-    assert 0 == sum(auditor.mismatches for auditor in auditors)
+    counters = [mesh[name].replica.counters() for name in "ab"]
+    assert 15 < sum(each["audit.compared"] for each in counters)
+    assert 0 == sum(each["audit.mismatches"] for each in counters)
 
 
 def test_audit_finds_an_entry_that_rotted_and_makes_both_sides_equal() -> None:
