@@ -191,3 +191,20 @@ MIXES: Final[dict[str, Mix]] = {
     "Vote": _resettable(_vote, "reset"),
 }
 """By data type. A type that is not here is never written to; a test compares with the registry."""
+
+BATCHED: Final = frozenset(
+    {
+        "ExactCounter",
+        "GCounter",
+        "JsonDocument",
+        "LWWMap",
+        "LWWRegister",
+        "MVRegister",
+        "ORMultiMap",
+        "ORSet",
+        "PNCounter",
+        "PNCounterMap",
+    }
+)
+"""Types of which a call may hold several operations. In the others an addition may have no effect, as enabling a flag
+that is on; which of several operations of one event had none is not known, and such a one must not count as a deed."""

@@ -154,10 +154,18 @@ def remove_wins(deeds: Sequence[Deed], value: PlainValue) -> str:
 
 
 def two_phase(deeds: Sequence[Deed], value: PlainValue) -> str:
-    """An element is in if it was added and never removed, as far as no reset has seen either."""
-    return _elements(
-        deeds, value, lambda about: bool(kept(about, ["add"], "reset")) and not kept(about, ["remove"], "reset")
-    )
+    """An element is in if it was added and never removed, as far as no reset has seen either.
+
+    A removal takes the place of the additions that it saw; it stands until a reset sees it.
+    """
+
+    def is_in(about: Sequence[Deed]) -> bool:
+        removals = [deed for deed in about if deed.name != "add"]
+        return any(deed.name == "add" for deed in latest(about)) and not any(
+            deed.name == "remove" for deed in latest(removals)
+        )
+
+    return _elements(deeds, value, is_in)
 
 
 def _elements(deeds: Sequence[Deed], value: PlainValue, is_in: Callable[[Sequence[Deed]], bool]) -> str:
@@ -208,12 +216,17 @@ def _one_of(writes: Iterable[Deed], value: PlainValue) -> str:
 
 def greatest(deeds: Sequence[Deed], value: PlainValue) -> str:
     """The greatest number whose write no clear has seen."""
-    return _expect(max((deed.argument for deed in kept(deeds, ["set"], "clear")), default=None), value)
+    return _expect(max(_standing(deeds), default=None), value)
 
 
 def least(deeds: Sequence[Deed], value: PlainValue) -> str:
     """The least number whose write no clear has seen."""
-    return _expect(min((deed.argument for deed in kept(deeds, ["set"], "clear")), default=None), value)
+    return _expect(min(_standing(deeds), default=None), value)
+
+
+def _standing(deeds: Sequence[Deed]) -> list[Any]:
+    """Numbers that no clear has seen, nor a write that replaced them."""
+    return [deed.argument for deed in latest(deeds) if deed.name == "set"]
 
 
 def enable_wins(deeds: Sequence[Deed], value: PlainValue) -> str:

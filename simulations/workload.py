@@ -12,7 +12,7 @@ from crdtmesh.crdts.operations import Operation
 from crdtmesh.crdts.values import PlainValue
 from crdtmesh.replication.outputs import EntryKey
 from simulations.history import Call, History, Route
-from simulations.mixes import LOOKALIKES, MIXES, Drawing
+from simulations.mixes import BATCHED, LOOKALIKES, MIXES, Drawing
 from simulations.plan import WorkloadPlan
 from simulations.scheduler import SECOND_NS, Scheduler
 
@@ -126,4 +126,5 @@ class Client:
             amounts = [Operation("increment", (drawing.amount(),)) for _ in range(size)]
             return EntryKey(SYSTEM, f"{UP_PREFIX}{index}", COUNTER), tuple(amounts)
         mix = MIXES[kind]
-        return EntryKey(SYSTEM, f"{kind}-{index}", kind), tuple(mix(drawing) for _ in range(size))
+        count = size if kind in BATCHED else 1
+        return EntryKey(SYSTEM, f"{kind}-{index}", kind), tuple(mix(drawing) for _ in range(count))
