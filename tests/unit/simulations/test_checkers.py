@@ -263,3 +263,19 @@ def test_queues_are_empty_after_quiet_and_no_identity_is_invented() -> None:
     history = History(identities=1)
     assert [] == checkers.known_identities(history, [final({}, {A: 1})])
     assert checkers.known_identities(history, [final({}, {A: 1, B: 1})])
+
+
+def test_level_holds_against_as_many_lost_disks_as_it_counted_less_one() -> None:
+    write = call(COUNTER, increment(1), dot=(A, 1), at=5)
+    write.level, write.needed = "majority", 2
+    history = History([write], wipes=[("n1", 9)])
+    assert checkers.no_lost_update(history, [final({})])
+    history.wipes.append(("n2", 10))
+    assert [] == checkers.no_lost_update(history, [final({})])
+    history.wipes = [("n2", 10), ("n3", 11)]
+    assert checkers.no_lost_update(history, [final({})])
+
+
+def test_alarms_that_only_a_lie_explains_fail_a_run() -> None:
+    assert [] == checkers.unexpected_alarms({"alarm.clock_drift": 3})
+    assert checkers.unexpected_alarms({"alarm.audit_mismatch": 1})
