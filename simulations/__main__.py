@@ -5,9 +5,9 @@ codes: 0 all promises kept, 1 some broken, 2 wrong usage, 130 interrupted.
 """
 
 import json
-import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Final
 
 import click
@@ -15,12 +15,18 @@ import click
 from simulations.membership.commands import COMMANDS
 from simulations.mutations import TRIES, as_dict, try_all
 from simulations.planted import PLANTED
-from simulations.report import Report
+from simulations.ranges import RangeOptions, Runner, run_range
+from simulations.results import ResultFile, origin
 from simulations.run import RunOptions, RunResult, plan_of, simulate
-from simulations.workers import run_seeds
+from simulations.workers import Orders, cores, run_seeds
 
 EXIT_FAILURES: Final = 1
 EXIT_INTERRUPTED: Final = 130
+DEFAULT_TRACES: Final = Path("simulation-traces")
+
+_FILE: Final = click.Path(dir_okay=False, path_type=Path)
+_FOLDER: Final = click.Path(file_okay=False, path_type=Path)
+_REPEAT_HELP: Final = "Seeds that this divides are run again in another process; 0 for none."
 
 
 class SeedRange(click.ParamType[range]):
@@ -51,26 +57,40 @@ def main() -> None:
 @click.option("--nodes", type=int, default=None, help="Size of the mesh; drawn from the seed by default.")
 @click.option("--jobs", type=click.IntRange(min=1), default=None, help="Processes; one for each core by default.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--until-failure", is_flag=True, help="Begin no more seeds once one has failed.")
+@click.option("--budget", type=click.FloatRange(min=0), default=None, help="Begin no more after so many real seconds.")
+@click.option("--resume", type=_FILE, default=None, help="Keep results in this file, and go on from what it holds.")
+@click.option("--repeat-every", type=click.IntRange(min=0), default=10, show_default=True, help=_REPEAT_HELP)
+@click.option("--traces", type=_FOLDER, default=DEFAULT_TRACES, show_default=True, help="Where failing seeds go.")
+@click.option("--save-traces", is_flag=True, help="Write the traces of all seeds, not only of those that fail.")
 @click.option("--trace", is_flag=True, help="Print the parameters and everything that happens; one process.")
-def run(seeds: range, seconds: float, nodes: int | None, jobs: int | None, *, as_json: bool, trace: bool) -> None:
+def run(  # noqa: PLR0913 - one parameter for each option of the command
+    *,
+    seeds: range,
+    seconds: float,
+    nodes: int | None,
+    jobs: int | None,
+    as_json: bool,
+    until_failure: bool,
+    budget: float | None,
+    resume: Path | None,
+    repeat_every: int,
+    traces: Path,
+    save_traces: bool,
+    trace: bool,
+) -> None:
     """Runs seeds and checks what was promised."""
+    orders = Orders(repeat_every=repeat_every, traces=traces, all_traces=save_traces)
+    how = RangeOptions(jobs=jobs or cores(), orders=orders, until_failure=until_failure, budget_s=budget)
     try:
         options = RunOptions(seconds=seconds, nodes=nodes)
+        kept = ResultFile(resume, origin(options)) if resume is not None else None
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    report = Report(options)
-    is_interrupted = False
-    runs = _traced(seeds, options, to_stderr=as_json) if trace else run_seeds(seeds, options, jobs=jobs or _cores())
-    try:
-        for result in runs:
-            report.add(result)
-            _tell(report, result, len(seeds))
-    except KeyboardInterrupt:
-        is_interrupted = True
-    _progress("")
+    runner = _traced(options, to_stderr=as_json) if trace else _spread(options, how)
+    report, is_interrupted = run_range(seeds, options, how, runner=runner, kept=kept)
     click.echo(json.dumps(report.as_dict()) if as_json else report.as_text())
     if is_interrupted:
-        click.echo(f"interrupted after {report.seeds} of {len(seeds)} seeds", err=True)
         sys.exit(EXIT_INTERRUPTED)
     if report.failed:
         sys.exit(EXIT_FAILURES)
@@ -87,7 +107,7 @@ def mutations(names: tuple[str, ...], tries: int, jobs: int | None, *, as_json: 
     if unknown:
         raise click.UsageError(f"no planted bug {unknown[0]!r:.64}")
     catches = []
-    for each in try_all(names, tries=tries, jobs=jobs or _cores()):
+    for each in try_all(names, tries=tries, jobs=jobs or cores()):
         catches.append(each)
         seeds = ", ".join("missed" if count is None else str(count) for count in each.seeds)
         click.echo(f"{each.name}: {seeds} seeds; {each.failure[:160]}", err=as_json)
@@ -104,32 +124,19 @@ for command in COMMANDS:
 # --- inside
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def _spread(options: RunOptions, how: RangeOptions) -> Runner:
+    return lambda seeds, may_begin: run_seeds(seeds, options, jobs=how.jobs, orders=how.orders, may_begin=may_begin)
 
 
-def _traced(seeds: Iterable[int], options: RunOptions, *, to_stderr: bool) -> Iterator[RunResult]:
-    for seed in seeds:
-        click.echo(plan_of(seed, options).describe(), err=to_stderr)
-        yield simulate(seed, options, observer=lambda note: click.echo(note.as_line(), err=to_stderr))
+def _traced(options: RunOptions, *, to_stderr: bool) -> Runner:
+    def runs(seeds: Iterable[int], may_begin: Callable[[], bool]) -> Iterator[RunResult]:
+        for seed in seeds:
+            if not may_begin():
+                return
+            click.echo(plan_of(seed, options).describe(), err=to_stderr)
+            yield simulate(seed, options, observer=lambda note: click.echo(note.as_line(), err=to_stderr))
 
-
-def _tell(report: Report, result: RunResult, total: int) -> None:
-    """Prints a failure at once, and the progress on a terminal."""
-    if result.failures:
-        _progress("")
-        click.echo(f"seed {result.seed} failed; replay: {report.replay_command(result.seed)}", err=True)
-        for failure in result.failures[:5]:
-            click.echo(f"  {failure}", err=True)
-        if len(result.failures) > 5:
-            click.echo(f"  and {len(result.failures) - 5} more", err=True)
-    _progress(f"{report.seeds}/{total} seeds, {len(report.failed)} failed, {report.virtual_hours:.2f} virtual hours")
-
-
-def _progress(text: str) -> None:
-    if sys.stderr.isatty():
-        sys.stderr.write(f"\r\x1b[K{text}")
-        sys.stderr.flush()
+    return runs
 
 
 if __name__ == "__main__":

@@ -259,6 +259,7 @@ class Cluster:
         if disk.is_full:
             return False
         disk.is_full = True
+        self.trace.remark("lasts", name, "disk full", duration_ns)
         self.scheduler.after(duration_ns, partial(setattr, disk, "is_full", False))
         return True
 
@@ -385,6 +386,7 @@ class Cluster:
         self._machines[name].wipe()
 
     def _held_up(self, name: str, duration_ns: int) -> None:
+        self.trace.remark("lasts", name, "held up", duration_ns)
         self.history.held_up.append((name, self.scheduler.now_ns, self.scheduler.now_ns + duration_ns))
 
     def _back_up(self) -> None:

@@ -129,6 +129,7 @@ class Network:
 
     def send_datagram(self, source: str, destination: str, data: bytes) -> None:
         """Sends a datagram. What a cut stops is lost; what passed before the cut arrives."""
+        self._trace.remark("datagram_sent", source, destination, data)
         if not self.is_open(source, destination):
             self.counts["cut_datagrams"] += 1
             return
@@ -157,5 +158,6 @@ class Network:
             receiver(data, source)
 
     def _tell(self, path: Path, *, is_open: bool) -> None:
+        self._trace.remark("open" if is_open else "cut", *path)
         for watcher in self._watchers:
             watcher(path, is_open)

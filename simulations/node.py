@@ -256,6 +256,7 @@ class SimulatedNode:
         call.event = result.event
         call.visible = visible
         call.times_applied += result.event is not None
+        self._world.trace.remark("applied", self.name, call.number)
 
     def turned(self, turn: int, number: int) -> None:
         """A turn of a call goes to a host."""
@@ -274,6 +275,7 @@ class SimulatedNode:
         self.engine.persisted(seq, error)
 
     def _send(self, peer: str, channel: Channel, payload: bytes) -> bool:
+        self._world.trace.remark("payload_sent", self.name, peer, int(channel), payload)
         return self.links.send(peer, channel, payload)
 
     def _link_up(self, peer: str, start_id: bytes) -> None:

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from simulations.marks import MARKS
 from simulations.plan import FAULT_KINDS
+from simulations.rerun import replay_command
 from simulations.run import RunOptions, RunResult
 from simulations.scheduler import SECOND_NS
 
@@ -30,6 +31,7 @@ class Report:
         self._outcomes: Counter[str] = Counter()
         self._reports: Counter[str] = Counter()
         self._converged_ns: list[int] = []
+        self._repeated = 0
 
     @property
     def seeds(self) -> int:
@@ -50,6 +52,7 @@ class Report:
         """Adds one run."""
         self._hashes[result.seed] = result.trace_hash
         self._virtual_ns += result.virtual_ns
+        self._repeated += result.is_repeated
         self._faults.update(result.faults)
         self._reached.update(result.reached)
         self._outcomes.update(result.outcomes)
@@ -58,13 +61,6 @@ class Report:
             self.failed = sorted([*self.failed, result.seed])
         if result.converged_ns is not None:
             self._converged_ns.append(result.converged_ns)
-
-    def replay_command(self, seed: int) -> str:
-        """The command that runs one seed again and shows what happens."""
-        options, default = self._options, RunOptions()
-        extra = f" --seconds {options.seconds:g}" if options.seconds != default.seconds else ""
-        extra += f" --nodes {options.nodes}" if options.nodes is not None else ""
-        return f"python -m simulations run --seeds {seed}:{seed}{extra} --trace"
 
     def trace_hash(self) -> str:
         """One hash of all runs, whatever the order in which they ended."""
@@ -77,7 +73,8 @@ class Report:
             "seeds": self.seeds,
             "failures": len(self.failed),
             "failed_seeds": self.failed,
-            "replay": [self.replay_command(seed) for seed in self.failed],
+            "replay": [replay_command(seed, self._options) for seed in self.failed],
+            "repeated": self._repeated,
             "virtual_hours": round(self.virtual_hours, 2),
             "acknowledged": self._outcomes["ok"],
             "refused": self._outcomes["failed"],
@@ -106,11 +103,11 @@ class Report:
             f"faults: {faults}",
             f"faults that never happened: {', '.join(k for k in FAULT_KINDS if not self._faults[k]) or 'none'}",
             f"markers that no seed reached: {', '.join(self.never_reached) or 'none'}",
-            f"trace hash {self.trace_hash()}",
+            f"trace hash {self.trace_hash()}, {self._repeated} seeds also run in another process",
         ]
         if self.seeds and not self.failed:
             lines.append(f"this bounds the rate of failing runs of this fault mix by {3 / self.seeds:.2g} (95 %)")
-        return "\n".join([*lines, *(f"replay: {self.replay_command(seed)}" for seed in self.failed)])
+        return "\n".join([*lines, *(f"replay: {replay_command(seed, self._options)}" for seed in self.failed)])
 
     def _percentile_s(self, part: float) -> float | None:
         if not self._converged_ns:

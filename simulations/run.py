@@ -61,6 +61,7 @@ class RunResult:
         reports: what the cores reported, by kind.
         reached: how often each marker was hit; see `marks`.
         converged_ns: time from the heal to lasting convergence; None if it never came.
+        is_repeated: whether it was run again in another process, see `rerun`.
     """
 
     seed: int
@@ -73,6 +74,7 @@ class RunResult:
     reports: Counter[str] = field(default_factory=Counter)
     reached: Counter[str] = field(default_factory=Counter)
     converged_ns: int | None = None
+    is_repeated: bool = False
 
 
 class Run:

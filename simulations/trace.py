@@ -11,6 +11,11 @@ of notes, with their fields:
   `start_refused` node, reason;
 - `member.<change>` at which node, of whom, incarnation; `identity_needed` and others that cores report: node, detail;
 - `heal` at the end of the faults; `failed` what production code raised.
+
+Remarks are for who looks on and are not hashed, since they follow from the rest:
+
+- `datagram_sent`, `payload_sent` with the fields of what arrives, or is lost; `applied` node, number of the call;
+- `cut`, `open` from, to: a path closes, opens; `lasts` node, what, nanoseconds.
 """
 
 import hashlib
@@ -63,6 +68,11 @@ class Trace:
             data = field if isinstance(field, bytes) else str(field).encode()
             update(b" %d:" % len(data))
             update(data)
+        if self._observer is not None:
+            self._observer(Note(self._scheduler.now_ns, kind, fields))
+
+    def remark(self, kind: str, *fields: Field) -> None:
+        """Tells the observer of something that is no part of the hash. Costs next to nothing when nobody looks on."""
         if self._observer is not None:
             self._observer(Note(self._scheduler.now_ns, kind, fields))
 
