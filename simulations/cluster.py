@@ -73,6 +73,7 @@ class Cluster:
         self.swim_config = SwimConfig()
         self.runtime_options = RuntimeOptions(mailbox_max=plan.mailbox_max, window_max=plan.window_max)
         self.replication_options = plan.replication
+        self.link_options = plan.links
         self.network = Network(scheduler, streams.stream("network"), trace=trace, counts=counts, shape=plan.datagrams)
         self.links = TcpFabric(scheduler, self.network, streams.stream("links"), shape=plan.segments)
         self.payload_loss = plan.payload_loss

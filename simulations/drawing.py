@@ -7,6 +7,7 @@ at all: what fails there needs no fault to fail.
 import random
 from typing import Final
 
+from crdtmesh.links.options import LinkOptions
 from crdtmesh.replication.options import ReplicationOptions
 from simulations.mixes import MIXES
 from simulations.plan import DiskShape, FaultPlan, HostilePlan, PathShape, RunPlan, WorkloadPlan
@@ -51,6 +52,7 @@ def draw_plan(seed: int, rng: random.Random, *, seconds: float, nodes: int | Non
         disk=_disk(rng),
         faults=_faults(rng, plan.faulty_ns),
         workload=plan.workload,
+        links=_links(rng),
         mailbox_max=rng.choice((2, 1024, 1024)),
         window_max=rng.choice((1, 4, 64)),
         hostile=_hostile(rng) if rng.random() < HOSTILE_RUNS else None,
@@ -132,6 +134,15 @@ def _replication(rng: random.Random, nodes: int) -> ReplicationOptions:
     )
 
 
+def _links(rng: random.Random) -> LinkOptions:
+    size = rng.choice((2 << 20, 8 << 20))
+    return LinkOptions(
+        message_size_bytes_max=size,
+        queue_size_bytes_max=size + rng.choice((64, size)),
+        window_size_bytes=rng.choice((4 << 10, 1 << 20, 1 << 20)),
+    )
+
+
 def _hostile(rng: random.Random) -> HostilePlan:
     return HostilePlan(
         replay=_maybe(rng, 0.7, rng.uniform(0.0, 0.3)),
@@ -152,7 +163,7 @@ def _workload(rng: random.Random) -> WorkloadPlan:
         turns=rng.choice((0.0, 0.3, 1.0)),
         handler_ns_max=rng.choice((1, 100, 1000)) * MILLISECOND_NS,
         turns_waiting=rng.choice((0.0, 0.5, 1.0)),
-        padding=rng.choice((100, 2_000)) if rng.random() < 0.1 else 0,
+        padding=rng.choice((100, 2_000, 20_000)) if rng.random() < 0.1 else 0,
         overload_clients=30 if rng.random() < OVERLOADED_RUNS else 0,
         turns_failing=_maybe(rng, 0.5, rng.uniform(0.0, 0.2)),
         up_counter=_maybe(rng, 0.8, rng.uniform(0.5, 2.0)),

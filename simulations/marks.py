@@ -19,7 +19,6 @@ from crdtmesh.replication.confirming import Confirmer
 from crdtmesh.replication.entry import Entry
 from crdtmesh.replication.handover import Handovers
 from crdtmesh.replication.receiver import Receiver
-from crdtmesh.replication.replica import Replica
 from crdtmesh.replication.session import Session
 from crdtmesh.replication.shard import Shard
 from crdtmesh.runtime.errors import ErrorCode
@@ -70,7 +69,6 @@ MARKS: Final[dict[str, Mark]] = {
     ),
     "link forgot a peer": Mark(LinkManager, LinkManager._forget),
     "member refuted": Mark(Refuter, Refuter.refute),
-    "push refused by a link": Mark(Replica, Replica.refused),
     "repair refreshed its base": Mark(Session, Session._refresh, _again),
     "runtime called a peer's host": Mark(Routes, Routes.route),
     "runtime ended what was too late": Mark(

@@ -58,6 +58,7 @@ class World(Neighbourhood, Protocol):
     replication_options: ReplicationOptions
     payload_loss: PathShape | None
     runtime_options: RuntimeOptions
+    link_options: LinkOptions
     hostile: Hostile | None
 
     def wrote(self, name: str) -> None:
@@ -225,7 +226,7 @@ class SimulatedNode:
             self.engine, loop=self.loop, scheduler=world.scheduler, trace=world.trace, node=self.name
         )
         self.links = LinkManager(
-            LinkOptions(),
+            world.link_options,
             Identity(cluster=CLUSTER, node=self.name, start_id=self.start_id),
             rng=random.Random(self._rng.getrandbits(64)),
             on_up=self._link_up,

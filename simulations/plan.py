@@ -8,6 +8,7 @@ at all: what fails there needs no fault to fail.
 from dataclasses import dataclass, field, fields
 from typing import Final
 
+from crdtmesh.links.options import LinkOptions
 from crdtmesh.replication.options import ReplicationOptions
 from simulations.scheduler import MILLISECOND_NS, SECOND_NS
 
@@ -191,6 +192,19 @@ class WorkloadPlan:
     mix: tuple[tuple[str, float], ...] = (("PNCounter", 1.0), ("ORSet", 2.0), ("LWWRegister", 1.0))
 
 
+_GROUPS: Final = (
+    "datagrams",
+    "segments",
+    "payload_loss",
+    "disk",
+    "replication",
+    "links",
+    "hostile",
+    "faults",
+    "workload",
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunPlan:
     """All parameters of one run.
@@ -207,6 +221,7 @@ class RunPlan:
         hostless: so many nodes, the last ones, have no actor host; they send calls to the others.
         replication: options of the replicas; chunks, checkpoints, indexes and intervals are small in many runs, so that
             what is rare in production happens.
+        links: options of the links; small windows and queues in many runs, so that senders are stopped and refused.
         mailbox_max: calls that may wait for one actor.
         window_max: turns of one actor that may be in flight.
         hostile: what one peer does wrong on purpose; None for nothing.
@@ -222,6 +237,7 @@ class RunPlan:
     payload_loss: PathShape | None = None
     hostless: int = 0
     replication: ReplicationOptions = field(default_factory=ReplicationOptions)
+    links: LinkOptions = field(default_factory=LinkOptions)
     mailbox_max: int = 1024
     window_max: int = 64
     hostile: HostilePlan | None = None
@@ -233,7 +249,17 @@ class RunPlan:
     def describe(self) -> str:
         """One line for each group of parameters, only what is on."""
         lines = [f"seed {self.seed}: {self.nodes} nodes, {self.faulty_ns / SECOND_NS:g} s of faults"]
-        for name in ("datagrams", "segments", "payload_loss", "disk", "replication", "hostile", "faults", "workload"):
+        for name in (
+            "datagrams",
+            "segments",
+            "payload_loss",
+            "disk",
+            "replication",
+            "links",
+            "hostile",
+            "faults",
+            "workload",
+        ):
             part = getattr(self, name)
             if part is not None:
                 values = ((item.name, getattr(part, item.name)) for item in fields(part))
