@@ -37,6 +37,8 @@ stage "import contracts" "$BIN/lint-imports"
 stage "unit" pytest -n 2 tests/unit
 stage "property" pytest -n 2 tests/property
 stage "simulation" pytest -n 2 tests/simulation
+# As many seeds as fit; how many that were is printed.
+stage "simulated seeds" "$PYTHON" -m simulations run --seeds 1:200 --budget "${SIMULATED_SECONDS:-120}"
 stage "contract" pytest tests/contract
 stage "conformance" pytest tests/conformance
 stage "interop" pytest tests/interop
