@@ -25,7 +25,7 @@ BODY = NODE.invocation(SYSTEM, "clerk", "say", PAYLOAD)
 
 
 class Function:
-    """A user function that answers with what it got and its own name, when it may."""
+    """A user function that answers with its own name, and leaves it as state, when it may."""
 
     def __init__(self, name: str = "first") -> None:
         self.name = name
@@ -36,7 +36,8 @@ class Function:
     async def _answer(self, request: Request) -> Answer:
         await self.may_answer.wait()
         invocation = NODE.schema.ActorInvocation.FromString(request.body)
-        return NODE.answer(invocation, (PAYLOAD[0], self.name.encode()))
+        name = (PAYLOAD[0], self.name.encode())
+        return NODE.answer(invocation, name, state=name)
 
     @property
     def where(self) -> str:
@@ -198,6 +199,24 @@ async def test_a_node_that_was_killed_finds_its_user_function_again(nodes: Nodes
         await node.start()
 
         assert await eventually(lambda: _is(node, "first"))
+
+
+async def test_an_opaque_state_is_there_again_after_a_power_cut(nodes: Nodes) -> None:
+    async with function() as here:
+        node = await nodes.start("a", "--user-function-port", str(here.server.port))
+        till = ActorSpec(name="till", actions=["say"], is_stateful=True)
+        assert 200 == (await register(node.http, actor=till)).status
+        assert OK == await status(node.http, NODE.invocation(SYSTEM, "till", "say"))
+        await node.kill()
+        await node.start()
+        read = NODE.invocation(SYSTEM, "till", "getState")
+
+        async def is_back() -> bool:
+            return await status(node.http, read) == OK
+
+        assert await eventually(is_back)
+        response = NODE.schema.InvocationResponse.FromString((await invoke(node.http, read)).body)
+        assert (PAYLOAD[0], b"first") == payload_of(response)
 
 
 async def test_a_node_that_stops_ends_its_calls_and_takes_no_more(nodes: Nodes) -> None:
