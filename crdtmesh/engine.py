@@ -214,15 +214,15 @@ class Engine:
         key: EntryKey,
         operations: Sequence[Any],
         *,
+        others: Sequence[tuple[EntryKey, Sequence[Any]]] = (),
         level: Level | None = None,
         timeout_ms: int = 0,
     ) -> None:
-        """Changes an entry directly; see `Runtime.update_state`."""
+        """Changes an entry directly, or several as one event; see `Runtime.update_state`."""
         self.runtime.update_state(
             caller,
             update,
-            key,
-            operations,
+            [(key, operations), *others],
             level=level,
             timeout_ms=timeout_ms,
             now_ns=self._clock_ns(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 from crdtmesh.engine import Engine
@@ -65,11 +66,18 @@ class PendingCalls:
         return None
 
     async def update(
-        self, key: EntryKey, operations: tuple[Any, ...], *, level: Level | None, timeout_ms: int
+        self,
+        updates: Sequence[tuple[EntryKey, tuple[Any, ...]]],
+        *,
+        level: Level | None,
+        timeout_ms: int,
     ) -> Reply | CallFailure:
-        """One direct update of an entry; `timeout_ms` of 0 is the node's default."""
+        """One direct update of an entry, or of several as one event; `timeout_ms` of 0 is the node's default."""
+        (key, operations), *others = updates
         call, future = self._next()
-        self._engine.update_state(self._caller, call, key, operations, level=level, timeout_ms=timeout_ms)
+        self._engine.update_state(
+            self._caller, call, key, operations, others=others, level=level, timeout_ms=timeout_ms
+        )
         return await self._wait(call, future)
 
     def _next(self) -> tuple[int, asyncio.Future[Reply | CallFailure]]:

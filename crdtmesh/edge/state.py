@@ -9,6 +9,7 @@ from typing import Final
 
 from crdtmesh.crdts import registry
 from crdtmesh.crdts.errors import CrdtError, UnknownType
+from crdtmesh.crdts.operations import Operation
 from crdtmesh.edge.context import Context
 from crdtmesh.edge.errors import abort
 from crdtmesh.edge.pending import PendingCalls
@@ -111,12 +112,33 @@ class StateServicer(state_pb2_grpc.StateServicer):
     async def Update(  # noqa: N802
         self, request: state_pb2.UpdateStateRequest, context: Context
     ) -> state_pb2.UpdateStateResponse:
-        """Operations on one entry: all of them, or none."""
+        """Operations on one entry, or on several of a shard: all of them, or none."""
         level = await self._level(request.level, request.level_options, context)
-        system, key = request.key.system or self._system, request.key.key
+        updates = [await self._entry_update(request.key, request.mutations, context)]
+        updates += [await self._entry_update(other.key, other.mutations, context) for other in request.others]
+        reply = await self._pending.update(updates, level=level, timeout_ms=_timeout_ms(context))
+        if isinstance(reply, CallFailure):
+            await abort(context, reply.code, reply.message, reply.outcome)
+        kind, payload = reply
+        response = state_pb2.UpdateStateResponse(
+            changed=kind == STATE_CHANGED, value=values_pb2.Value.FromString(payload)
+        )
+        if request.others:
+            for key, _ in updates[1:]:
+                view = self._engine.replica.read(key)
+                plain = registry.get(key.type_name).value(registry.get(key.type_name).bottom())
+                value = plain if view is None else view.value()
+                response.other_values.append(values.value_from_plain(key.type_name, value))
+            await self._committed(context)
+        return response
+
+    async def _entry_update(
+        self, name: state_pb2.StateKey, mutations: values_pb2.Mutations, context: Context
+    ) -> tuple[EntryKey, tuple[Operation, ...]]:
+        """One entry of an update, with its operations."""
+        system, key, type_name = name.system or self._system, name.key, name.type
         if not key:
             await abort(context, ErrorCode.INVALID_REQUEST, "key is empty; name the entry to change")
-        type_name = request.key.type
         if not type_name:
             known = self._types_of(system, key)
             if len(known) != 1:
@@ -128,16 +150,9 @@ class StateServicer(state_pb2_grpc.StateServicer):
             type_name = known[0].key.type_name
         await self._check_type(type_name, context)
         try:
-            operations = values.operations_from_mutations(request.mutations)
+            return EntryKey(system, key, type_name), values.operations_from_mutations(mutations)
         except CrdtError as error:
             await abort(context, ErrorCode.INVALID_OPERATION, str(error))
-        reply = await self._pending.update(
-            EntryKey(system, key, type_name), operations, level=level, timeout_ms=_timeout_ms(context)
-        )
-        if isinstance(reply, CallFailure):
-            await abort(context, reply.code, reply.message, reply.outcome)
-        kind, payload = reply
-        return state_pb2.UpdateStateResponse(changed=kind == STATE_CHANGED, value=values_pb2.Value.FromString(payload))
 
     def _types_of(self, system: str, key: str) -> list[EntryView]:
         read = self._engine.replica.read

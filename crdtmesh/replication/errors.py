@@ -5,6 +5,7 @@
         ├── StorageFailed          the disk failed earlier; this replica is read-only
         ├── IdentityLost           the replica id was seen elsewhere; a new one is awaited
         ├── LimitExceeded          a key, an entry, an update or a count is above its limit
+        ├── BatchInvalid           the entries of one update can't be one event
         └── SnapshotInUse          a caller broke the rule of one writer per key
 
 `UnknownType` and `InvalidOperation` of `crdtmesh.crdts` pass through commands unchanged; nothing was applied then.
@@ -35,6 +36,10 @@ class IdentityLost(ReplicationError):
 
 class LimitExceeded(ReplicationError):
     """A named limit would be exceeded; nothing was applied."""
+
+
+class BatchInvalid(ReplicationError):
+    """The entries of one update lie in several shards or one is named twice; nothing was applied."""
 
 
 class SnapshotInUse(ReplicationError):

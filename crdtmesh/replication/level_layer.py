@@ -6,7 +6,7 @@ Driven by `Replica`, which gives it time, peers and messages.
 """
 
 import random
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 
 from crdtmesh.crdts.context import CausalContext
 from crdtmesh.crdts.dots import DOT_BITS, ReplicaTable
@@ -14,6 +14,7 @@ from crdtmesh.crdts.errors import CodecError
 from crdtmesh.replication import level_wire as lw
 from crdtmesh.replication import wire
 from crdtmesh.replication.confirming import Confirmer
+from crdtmesh.replication.entry_states import events_of
 from crdtmesh.replication.ground import Ground, VoterLists
 from crdtmesh.replication.levels import Level
 from crdtmesh.replication.outputs import CommitFailed, EntryKey, EventRun, ReadAt, Rejected
@@ -41,18 +42,30 @@ class Levels:
     # --- commands
 
     def acknowledge(
-        self, ticket: Hashable, key: EntryKey, run: EventRun | None, *, level: Level, timeout_ns: int, now_ns: int
+        self,
+        ticket: Hashable,
+        keys: Sequence[EntryKey],
+        run: EventRun | None,
+        *,
+        level: Level,
+        timeout_ns: int,
+        now_ns: int,
     ) -> None:
         """Waits for a level on behalf of an update; see `Replica.acknowledge`."""
+        shard = self._ground.systems.find_for(keys[0])
+        if run is None and (len(keys) == 1 or shard is None):
+            self._confirmer.read(ticket, keys[0], level=level, timeout_ns=timeout_ns, now_ns=now_ns, shows_value=False)
+            return
+        assert shard is not None
         if run is None:
-            self._confirmer.read(ticket, key, level=level, timeout_ns=timeout_ns, now_ns=now_ns, shows_value=False)
+            # What the update saw of its entries is all that they have.
+            entries = [entry for key in keys if (entry := shard.entries.find(key[1:])) is not None]
+            events = events_of(shard, shard.applied, [entry.number for entry in entries])
         else:
-            shard = self._ground.systems.find(key.system, run.shard)
-            assert shard is not None
             replica = shard.table.intern(run.replica_id)
             bounds = [replica << DOT_BITS | run.first, (replica << DOT_BITS | run.last) + 1]
             events = CausalContext.of_bounds(shard.table, bounds)
-            self._confirmer.write(ticket, shard, events, level=level, timeout_ns=timeout_ns, now_ns=now_ns)
+        self._confirmer.write(ticket, shard, events, level=level, timeout_ns=timeout_ns, now_ns=now_ns)
 
     def read(self, ticket: Hashable, key: EntryKey, *, level: Level, timeout_ns: int, now_ns: int) -> None:
         """Reads at a level; see `Replica.read_at`."""

@@ -28,6 +28,7 @@ from crdtmesh.replication.ground import Ground
 from crdtmesh.replication.level_layer import Levels
 from crdtmesh.replication.levels import Level
 from crdtmesh.replication.options import (
+    ENTRY_BYTES_MAX,
     KEY_BYTES_MAX,
     OPERATIONS_PER_UPDATE_MAX,
     PEERS_MAX,
@@ -39,7 +40,7 @@ from crdtmesh.replication.outputs import Event as OutputEvent
 from crdtmesh.replication.receiver import Receiver
 from crdtmesh.replication.repair import Repairer
 from crdtmesh.replication.shard import Shard
-from crdtmesh.replication.systems import Systems
+from crdtmesh.replication.systems import Systems, require_batch
 from crdtmesh.replication.upgrade import Upgrade
 
 # What an operation adds to an entry beside its arguments: dots, intervals, counts. Generous, since it only decides when
@@ -62,6 +63,18 @@ class UpdateResult(NamedTuple):
     event: EventRun | None
     touched: Touched
     entry: EntryView
+
+
+class BatchResult(NamedTuple):
+    """What an update of several entries did in memory.
+
+    Attributes:
+        event: its dots; None when no operation had an effect.
+        entries: all of them, in the order in which they were named.
+    """
+
+    event: EventRun | None
+    entries: tuple[EntryView, ...]
 
 
 class SystemSummary(NamedTuple):
@@ -257,6 +270,54 @@ class Replica:
         run = EventRun(self._systems.clock.replica_id, event.first & N_MAX, event.last & N_MAX, shard.number)
         return UpdateResult(run, touched, entry)
 
+    def update_batch(
+        self,
+        updates: Sequence[tuple[EntryKey, Sequence[Operation]]],
+        *,
+        ticket: Hashable | None,
+        wall_ms: int,
+    ) -> BatchResult:
+        """Applies operations to several entries of one shard as one event: here, and on every other replica.
+
+        Args:
+            updates: entries, each once and without an open snapshot, with the operations for each.
+            ticket: named by the `Committed` that acknowledges the update; None for nobody.
+            wall_ms: wall clock, milliseconds since 1970.
+
+        Raises:
+            UnknownType, InvalidOperation: nothing was changed.
+            BatchInvalid, StorageFailed, IdentityLost, LimitExceeded, SnapshotInUse: nothing was changed.
+        """
+        outlet = self._outlet
+        if outlet.read_only_reason is not None or self._receiver.is_identity_lost:
+            self._refuse()
+        outlet.wall_ms = wall_ms
+        keys = [key for key, _ in updates]
+        require_batch(keys, shards=self._options.shards)
+        size = sum(_size_of(operations) for _, operations in updates)
+        if size > ENTRY_BYTES_MAX:
+            raise LimitExceeded(f"an update of at most {ENTRY_BYTES_MAX} bytes expected, {size} found; split it")
+        shard = self._systems.find_for(keys[0]) or self._make_shard(keys[0])
+        made: list[Entry] = []
+        try:
+            parts = [(self._batch_entry(shard, key, operations, made), operations) for key, operations in updates]
+            done = shard.update_all(parts, wall_ms)
+        except Exception:
+            for entry in reversed(made):
+                shard.entries.take_back(entry)
+            raise
+        entries = tuple(entry for entry, _ in parts)
+        if done is None:
+            outlet.wait(ticket)
+            return BatchResult(None, entries)
+        event, changes = done
+        outlet.queue(shard, event)
+        if ticket is not None:
+            outlet.barrier.wait(ticket)
+        outlet.events += [Changed(entry.key, touched, True, entry.version) for entry, touched in changes]
+        run = EventRun(self._systems.clock.replica_id, event.first & N_MAX, event.last & N_MAX, shard.number)
+        return BatchResult(run, entries)
+
     def snapshot(self, key: EntryKey) -> Snapshot:
         """Opens the view of a turn; the entry comes into being if it is new, without an event.
 
@@ -291,6 +352,7 @@ class Replica:
         level: Level,
         timeout_ns: int,
         now_ns: int,
+        others: Sequence[EntryKey] = (),
     ) -> None:
         """Has an update acknowledged when so many voters as a level asks for have it applied and on disk.
 
@@ -304,11 +366,12 @@ class Replica:
             level: for `local`, as `barrier`.
             timeout_ns: for everything, from now on.
             now_ns: monotonic time.
+            others: further entries of the same update.
         """
         if level.is_local:
             self.barrier(ticket)
         else:
-            self._levels.acknowledge(ticket, key, run, level=level, timeout_ns=timeout_ns, now_ns=now_ns)
+            self._levels.acknowledge(ticket, (key, *others), run, level=level, timeout_ns=timeout_ns, now_ns=now_ns)
 
     def read_at(self, key: EntryKey, *, level: Level, ticket: Hashable, timeout_ns: int, now_ns: int) -> None:
         """Reads an entry at a level: joined from so many voters, and repaired at them before the answer.
@@ -448,6 +511,18 @@ class Replica:
         self._systems.keep(system)
         shard = system.shard_of(key.key)
         return shard, shard.entries.make(EntryName(key.key, key.type_name), data_type)
+
+    def _batch_entry(self, shard: Shard, key: EntryKey, operations: Sequence[Operation], made: list[Entry]) -> Entry:
+        """The entry of one part of a batch, checked; a new one is added to `made` too."""
+        entry = shard.entries.find(key[1:])
+        if entry is None:
+            entry = self._make(key)[1]
+            made.append(entry)
+        self._check_update(shard, entry, operations, None)
+        return entry
+
+    def _make_shard(self, key: EntryKey) -> Shard:
+        return self._systems.make(key.system).shard_of(key.key)
 
     def _check_update(self, shard: Shard, entry: Entry, operations: Sequence[Operation], view: Snapshot | None) -> None:
         if entry.open_snapshot is not view:

@@ -202,6 +202,40 @@ class Shard:
         self._mark(entry)
         return event, touched
 
+    def update_all(
+        self, parts: Sequence[tuple[Entry, Sequence[Operation]]], wall_ms: int
+    ) -> tuple[Event, list[Change]] | None:
+        """Applies operations to several entries as one event.
+
+        Args:
+            parts: each entry once, without an open snapshot; its operations are computed on what the ones before left.
+            wall_ms: wall clock.
+
+        Returns:
+            The event and the entries that it changed, or None when no operation had an effect.
+
+        Raises:
+            InvalidOperation: an operation does not fit; nothing was changed.
+        """
+        mutation = self.mutation
+        mutation.wall_ms = wall_ms
+        first = mutation.next
+        try:
+            deltas = [self._mutate_all(entry.data_type, entry.store, operations) for entry, operations in parts]
+        except Exception:
+            # Nobody has seen these dots, so they are free again.
+            mutation.next = first
+            raise
+        found = [
+            KeyDelta(entry.name, entry.data_type, delta)
+            for (entry, _), delta in zip(parts, deltas, strict=True)
+            if delta is not None
+        ]
+        if not found:
+            return None
+        event = Event(first, mutation.next - 1, tuple(found))
+        return event, self.apply_event(event)
+
     def _mutate_all(self, data_type: AnyType, seen: Any, operations: Sequence[Operation]) -> AnyDelta | None:
         """The joined delta of several operations, each computed on what the ones before it left.
 

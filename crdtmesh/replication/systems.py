@@ -9,14 +9,14 @@ so an event may touch both.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Final
 
 from crdtmesh.crdts.clock import HybridClock
 from crdtmesh.crdts.dots import ReplicaTable
-from crdtmesh.replication.errors import LimitExceeded, shown
-from crdtmesh.replication.options import SYSTEM_BYTES_MAX, SYSTEMS_MAX
+from crdtmesh.replication.errors import BatchInvalid, LimitExceeded, shown
+from crdtmesh.replication.options import KEYS_PER_EVENT_MAX, SYSTEM_BYTES_MAX, SYSTEMS_MAX
 from crdtmesh.replication.outputs import EntryKey
 from crdtmesh.replication.shard import Shard
 
@@ -45,6 +45,28 @@ def shard_number(key: str, shards: int) -> int:
     """
     digest = hashlib.blake2b(co_located(key).encode(), digest_size=8, person=_PERSON).digest()
     return int.from_bytes(digest, "big") % shards
+
+
+def require_batch(keys: Sequence[EntryKey], *, shards: int) -> None:
+    """Refuses entries that can't be changed by one event.
+
+    Raises:
+        BatchInvalid: says how to name keys that belong together.
+        LimitExceeded: there are too many.
+    """
+    if not 1 <= len(keys) <= KEYS_PER_EVENT_MAX:
+        raise LimitExceeded(f"1 to {KEYS_PER_EVENT_MAX} entries in one update expected, {len(keys)} found; split it")
+    if len(set(keys)) < len(keys):
+        raise BatchInvalid("each entry once expected in one update, one is named twice; put its operations together")
+    first = keys[0]
+    for key in keys[1:]:
+        if key.system != first.system:
+            raise BatchInvalid(f"entries of one system expected, {first.system!r:.64} and {key.system!r:.64} found")
+        if shard_number(key.key, shards) != shard_number(first.key, shards):
+            raise BatchInvalid(
+                f"keys of one shard expected, {first.key!r:.64} and {key.key!r:.64} lie in two; give them a common "
+                "part in braces, which alone decides, such as {order-7}/lines and {order-7}/total"
+            )
 
 
 class System:

@@ -5,14 +5,15 @@ from typing import Final
 
 from crdtmesh.crdts.errors import CrdtError
 from crdtmesh.crdts.values import PlainValue
-from crdtmesh.replication.errors import ReplicationError
+from crdtmesh.replication.entry import EntryView
+from crdtmesh.replication.errors import ReplicationError, SnapshotInUse
 from crdtmesh.replication.levels import MAJORITY
 from crdtmesh.replication.outputs import EntryKey, ReadAt
 from crdtmesh.replication.replica import Replica
 from crdtmesh.runtime.activation import Activation
 from crdtmesh.runtime.copies import opaque_state
 from crdtmesh.runtime.definition import StateKind
-from crdtmesh.runtime.errors import Outcome
+from crdtmesh.runtime.errors import ErrorCode, Outcome
 from crdtmesh.runtime.messages import NO_PAYLOAD, STATE_CHANGED, STATE_UNCHANGED, STATE_VALUE
 from crdtmesh.runtime.replies import Replies
 from crdtmesh.runtime.results import refusal
@@ -97,21 +98,34 @@ class OwnWork:
     def update(self, turn: Turn, key: EntryKey, activation: Activation | None, *, now_ns: int, wall_ms: int) -> None:
         """Applies operations from outside a turn; the actor of this entry, if it is in memory, has none in flight."""
         try:
-            result = self._replica.update(key, turn.operations, ticket=None, wall_ms=wall_ms)
+            entry = self._apply(turn, key, activation, wall_ms)
+        except SnapshotInUse:
+            message = "an actor of this update of several entries is in a turn; call again"
+            self._replies.fail(turn, ErrorCode.MAILBOX_FULL, Outcome.NOT_APPLIED, message)
+            return
         except (CrdtError, ReplicationError) as error:
             code, words = refusal(error)
             self._replies.fail(turn, code, Outcome.NOT_APPLIED, words)
             return
-        type_url = STATE_UNCHANGED
-        if result.event is not None:
-            type_url = STATE_CHANGED
-            turn.has_written = True
-            turn.run = result.event
-            if activation is not None:
-                activation.account(result.touched, result.entry.version)
-        payload = self._encode_state(key.type_name, result.entry.value())
+        type_url = STATE_UNCHANGED if turn.run is None else STATE_CHANGED
+        turn.has_written = turn.run is not None
+        payload = self._encode_state(key.type_name, entry.value())
         level = turn.write_level or (activation.write_level if activation is not None else None)
         if level is None or level.is_local:
             self._replies.hold(turn, type_url, payload)
         else:
             self._replies.hold_until_level(turn, key, level, type_url, payload, now_ns=now_ns)
+
+    def _apply(self, turn: Turn, key: EntryKey, activation: Activation | None, wall_ms: int) -> EntryView:
+        """Updates one entry, or several as one event; the first entry after it."""
+        if turn.others:
+            # Actors in memory hear of it by the replica's events.
+            updates = [(key, turn.operations), *turn.others]
+            batch = self._replica.update_batch(updates, ticket=None, wall_ms=wall_ms)
+            turn.run = batch.event
+            return batch.entries[0]
+        result = self._replica.update(key, turn.operations, ticket=None, wall_ms=wall_ms)
+        turn.run = result.event
+        if result.event is not None and activation is not None:
+            activation.account(result.touched, result.entry.version)
+        return result.entry

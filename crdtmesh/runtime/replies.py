@@ -137,7 +137,15 @@ class Replies:
         turn.type_url = type_url
         turn.payload = payload
         timeout_ns = max(0, turn.deadline_ns - now_ns)
-        self._replica.acknowledge(self.ticket(turn), key, turn.run, level=level, timeout_ns=timeout_ns, now_ns=now_ns)
+        self._replica.acknowledge(
+            self.ticket(turn),
+            key,
+            turn.run,
+            level=level,
+            timeout_ns=timeout_ns,
+            now_ns=now_ns,
+            others=[other for other, _ in turn.others],
+        )
 
     def hold_seen(self, activation: Activation, turn: Turn, type_url: str, payload: bytes, *, now_ns: int) -> None:
         """Holds a reply behind the level of what the turn wrote, or of an opaque state that it saw."""

@@ -176,6 +176,10 @@ class Router:
     def update(self, turn: Turn, key: EntryKey, *, now_ns: int) -> None:
         """Applies operations from outside: in the queue of the actor that has this state, or at once."""
         activation = self.by_key.get(key)
+        for other, _ in turn.others:
+            busy = self.by_key.get(other)
+            if busy is not None and busy.in_flight:
+                activation = busy
         if activation is None:
             self._turns.own_work.update(turn, key, None, now_ns=now_ns, wall_ms=self._turns.wall_ms)
         else:

@@ -240,19 +240,19 @@ class Runtime:
         self,
         caller: CallerId,
         update: int,
-        key: EntryKey,
-        operations: Sequence[Operation],
+        updates: Sequence[tuple[EntryKey, Sequence[Operation]]],
         *,
         level: Level | None = None,
         timeout_ms: int = 0,
         now_ns: int,
         wall_ms: int,
     ) -> None:
-        """`State.Update` of an entry, in the queue of the actor that has this state.
+        """`State.Update` of an entry, in the queue of the actor that has this state; of several as one event.
 
         The reply is one as to a call with the id `update`: type URL `STATE_CHANGED` or `STATE_UNCHANGED`, payload the
         encoded state after it.
         """
+        (key, operations), *others = updates
         self._now_ns = now_ns
         self._turns.wall_ms = wall_ms
         call = (update, address_of(key.system, key.key), "", "", b"", timeout_ms, None)
@@ -260,6 +260,7 @@ class Runtime:
         if turn is not None:
             turn.kind = TurnKind.UPDATE
             turn.key = key
+            turn.others = others
             turn.write_level = level
             turn.operations = operations
             self._router.update(turn, key, now_ns=now_ns)

@@ -89,6 +89,7 @@ class Turn:
         has_written: it changed the state, in memory so far.
         type_url, payload, failure: the held reply.
         key, operations: of an UPDATE; None and empty otherwise.
+        others: of an UPDATE of several entries: the further ones.
         write_level, read_level: that the call asks for; None when it does not say.
         run: what it wrote; None while it wrote nothing.
         workflow: what its answer asks to be done when the reply may leave.
@@ -109,6 +110,7 @@ class Turn:
     failure: CallFailure | None = None
     key: "EntryKey | None" = None
     operations: Sequence[Operation] = ()
+    others: "Sequence[tuple[EntryKey, Sequence[Operation]]]" = ()
     write_level: "Level | None" = None
     read_level: "Level | None" = None
     run: "EventRun | None" = None

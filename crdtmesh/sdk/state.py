@@ -15,7 +15,7 @@ from crdtmesh.wire import values
 from crdtmesh.wire.gen.crdtmesh.v1 import state_pb2, values_pb2
 from crdtmesh.wire.levels import level_to_proto
 
-__all__ = ["StateClient", "StateEntry"]
+__all__ = ["EntryUpdate", "StateClient", "StateEntry"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +33,21 @@ class StateEntry:
     key: str
     type_name: str
     value: PlainValue
+
+
+@dataclass(frozen=True, slots=True)
+class EntryUpdate:
+    """What is to be done to one of several entries.
+
+    Attributes:
+        key: of the entry.
+        type_name: "ORSet", "PNCounter", ...
+        operations: in order.
+    """
+
+    key: str
+    type_name: str
+    operations: Sequence[Operation]
 
 
 class StateClient:
@@ -130,6 +145,50 @@ class StateClient:
         )
         response = await self._unary("State.Update", request, timeout)
         return response.changed, values.plain_from_value(response.value)[1]
+
+    async def update_together(
+        self,
+        system: str,
+        updates: Sequence[EntryUpdate],
+        *,
+        write: str | None = None,
+        timeout: float | None = None,
+    ) -> tuple[bool, tuple[PlainValue, ...]]:
+        """Changes several entries as one event: everywhere all of them are changed, or none.
+
+        Their keys have to lie in one shard: what is in braces decides about that alone, so `{order-7}/lines` and
+        `{order-7}/total` may change together.
+
+        Args:
+            system: the actor system of all of them.
+            updates: at most 64 entries, each once.
+            write: as in `update`.
+            timeout: in seconds; the client's default if None.
+
+        Returns:
+            Whether anything changed, and what each of them reads as afterwards.
+
+        Raises:
+            CallError: one of its subclasses; `InvalidOperation` for keys of several shards.
+            InvalidValue: an argument is none that the mesh can hold; nothing was sent.
+            ValueError: there are no updates, or `write` names no level; nothing was sent.
+        """
+        if not updates:
+            raise ValueError("expected at least one entry to update")
+        level, options = level_of(write)
+        first, *others = (
+            state_pb2.EntryUpdate(
+                key=_key(system, update.key, update.type_name),
+                mutations=values.mutations_from_operations(update.operations),
+            )
+            for update in updates
+        )
+        request = state_pb2.UpdateStateRequest(
+            key=first.key, mutations=first.mutations, level=level, level_options=options, others=others
+        )
+        response = await self._unary("State.Update", request, timeout)
+        found = [response.value, *response.other_values]
+        return response.changed, tuple(values.plain_from_value(value)[1] for value in found)
 
 
 def level_of(text: str | None) -> tuple[values_pb2.Level, values_pb2.LevelOptions]:

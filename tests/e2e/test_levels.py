@@ -10,7 +10,8 @@ import pytest
 from crdtmesh.crdts.operations import Operation
 from crdtmesh.local_node import LocalNode
 from crdtmesh.sdk.client import Client
-from crdtmesh.sdk.errors import CallTimeout, InvalidRequest
+from crdtmesh.sdk.errors import CallTimeout, InvalidOperation, InvalidRequest
+from crdtmesh.sdk.state import EntryUpdate
 from tests.e2e.cli import crdtmesh, eventually
 from tests.e2e.conftest import Nodes, Trio, linked, start_trio
 from tests.e2e.watch import status
@@ -113,3 +114,24 @@ async def test_commands_take_levels_and_say_what_became_of_the_update(nodes: Nod
     assert "--write: level local, to(n), majority" in wrong.err
     listed = await crdtmesh("members", "--format", "json", endpoint=node.grpc)
     assert ["a"] == [member["name"] for member in listed.json()["members"]]
+
+
+async def test_several_entries_change_together_or_not_at_all(trio: Trio) -> None:
+    lines = EntryUpdate("{order-7}/lines", "ORSet", [Operation("add", ("milk",))])
+    total = EntryUpdate("{order-7}/total", "PNCounter", [Operation("increment", (5,))])
+    async with Client(trio.a.grpc) as client:
+        assert (True, (("milk",), 5)) == await client.state.update_together("test", [lines, total], write="all")
+        nothing = [
+            EntryUpdate(lines.key, "ORSet", [Operation("remove", ("x",))]),
+            EntryUpdate(total.key, "PNCounter", []),
+        ]
+        assert (False, (("milk",), 5)) == await client.state.update_together("test", nothing)
+        apart = [EntryUpdate(f"order-{number}", "ORSet", [Operation("add", (1,))]) for number in range(8)]
+        with pytest.raises(InvalidOperation, match="in braces") as refused:
+            await client.state.update_together("test", apart)
+        assert "not_applied" == refused.value.outcome
+    async with Client(trio.c.grpc) as client:
+        for update, value in ((lines, ("milk",)), (total, 5)):
+            entry = await client.state.get("test", update.key)
+            assert entry is not None
+            assert value == entry.value

@@ -163,8 +163,15 @@ class Node:
         self._calls += 1
         operations = [Operation(name, arguments)]
         self.runtime.update_state(
-            CALLER, self._calls, key, operations, level=level, now_ns=self.now_ns, wall_ms=self.wall_ms
+            CALLER, self._calls, [(key, operations)], level=level, now_ns=self.now_ns, wall_ms=self.wall_ms
         )
+        self.flush()
+        return self._calls
+
+    def update_all(self, updates: list[tuple[EntryKey, list[Operation]]]) -> int:
+        """`State.Update` of several entries; gives its id."""
+        self._calls += 1
+        self.runtime.update_state(CALLER, self._calls, updates, now_ns=self.now_ns, wall_ms=self.wall_ms)
         self.flush()
         return self._calls
 

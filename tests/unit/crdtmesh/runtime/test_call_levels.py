@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 
+from crdtmesh.crdts.operations import Operation
 from crdtmesh.replication.levels import parse_level
+from crdtmesh.replication.outputs import EntryKey
+from crdtmesh.runtime.definition import ActorAddress
 from crdtmesh.runtime.errors import ErrorCode, Outcome
 from crdtmesh.runtime.messages import STATE_CHANGED, STATE_VALUE, CallExtra
-from tests.unit.crdtmesh.runtime.mesh import LIST_KEY, SHOP, STOCK, STOCK_KEY, Node, definition
+from tests.unit.crdtmesh.runtime.mesh import LIST_KEY, SHOP, STOCK, STOCK_KEY, SYSTEM, Node, definition
 
 MAJORITY = parse_level("majority")
 
@@ -117,3 +120,18 @@ def test_failed_disk_under_a_level_is_told_as_such() -> None:
     a.break_disk()
     failure = a.failure(call)
     assert (ErrorCode.STORAGE_FAILED, Outcome.UNKNOWN) == (failure.code, failure.outcome)
+
+
+def test_update_of_several_entries_waits_for_the_actor_that_is_in_a_turn() -> None:
+    a = Node("a")
+    actor = ActorAddress(SYSTEM, "{x}stock")
+    stock, lines = EntryKey(SYSTEM, actor.name, "PNCounter"), EntryKey(SYSTEM, "{x}lines", "ORSet")
+    host = a.connect(definition(actor, "PNCounter"))
+    turn = a.call(actor, "increment")
+    host.take()
+    call = a.update_all([(lines, [Operation("add", ("milk",))]), (stock, [Operation("increment", (5,))])])
+    assert a.outcome(call) is None
+    host.run_all()
+    a.reply(turn)
+    assert STATE_CHANGED == a.reply(call).type_url
+    assert (6, ("milk",)) == (a.value(stock), a.value(lines))

@@ -65,22 +65,34 @@ class StateEntry(_message.Message):
     value: _values_pb2.Value
     def __init__(self, key: _Optional[_Union[StateKey, _Mapping]] = ..., value: _Optional[_Union[_values_pb2.Value, _Mapping]] = ...) -> None: ...
 
+class EntryUpdate(_message.Message):
+    __slots__ = ("key", "mutations")
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    MUTATIONS_FIELD_NUMBER: _ClassVar[int]
+    key: StateKey
+    mutations: _values_pb2.Mutations
+    def __init__(self, key: _Optional[_Union[StateKey, _Mapping]] = ..., mutations: _Optional[_Union[_values_pb2.Mutations, _Mapping]] = ...) -> None: ...
+
 class UpdateStateRequest(_message.Message):
-    __slots__ = ("key", "mutations", "level", "level_options")
+    __slots__ = ("key", "mutations", "level", "level_options", "others")
     KEY_FIELD_NUMBER: _ClassVar[int]
     MUTATIONS_FIELD_NUMBER: _ClassVar[int]
     LEVEL_FIELD_NUMBER: _ClassVar[int]
     LEVEL_OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    OTHERS_FIELD_NUMBER: _ClassVar[int]
     key: StateKey
     mutations: _values_pb2.Mutations
     level: _values_pb2.Level
     level_options: _values_pb2.LevelOptions
-    def __init__(self, key: _Optional[_Union[StateKey, _Mapping]] = ..., mutations: _Optional[_Union[_values_pb2.Mutations, _Mapping]] = ..., level: _Optional[_Union[_values_pb2.Level, str]] = ..., level_options: _Optional[_Union[_values_pb2.LevelOptions, _Mapping]] = ...) -> None: ...
+    others: _containers.RepeatedCompositeFieldContainer[EntryUpdate]
+    def __init__(self, key: _Optional[_Union[StateKey, _Mapping]] = ..., mutations: _Optional[_Union[_values_pb2.Mutations, _Mapping]] = ..., level: _Optional[_Union[_values_pb2.Level, str]] = ..., level_options: _Optional[_Union[_values_pb2.LevelOptions, _Mapping]] = ..., others: _Optional[_Iterable[_Union[EntryUpdate, _Mapping]]] = ...) -> None: ...
 
 class UpdateStateResponse(_message.Message):
-    __slots__ = ("changed", "value")
+    __slots__ = ("changed", "value", "other_values")
     CHANGED_FIELD_NUMBER: _ClassVar[int]
     VALUE_FIELD_NUMBER: _ClassVar[int]
+    OTHER_VALUES_FIELD_NUMBER: _ClassVar[int]
     changed: bool
     value: _values_pb2.Value
-    def __init__(self, changed: _Optional[bool] = ..., value: _Optional[_Union[_values_pb2.Value, _Mapping]] = ...) -> None: ...
+    other_values: _containers.RepeatedCompositeFieldContainer[_values_pb2.Value]
+    def __init__(self, changed: _Optional[bool] = ..., value: _Optional[_Union[_values_pb2.Value, _Mapping]] = ..., other_values: _Optional[_Iterable[_Union[_values_pb2.Value, _Mapping]]] = ...) -> None: ...

@@ -70,7 +70,8 @@ class StateServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Update(self, request, context):
-        """Operations on one entry: all of them take effect, or none. When the level is not reached within the deadline the
+        """Operations on one entry, or on several of one shard: all of them take effect, or none, here and on every other
+        node. When the level is not reached within the deadline the
         error is TIMEOUT with outcome unknown: the update stays on this node and spreads when it can.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
