@@ -121,12 +121,15 @@ async def drive(call: Callable[[int], Awaitable[None]], job: Job) -> Sample:
     await phase(WARMUP_S)
     meter = CpuMeter(job.server_pids)
     meter.start()
+    own_s = time.process_time()
     latencies, took_s = await phase(job.seconds)
+    own_s = time.process_time() - own_s
     cpu = meter.stop()
     latencies.sort()
     return Sample(
         rate=len(latencies) / took_s,
         server_cpu=cpu,
+        cpu_us=None if cpu is None else 1e6 * (own_s + took_s * cpu / 100) / len(latencies),
         p50_ms=1e3 * percentile(latencies, 0.5),
         p99_ms=1e3 * percentile(latencies, 0.99),
     )

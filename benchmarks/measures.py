@@ -24,11 +24,14 @@ class Sample:
         rate: operations per second; for a case named `..._bytes`, bytes per operation instead.
         server_cpu: CPU of the serving processes, their children included, in percent of one core; None when the work
             has no server.
+        cpu_us: CPU of an operation in microseconds, of all processes of the side, client included. It holds on a
+            machine that others load, where rates show what they left; None when the work has no server.
         p50_ms: median latency of an operation; None when operations are not timed one by one. Likewise `p99_ms`.
     """
 
     rate: float
     server_cpu: float | None = None
+    cpu_us: float | None = None
     p50_ms: float | None = None
     p99_ms: float | None = None
 
@@ -87,6 +90,7 @@ class Line:
         server_cpu: of the subject; see `Sample.server_cpu`. Likewise `p50_ms` and `p99_ms`, medians over the rounds.
         python: version of the interpreter.
         cores: processors of the machine.
+        base_cpu_us: median of the base; see `Sample.cpu_us`. Likewise `subject_cpu_us`.
     """
 
     bench: str
@@ -102,6 +106,8 @@ class Line:
     p99_ms: float | None
     python: str = field(default_factory=platform.python_version)
     cores: int = field(default_factory=lambda: os.cpu_count() or 1)
+    base_cpu_us: float | None = None
+    subject_cpu_us: float | None = None
 
     def to_json(self) -> str:
         """The line as JSON, figures rounded to four significant digits."""
@@ -118,6 +124,9 @@ class Line:
             parts.append(f"p50 {self.p50_ms:.3g} ms, p99 {self.p99_ms:.3g} ms")
         if self.server_cpu is not None:
             parts.append(f"server CPU {self.server_cpu:.0f} %")
+        if self.base_cpu_us and self.subject_cpu_us:
+            ratio = self.base_cpu_us / self.subject_cpu_us
+            parts.append(f"CPU {self.subject_cpu_us:.3g} us, {self.base_cpu_us:.3g} us of the base: x{ratio:.3g}")
         return "  ".join(parts)
 
 
@@ -144,6 +153,8 @@ def compare(
         ratio=Ratio.of(base[1], ours),
         base_rate=median_of([sample.rate for sample in base[1]]),
         subject_rate=median_of([sample.rate for sample in ours]),
+        base_cpu_us=median_of([sample.cpu_us for sample in base[1]]),
+        subject_cpu_us=median_of([sample.cpu_us for sample in ours]),
         server_cpu=median_of([sample.server_cpu for sample in ours]),
         p50_ms=median_of([sample.p50_ms for sample in ours]),
         p99_ms=median_of([sample.p99_ms for sample in ours]),

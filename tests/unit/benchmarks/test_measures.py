@@ -22,6 +22,8 @@ FIELDS = [
     "p99_ms",
     "python",
     "cores",
+    "base_cpu_us",
+    "subject_cpu_us",
 ]
 
 
@@ -70,6 +72,14 @@ def test_line_is_one_line_of_rounded_figures() -> None:
     fields = json.loads(text)
     assert {"median": 3.333, "min": 3.333, "max": 3.333} == fields["ratio"]
     assert (3.0, 10.0, 10.0) == (fields["base_rate"], fields["subject_rate"], fields["server_cpu"])
+
+
+def test_processor_time_of_an_operation_is_shown_for_both_sides() -> None:
+    base, subject = [Sample(rate=1.0, cpu_us=600.0)], [Sample(rate=1.0, cpu_us=30.0)]
+    line = compare(bench="b", case="c", concurrency=64, base=("x", base), subject=("y", subject))
+    fields = json.loads(line.to_json())
+    assert (600.0, 30.0) == (fields["base_cpu_us"], fields["subject_cpu_us"])
+    assert "CPU 30 us, 600 us of the base: x20" in line.to_text()
 
 
 def test_line_without_base_says_null() -> None:
