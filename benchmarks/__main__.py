@@ -22,6 +22,7 @@ from crdtmesh.config import nearest
 BENCHMARKS: Final = (
     "local_call",
     "spawn_http",
+    "node_cores",
     "convergence",
     "durable_writes",
     "links",

@@ -127,6 +127,8 @@ class Line:
         if self.base_cpu_us and self.subject_cpu_us:
             ratio = self.base_cpu_us / self.subject_cpu_us
             parts.append(f"CPU {self.subject_cpu_us:.3g} us, {self.base_cpu_us:.3g} us of the base: x{ratio:.3g}")
+        elif self.subject_cpu_us:
+            parts.append(f"CPU {self.subject_cpu_us:.3g} us")
         return "  ".join(parts)
 
 
