@@ -42,6 +42,14 @@ from crdtmesh.runtime.runtime import OffersChanged, Runtime, StateConflict
 _LOG: Final = logging.getLogger(__name__)
 
 
+GATHERED_ABOVE: Final = 8
+GATHERING_S: Final = 0.001
+"""With more unary calls than GATHERED_ABOVE in flight, inputs are worked off GATHERING_S after the first of them, and
+not at the end of its loop turn. Unary calls take about 0.4 ms of the loop each, so a loop turn holds one, and each had
+a message to the host, one back and a commit of its own, which cost more than the call itself. Nine of them keep each
+other waiting for 3 ms anyway; a single one is never held up."""
+
+
 def wall_clock_ms() -> int:
     """Milliseconds since 1970 by this machine's clock."""
     return time.time_ns() // 1_000_000
@@ -133,6 +141,9 @@ class Engine:
         send: gives a message to a peer's link; False when it would not be taken.
         clock_ns: monotonic time.
         wall_ms: wall-clock time, for the hybrid clock.
+
+    Attributes:
+        single_calls: calls that came one by one and wait for their replies; counted by who takes them.
     """
 
     def __init__(
@@ -160,6 +171,8 @@ class Engine:
         self._loop = asyncio.get_running_loop()
         self._is_awake = False
         self._timer: asyncio.TimerHandle | None = None
+        self._gathering: asyncio.TimerHandle | None = None
+        self.single_calls = 0
         self._flushed: list[asyncio.Future[None]] = []
         self._drained = asyncio.Event()
         self._limit = logs.RateLimit(5.0)
@@ -367,16 +380,21 @@ class Engine:
     # --- the loop turn
 
     def wake(self) -> None:
-        """Works off inputs and outputs at the end of this loop turn."""
-        if not self._is_awake:
-            self._is_awake = True
+        """Works off inputs and outputs at the end of this loop turn; of one shortly after it, see GATHERED_ABOVE."""
+        if self._is_awake:
+            return
+        self._is_awake = True
+        if self.single_calls > GATHERED_ABOVE:
+            self._gathering = self._loop.call_later(GATHERING_S, self._turn)
+        else:
             self._loop.call_soon(self._turn)
 
     def close(self) -> None:
-        """Stops the timer; the cores are not driven any more."""
+        """Stops the timers; the cores are not driven any more."""
         self._is_awake = True
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._gathering):
+            if timer is not None:
+                timer.cancel()
 
     def _turn(self) -> None:
         try:

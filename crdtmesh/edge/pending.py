@@ -60,7 +60,7 @@ class PendingCalls:
         call, future = self._next()
         self._engine.invoke(self._caller, ((call, actor, action, type_url, payload, timeout_ms, extra),))
         await self._engine.flushed()
-        self._waiting.pop(call, None)
+        self._forget(call)
         if future.done() and isinstance(reply := future.result(), CallFailure):
             return reply
         return None
@@ -84,17 +84,24 @@ class PendingCalls:
         self._last += 1
         future: asyncio.Future[Reply | CallFailure] = asyncio.get_running_loop().create_future()
         self._waiting[self._last] = future
+        self._engine.single_calls += 1
         return self._last, future
+
+    def _forget(self, call: int) -> asyncio.Future[Reply | CallFailure] | None:
+        future = self._waiting.pop(call, None)
+        if future is not None:
+            self._engine.single_calls -= 1
+        return future
 
     async def _wait(self, call: int, future: asyncio.Future[Reply | CallFailure]) -> Reply | CallFailure:
         try:
             return await future
         except asyncio.CancelledError:
-            self._waiting.pop(call, None)
+            self._forget(call)
             self._engine.cancel(self._caller, (call,))
             raise
 
     def _wake(self, call: int, reply: Reply | CallFailure) -> None:
-        future = self._waiting.pop(call, None)
+        future = self._forget(call)
         if future is not None and not future.done():
             future.set_result(reply)
