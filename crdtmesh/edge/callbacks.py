@@ -102,8 +102,13 @@ class CallbackPolicy:
         self._allowed = (*map(AllowedNetwork, _LOOPBACK), *allowed)
         self._own_ports = own_ports
 
-    async def target(self, host: str, port: int) -> Target:
+    async def target(self, host: str, port: int, *, is_remote: bool = False) -> Target:
         """Resolves a host and checks all of its addresses.
+
+        Args:
+            host: an address or a name.
+            port: there.
+            is_remote: somebody on another machine named it: then loopback is not his to have called.
 
         Raises:
             CallbackRefused: it may not be called, with what to change.
@@ -113,7 +118,7 @@ class CallbackPolicy:
         self._check_port(port)
         literal = _literal(host)
         if literal is not None:
-            self.check(literal, port)
+            self.check(literal, port, is_remote=is_remote)
             return Target(host, port, (str(literal),))
         if _NAME.fullmatch(host) is None or _NUMBER.fullmatch(host.rpartition(".")[2]):
             raise CallbackRefused(
@@ -121,11 +126,11 @@ class CallbackPolicy:
             )
         addresses = await self._resolve(host, port)
         for address in addresses:
-            self.check(address, port)
+            self.check(address, port, is_remote=is_remote)
         return Target(host, port, tuple(map(str, addresses)))
 
-    def check(self, address: Address, port: int) -> None:
-        """Refuses an address where no user function may be called.
+    def check(self, address: Address, port: int, *, is_remote: bool = False) -> None:
+        """Refuses an address where no user function may be called; arguments as of `target`.
 
         Raises:
             CallbackRefused: with what to change.
@@ -136,6 +141,11 @@ class CallbackPolicy:
         if kind is not None:
             raise CallbackRefused(
                 f"callback address {real} is {kind}: no user function is called there; name the address it listens on"
+            )
+        if is_remote and real.is_loopback:
+            raise CallbackRefused(
+                f"callback address {real} is this machine's own, and the registration came from another; register from "
+                "here, or leave the callback to --user-function-host and --user-function-port"
             )
         if not any(entry.covers(real, port) for entry in self._allowed):
             raise CallbackRefused(

@@ -43,11 +43,22 @@ def _is_same(origin: str, host: str) -> bool:
         return False
 
 
+def is_remote(request: BaseRequest) -> bool:
+    """Whether the request came from another machine; on a Unix socket none does."""
+    name = _address(request, "peername")
+    return name is not None and not _is_loopback_address(name)
+
+
 def _is_loopback(request: BaseRequest) -> bool:
     """Whether the connection came in on a loopback address; a Unix socket has none."""
+    name = _address(request, "sockname")
+    return name is not None and _is_loopback_address(name)
+
+
+def _address(request: BaseRequest, which: str) -> str | None:
     transport = request.transport
-    name = None if transport is None else transport.get_extra_info("sockname")
-    return isinstance(name, tuple) and _is_loopback_address(name[0])
+    name = None if transport is None else transport.get_extra_info(which)
+    return name[0] if isinstance(name, tuple) else None
 
 
 @functools.lru_cache(REMEMBERED_MAX)

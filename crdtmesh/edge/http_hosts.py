@@ -65,19 +65,25 @@ class HttpHosts:
                 host = self._hosts[authority] = HttpHost(self._engine, target, on_callback=self._on_callback)
                 host.expect(definitions)
 
-    async def register(self, request: RegistrationRequest, *, callback: str | None = None) -> None:
+    async def register(
+        self, request: RegistrationRequest, *, callback: str | None = None, is_remote: bool = False
+    ) -> None:
         """A user function offers actors.
 
         Args:
             request: what it offers.
             callback: `HOST:PORT` where it is, if not where the settings say.
+            is_remote: the registration came from another machine.
 
         Raises:
             CallbackRefused: it may not be called there, or there are too many; nothing was registered.
             RegistrationRefused: one of the definitions can't be used; nothing was registered.
         """
         definitions = definitions_from(request)
-        target = await self._policy.target(*(self._default if callback is None else _split(callback)))
+        if callback is None:
+            target = await self._policy.target(*self._default)
+        else:
+            target = await self._policy.target(*_split(callback), is_remote=is_remote)
         host = self._hosts.get(target.authority)
         if host is None:
             if len(self._hosts) >= HOSTS_MAX:

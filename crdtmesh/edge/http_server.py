@@ -19,7 +19,7 @@ from aiohttp.web_request import BaseRequest
 from google.protobuf.message import DecodeError, Message
 
 from crdtmesh.edge.callbacks import CallbackRefused
-from crdtmesh.edge.http_guard import Forbidden, check_origin
+from crdtmesh.edge.http_guard import Forbidden, check_origin, is_remote
 from crdtmesh.edge.http_hosts import HttpHosts
 from crdtmesh.edge.intake import MALFORMED, OnRejected
 from crdtmesh.edge.server import prepare_socket
@@ -236,7 +236,8 @@ class HttpServer:
         if self._view.is_draining:
             raise Unusable(500, f"{NOT_CREATED} the node is stopping; register with another")
         try:
-            await self._hosts.register(message, callback=request.query.get("callback"))
+            callback = request.query.get("callback")
+            await self._hosts.register(message, callback=callback, is_remote=is_remote(request))
         except (RegistrationRefused, CallbackRefused) as error:
             raise Unusable(500, f"{NOT_CREATED} {error}") from None
         return _message(200, registration.accepted())

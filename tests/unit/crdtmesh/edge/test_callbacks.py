@@ -118,6 +118,15 @@ async def test_a_port_that_can_not_be_is_refused(port: int) -> None:
         await policy().target("127.0.0.1", port)
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "::ffff:127.0.0.1", "app"])
+async def test_another_machine_can_not_have_this_one_call_itself(host: str) -> None:
+    here = policy("10.0.0.0/8", names={"app": ["10.0.0.1", "127.0.0.1"]})
+
+    with pytest.raises(CallbackRefused, match="came from another"):
+        await here.target(host, 8090, is_remote=True)
+    assert ("10.0.0.1",) == (await here.target("10.0.0.1", 8090, is_remote=True)).addresses
+
+
 async def test_each_address_of_a_name_must_be_allowed() -> None:
     names = {"app": ["127.0.0.1", "::1"], "rebinding.example": ["127.0.0.1", "169.254.169.254"]}
 

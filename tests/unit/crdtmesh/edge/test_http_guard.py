@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import make_mocked_request
 
-from crdtmesh.edge.http_guard import Forbidden, check_origin
+from crdtmesh.edge.http_guard import Forbidden, check_origin, is_remote
 
 LOOPBACK = ("127.0.0.1", 9001)
 
@@ -15,11 +15,11 @@ LOOPBACK = ("127.0.0.1", 9001)
 class Socket:
     """A transport that came in at an address."""
 
-    def __init__(self, name: Any) -> None:
-        self._name = name
+    def __init__(self, name: Any, peer: Any = None) -> None:
+        self._names = {"sockname": name, "peername": peer}
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        return self._name if name == "sockname" else default
+        return self._names.get(name, default)
 
     def is_closing(self) -> bool:
         return False
@@ -59,3 +59,21 @@ def test_a_foreign_page_is_kept_out_everywhere(origin: str, at: Any) -> None:
 
 def test_the_servers_own_page_is_let_in() -> None:
     check("127.0.0.1:9001", origin="http://127.0.0.1:9001")
+
+
+@pytest.mark.parametrize(
+    ("peer", "expected"),
+    [
+        (("127.0.0.1", 5), False),
+        (("::1", 5, 0, 0), False),
+        (("10.0.0.7", 5), True),
+        (("fe80::1%eth0", 5, 0, 2), True),
+        ("", False),
+        (b"", False),
+        (None, False),
+    ],
+)
+def test_who_is_on_another_machine_is_told(peer: Any, expected: bool) -> None:
+    request = make_mocked_request("POST", "/api/v1/system", transport=Socket(LOOPBACK, peer))
+
+    assert expected is is_remote(request)
