@@ -16,6 +16,7 @@ from typing import Any, Final, Protocol
 from crdtmesh.links.frames import Channel
 from crdtmesh.observability import logs
 from crdtmesh.persistence.base import Record
+from crdtmesh.replication.errors import TokenInvalid
 from crdtmesh.replication.levels import Level
 from crdtmesh.replication.outputs import (
     Alarm,
@@ -349,6 +350,22 @@ class Engine:
         read = await self._ticket(ticket)
         assert read is not None
         return read
+
+    async def await_token(self, token: bytes, *, timeout_ns: int) -> None:
+        """Waits until this node has what a session token holds; see `Replica.await_token`.
+
+        Raises:
+            TokenInvalid: it is none of this cluster's.
+            CommitLost: this node's disk failed.
+            LevelUnreached: what the token holds did not come in time.
+        """
+        ticket = self._new_ticket()
+        try:
+            self.replica.await_token(token, ticket=ticket, timeout_ns=timeout_ns, now_ns=self._clock_ns())
+        except TokenInvalid:
+            del self._commits[ticket]
+            raise
+        await self._ticket(ticket)
 
     def _new_ticket(self) -> tuple[str, int]:
         self._ids += 1

@@ -14,13 +14,20 @@ from crdtmesh.errors import ConfigError
 
 if TYPE_CHECKING:
     from crdtmesh.sdk.client import Client
-    from crdtmesh.sdk.state import StateEntry
+    from crdtmesh.sdk.state import Session, StateEntry
 
 # Comparing a key costs about 5 µs, and a page of entries is one message.
 KEYS_COMPARED_MAX: Final = 100
 
 _type_option = click.option(
     "--type", "type_name", default="", help="Such as PNCounter; needed when the key has none or several."
+)
+
+_token_option = click.option(
+    "--token",
+    "tokens",
+    multiple=True,
+    help="Of an earlier answer, as --format json shows it: wait until this node has that too. May be repeated.",
 )
 
 
@@ -38,19 +45,24 @@ def command() -> None:
 @click.option(
     "--read", metavar="LEVEL", help="local, to(n), majority or all: from how many voters it is joined. Default: local."
 )
+@_token_option
 @client_command
-async def get(client: Client, *, output: str, key: str, type_name: str, read: str | None) -> None:
+async def get(
+    client: Client, *, output: str, key: str, type_name: str, read: str | None, tokens: tuple[str, ...]
+) -> None:
     """Print what an entry reads as.
 
     At a level above local the entry is repaired at those voters before the answer; --type is needed then.
     """
     system, name = split_name(key)
     check_level("--read", read)
-    entry = await client.state.get(system, name, type_name, read=read)
+    session = _session(system, tokens)
+    entry = await client.state.get(system, name, type_name, read=read, session=session)
     if entry is None:
         hint = await _nearest_key(client, system, name)
         fail(f"no state under {system}/{name}{hint}", output=output, outcome="not_applied")
-    click.echo(json.dumps(_plain(entry)) if output == "json" else _shown(entry.value))
+    shown = {**_plain(entry), "token": session.tokens(system)[-1]}
+    click.echo(json.dumps(shown) if output == "json" else _shown(entry.value))
 
 
 @command.command(name="list")
@@ -102,11 +114,23 @@ async def update(
     system, name = split_name(key)
     asked = Operation(operation, tuple(parse_json(argument) for argument in arguments))
     check_level("--write", write)
-    changed, value = await client.state.update(system, name, type_name, asked, write=write)
+    session = _session(system, ())
+    changed, value = await client.state.update(system, name, type_name, asked, write=write, session=session)
     if output == "json":
-        click.echo(json.dumps({"changed": changed, "value": value}, default=_bytes))
+        token = session.tokens(system)[-1]
+        click.echo(json.dumps({"changed": changed, "value": value, "token": token}, default=_bytes))
     else:
         click.echo(_shown(value) if changed else f"{_shown(value)} (unchanged)")
+
+
+def _session(system: str, tokens: tuple[str, ...]) -> Session:
+    """A session that has seen what these tokens hold."""
+    from crdtmesh.sdk.state import Session
+
+    session = Session()
+    for token in tokens:
+        session.saw(system, token)
+    return session
 
 
 def check_level(option: str, text: str | None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import itertools
+from collections.abc import Iterable
 from typing import Final
 
 from crdtmesh.crdts import registry
@@ -17,6 +18,7 @@ from crdtmesh.edge.server import Service
 from crdtmesh.engine import CommitLost, Engine, LevelUnreached
 from crdtmesh.levels import LevelInvalid
 from crdtmesh.replication.entry import EntryView
+from crdtmesh.replication.errors import TokenInvalid
 from crdtmesh.replication.levels import Level
 from crdtmesh.replication.outputs import EntryKey
 from crdtmesh.runtime.errors import ErrorCode, Outcome
@@ -51,6 +53,7 @@ class StateServicer(state_pb2_grpc.StateServicer):
         """One entry."""
         system, key = request.key.system or self._system, request.key.key
         level = await self._level(request.level, request.level_options, context)
+        await self._await_tokens(request.after, context)
         if level is not None and not level.is_local:
             return await self._get_at(EntryKey(system, key, request.key.type), level, context)
         if request.key.type:
@@ -66,6 +69,7 @@ class StateServicer(state_pb2_grpc.StateServicer):
         if views:
             response.key.CopyFrom(_key_to_proto(views[0].key))
             response.value.CopyFrom(values.value_from_plain(views[0].key.type_name, views[0].value()))
+        response.token = self._token(system, key)
         await self._committed(context)
         return response
 
@@ -81,7 +85,9 @@ class StateServicer(state_pb2_grpc.StateServicer):
             await abort(context, ErrorCode.STORAGE_FAILED, str(error))
         except LevelUnreached as error:
             await abort(context, ErrorCode.TIMEOUT, str(error))
-        response = state_pb2.GetStateResponse(found=read.found, key=_key_to_proto(key))
+        token = self._token(key.system, key.key)
+        await self._committed(context)
+        response = state_pb2.GetStateResponse(found=read.found, key=_key_to_proto(key), token=token)
         if read.found:
             response.value.CopyFrom(values.value_from_plain(key.type_name, read.value))
         return response
@@ -123,13 +129,13 @@ class StateServicer(state_pb2_grpc.StateServicer):
         response = state_pb2.UpdateStateResponse(
             changed=kind == STATE_CHANGED, value=values_pb2.Value.FromString(payload)
         )
-        if request.others:
-            for key, _ in updates[1:]:
-                view = self._engine.replica.read(key)
-                plain = registry.get(key.type_name).value(registry.get(key.type_name).bottom())
-                value = plain if view is None else view.value()
-                response.other_values.append(values.value_from_plain(key.type_name, value))
-            await self._committed(context)
+        for key, _ in updates[1:]:
+            view = self._engine.replica.read(key)
+            plain = registry.get(key.type_name).value(registry.get(key.type_name).bottom())
+            value = plain if view is None else view.value()
+            response.other_values.append(values.value_from_plain(key.type_name, value))
+        response.token = self._token(updates[0][0].system, updates[0][0].key)
+        await self._committed(context)
         return response
 
     async def _entry_update(
@@ -153,6 +159,27 @@ class StateServicer(state_pb2_grpc.StateServicer):
             return EntryKey(system, key, type_name), values.operations_from_mutations(mutations)
         except CrdtError as error:
             await abort(context, ErrorCode.INVALID_OPERATION, str(error))
+
+    def _token(self, system: str, key: str) -> str:
+        """The session token of a key's shard as it is now, as text."""
+        name = EntryKey(system, key, "")
+        data = base64.urlsafe_b64encode(self._engine.replica.token(name)).decode()
+        return f"{self._engine.replica.shard_of(name)}.{data}"
+
+    async def _await_tokens(self, tokens: Iterable[str], context: Context) -> None:
+        """Waits until this node has what session tokens hold."""
+        for token in tokens:
+            timeout_ms = _timeout_ms(context) or TIMEOUT_DEFAULT_MS
+            try:
+                data = base64.urlsafe_b64decode(token.partition(".")[2].encode())
+                await self._engine.await_token(data, timeout_ns=timeout_ms * MS_NS)
+            except (binascii.Error, ValueError, TokenInvalid):
+                await abort(context, ErrorCode.INVALID_REQUEST, "after: no token of this cluster; read without it")
+            except CommitLost as error:
+                await abort(context, ErrorCode.STORAGE_FAILED, str(error))
+            except LevelUnreached:
+                message = "what the token holds has not reached this node in time; read later, or where it was made"
+                await abort(context, ErrorCode.TIMEOUT, message)
 
     def _types_of(self, system: str, key: str) -> list[EntryView]:
         read = self._engine.replica.read

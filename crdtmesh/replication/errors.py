@@ -6,6 +6,7 @@
         ├── IdentityLost           the replica id was seen elsewhere; a new one is awaited
         ├── LimitExceeded          a key, an entry, an update or a count is above its limit
         ├── BatchInvalid           the entries of one update can't be one event
+        ├── TokenInvalid           a session token that no node of this cluster has made
         └── SnapshotInUse          a caller broke the rule of one writer per key
 
 `UnknownType` and `InvalidOperation` of `crdtmesh.crdts` pass through commands unchanged; nothing was applied then.
@@ -40,6 +41,10 @@ class LimitExceeded(ReplicationError):
 
 class BatchInvalid(ReplicationError):
     """The entries of one update lie in several shards or one is named twice; nothing was applied."""
+
+
+class TokenInvalid(ReplicationError):
+    """Bytes that are no session token of this cluster; nothing was done."""
 
 
 class SnapshotInUse(ReplicationError):

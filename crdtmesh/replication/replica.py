@@ -40,7 +40,8 @@ from crdtmesh.replication.outputs import Event as OutputEvent
 from crdtmesh.replication.receiver import Receiver
 from crdtmesh.replication.repair import Repairer
 from crdtmesh.replication.shard import Shard
-from crdtmesh.replication.systems import Systems, require_batch
+from crdtmesh.replication.systems import Systems, require_batch, shard_number
+from crdtmesh.replication.tokens import Tokens
 from crdtmesh.replication.upgrade import Upgrade
 
 # What an operation adds to an entry beside its arguments: dots, intervals, counts. Generous, since it only decides when
@@ -128,6 +129,7 @@ class Replica:
             keep=self._outlet.keep,
         )
         self._levels = Levels(ground, rng)
+        self._tokens = Tokens(self._systems, emit=self._outlet.emit, wait=self._outlet.wait)
         self._outlet.on_own_copy = self._levels.own_copy
         self._receiver = Receiver(
             options, self._systems, self._outlet, self._repairer, self._levels, node=node, rng=rng, now_ns=now_ns
@@ -387,6 +389,24 @@ class Replica:
         """
         self._levels.read(ticket, key, level=level, timeout_ns=timeout_ns, now_ns=now_ns)
 
+    def shard_of(self, key: EntryKey) -> int:
+        """The number of the shard that a key lies in; its type has no say."""
+        return shard_number(key.key, self._options.shards)
+
+    def token(self, key: EntryKey) -> bytes:
+        """What is applied of the key's shard now, for `await_token` at another node. Show it behind a `barrier`."""
+        return self._tokens.make(key.system, self.shard_of(key))
+
+    def await_token(self, token: bytes, *, ticket: Hashable, timeout_ns: int, now_ns: int) -> None:
+        """Has `Committed(ticket)` emitted when all that a token holds is applied and on disk here.
+
+        Otherwise `LevelTimeout` follows, or `CommitFailed`; nothing is changed in any case.
+
+        Raises:
+            TokenInvalid: it is none of this cluster's; no event follows.
+        """
+        self._tokens.await_token(token, ticket, timeout_ns=timeout_ns, now_ns=now_ns)
+
     def voters(self, system: str) -> list[str]:
         """The nodes that count for a system, sorted."""
         return sorted(self._levels.voters.of(system))
@@ -463,6 +483,7 @@ class Replica:
     def tick(self, *, now_ns: int) -> None:
         """Starts a round of anti-entropy when it is due, and looks after those who wait for a level."""
         self._levels.tick(now_ns=now_ns)
+        self._tokens.tick(now_ns=now_ns)
         if self._outlet.read_only_reason is not None:
             return
         outbox = self._outlet.outbox
@@ -474,19 +495,15 @@ class Replica:
 
     def next_deadline_ns(self) -> int | None:
         """When `tick` is wanted; None for never."""
-        level_ns = self._levels.next_deadline_ns()
-        if not len(self._outlet.outbox) or self._outlet.read_only_reason is not None:
-            return level_ns
-        receiver = self._receiver
-        if receiver.is_preparing:
-            own_ns = self._ticked_ns + _STEP_NS
-        else:
-            own_ns = min(self._repairer.next_ns, receiver.trimmer.next_ns, receiver.auditor.next_ns)
-        return own_ns if level_ns is None else min(level_ns, own_ns)
+        deadlines = [self._levels.next_deadline_ns(), self._tokens.next_deadline_ns()]
+        if len(self._outlet.outbox) and self._outlet.read_only_reason is None:
+            deadlines.append(self._repairer.next_ns)
+        return min((due_ns for due_ns in deadlines if due_ns is not None), default=None)
 
     def take_outgoing(self) -> list[Outgoing]:
         """Closes the open group: at most one `Persist`, then the payloads that may leave."""
         self._levels.flush()
+        self._tokens.flush()
         return self._outlet.take_outgoing()
 
     def take_events(self) -> list[OutputEvent]:

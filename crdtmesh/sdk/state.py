@@ -15,7 +15,7 @@ from crdtmesh.wire import values
 from crdtmesh.wire.gen.crdtmesh.v1 import state_pb2, values_pb2
 from crdtmesh.wire.levels import level_to_proto
 
-__all__ = ["EntryUpdate", "StateClient", "StateEntry"]
+__all__ = ["EntryUpdate", "Session", "StateClient", "StateEntry"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +50,28 @@ class EntryUpdate:
     operations: Sequence[Operation]
 
 
+class Session:
+    """What a client has seen and done, to be continued at any node.
+
+    Pass one to reads and updates: a read shows at least what the reads and updates before it did, on whichever node
+    they were. It waits for that, at most its timeout.
+    """
+
+    __slots__ = ("_tokens",)
+
+    def __init__(self) -> None:
+        self._tokens: dict[tuple[str, str], str] = {}
+
+    def tokens(self, system: str) -> list[str]:
+        """What a read of this system has to wait for."""
+        return [token for (name, _), token in self._tokens.items() if name == system]
+
+    def saw(self, system: str, token: str) -> None:
+        """Takes the token of an answer; it replaces the one of the same shard."""
+        if token:
+            self._tokens[system, token.partition(".")[0]] = token
+
+
 class StateClient:
     """Reads and changes replicated state on the node that the client is connected to."""
 
@@ -59,7 +81,14 @@ class StateClient:
         self._unary = unary
 
     async def get(
-        self, system: str, key: str, type_name: str = "", *, read: str | None = None, timeout: float | None = None
+        self,
+        system: str,
+        key: str,
+        type_name: str = "",
+        *,
+        read: str | None = None,
+        session: Session | None = None,
+        timeout: float | None = None,
     ) -> StateEntry | None:
         """One entry, or None.
 
@@ -69,6 +98,7 @@ class StateClient:
             type_name: may be left out when only one type exists under the key, and nothing above `local` is asked.
             read: "local", "to(n)", "majority", "majority(min_cap=n,extra=n)" or "all": from so many voters the answer
                 is joined, and they have it when it comes. None: this node's copy.
+            session: the answer shows at least what was seen and done in it before.
             timeout: in seconds; the client's default if None.
 
         Raises:
@@ -76,8 +106,13 @@ class StateClient:
             ValueError: `read` names no level.
         """
         level, options = level_of(read)
-        request = state_pb2.GetStateRequest(key=_key(system, key, type_name), level=level, level_options=options)
+        after = session.tokens(system) if session is not None else ()
+        request = state_pb2.GetStateRequest(
+            key=_key(system, key, type_name), level=level, level_options=options, after=after
+        )
         response = await self._unary("State.Get", request, timeout)
+        if session is not None:
+            session.saw(system, response.token)
         return _entry(response.key, response.value) if response.found else None
 
     async def list(
@@ -114,6 +149,7 @@ class StateClient:
         operations: Operation | Sequence[Operation],
         *,
         write: str | None = None,
+        session: Session | None = None,
         timeout: float | None = None,
     ) -> tuple[bool, PlainValue]:
         """Changes one entry; all operations take effect, or none.
@@ -125,6 +161,7 @@ class StateClient:
             operations: such as `Operation("add", ("milk",))`; several become one event.
             write: "local", "to(n)", "majority", "majority(min_cap=n,extra=n)" or "all": how many voters have the
                 update on disk when the answer comes. None: what the actor of this state says, else "local".
+            session: later reads in it show this update, at whichever node.
             timeout: in seconds; the client's default if None.
 
         Returns:
@@ -144,6 +181,8 @@ class StateClient:
             level_options=options,
         )
         response = await self._unary("State.Update", request, timeout)
+        if session is not None:
+            session.saw(system, response.token)
         return response.changed, values.plain_from_value(response.value)[1]
 
     async def update_together(

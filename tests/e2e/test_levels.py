@@ -11,7 +11,7 @@ from crdtmesh.crdts.operations import Operation
 from crdtmesh.local_node import LocalNode
 from crdtmesh.sdk.client import Client
 from crdtmesh.sdk.errors import CallTimeout, InvalidOperation, InvalidRequest
-from crdtmesh.sdk.state import EntryUpdate
+from crdtmesh.sdk.state import EntryUpdate, Session
 from tests.e2e.cli import crdtmesh, eventually
 from tests.e2e.conftest import Nodes, Trio, linked, start_trio
 from tests.e2e.watch import status
@@ -104,7 +104,13 @@ async def test_commands_take_levels_and_say_what_became_of_the_update(nodes: Nod
     node = await nodes.start("a", "--expected-nodes", "3")
     update = ("state", "update", "shops/milk", "increment", "5", "--type", "PNCounter", "--format", "json")
     ran = await crdtmesh(*update, "--write", "local", endpoint=node.grpc)
-    assert {"changed": True, "value": 5} == ran.json()
+    told = ran.json()
+    token = told.pop("token")
+    assert {"changed": True, "value": 5} == told
+    again = await crdtmesh("state", "get", "shops/milk", "--format", "json", "--token", token, endpoint=node.grpc)
+    assert 5 == again.json()["value"]
+    wrong = await crdtmesh("state", "get", "shops/milk", "--format", "json", "--token", "0.eA==", endpoint=node.grpc)
+    assert ("invalid_request", "not_applied") == (wrong.error()["code"], wrong.error()["outcome"])
     late = await crdtmesh(*update, "--write", "majority", "--timeout", "2", endpoint=node.grpc)
     assert ("timeout", "unknown") == (late.error()["code"], late.error()["outcome"])
     read = ("state", "get", "shops/milk", "--type", "PNCounter", "--format", "json")
@@ -135,3 +141,21 @@ async def test_several_entries_change_together_or_not_at_all(trio: Trio) -> None
             entry = await client.state.get("test", update.key)
             assert entry is not None
             assert value == entry.value
+
+
+async def test_session_reads_its_own_writes_at_another_node(trio: Trio) -> None:
+    session = Session()
+    async with Client(trio.a.grpc) as writer, Client(trio.b.grpc) as reader:
+        for number in range(1, 30):
+            await writer.state.update("test", "stock", "PNCounter", INCREMENT, session=session)
+            entry = await reader.state.get("test", "stock", "PNCounter", session=session)
+            assert entry is not None
+            assert number == entry.value
+        await trio.c.kill()
+        await writer.state.update("test", "stock", "PNCounter", INCREMENT, session=session)
+        await trio.a.kill()
+        await trio.c.start()
+        async with Client(trio.c.grpc) as late:
+            entry = await late.state.get("test", "stock", "PNCounter", session=session, timeout=20)
+            assert entry is not None
+            assert 30 == entry.value

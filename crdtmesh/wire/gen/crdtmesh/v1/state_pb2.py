@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from ...crdtmesh.v1 import values_pb2 as crdtmesh_dot_v1_dot_values__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x63rdtmesh/v1/state.proto\x12\x0b\x63rdtmesh.v1\x1a\x18\x63rdtmesh/v1/values.proto\"5\n\x08StateKey\x12\x0e\n\x06system\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\t\x12\x0c\n\x04type\x18\x03 \x01(\t\"\x8a\x01\n\x0fGetStateRequest\x12\"\n\x03key\x18\x01 \x01(\x0b\x32\x15.crdtmesh.v1.StateKey\x12!\n\x05level\x18\x02 \x01(\x0e\x32\x12.crdtmesh.v1.Level\x12\x30\n\rlevel_options\x18\x03 \x01(\x0b\x32\x19.crdtmesh.v1.LevelOptions\"h\n\x10GetStateResponse\x12\r\n\x05\x66ound\x18\x01 \x01(\x08\x12\"\n\x03key\x18\x02 \x01(\x0b\x32\x15.crdtmesh.v1.StateKey\x12!\n\x05value\x18\x03 \x01(\x0b\x32\x12.crdtmesh.v1.Value\"Y\n\x10ListStateRequest\x12\x0e\n\x06system\x18\x01 \x01(\t\x12\x0e\n\x06prefix\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\r\x12\x12\n\npage_token\x18\x04 \x01(\t\"V\n\x11ListStateResponse\x12(\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x17.crdtmesh.v1.StateEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"S\n\nStateEntry\x12\"\n\x03key\x18\x01 \x01(\x0b\x32\x15.crdtmesh.v1.StateKey\x12!\n\x05value\x18\x02 \x01(\x0b\x32\x12.crdtmesh.v1.Value\"\\\n\x0b\x45ntryUpdate\x12\"\n\x03key\x18\x01 \x01(\x0b\x32\x15.crdtmesh.v1.StateKey\x12)\n\tmutations\x18\x02 \x01(\x0b\x32\x16.crdtmesh.v1.Mutations\"\xe2\x01\n\x12UpdateStateRequest\x12\"\n\x03key\x18\x01 \x01(\x0b\x32\x15.crdtmesh.v1.StateKey\x12)\n\tmutations\x18\x02 \x01(\x0b\x32\x16.crdtmesh.v1.Mutations\x12!\n\x05level\x18\x03 \x01(\x0e\x32\x12.crdtmesh.v1.Level\x12\x30\n\rlevel_options\x18\x04 \x01(\x0b\x32\x19.crdtmesh.v1.LevelOptions\x12(\n\x06others\x18\x05 \x03(\x0b\x32\x18.crdtmesh.v1.EntryUpdate\"s\n\x13UpdateStateResponse\x12\x0f\n\x07\x63hanged\x18\x01 \x01(\x08\x12!\n\x05value\x18\x02 \x01(\x0b\x32\x12.crdtmesh.v1.Value\x12(\n\x0cother_values\x18\x03 \x03(\x0b\x32\x12.crdtmesh.v1.Value2\xdf\x01\n\x05State\x12\x42\n\x03Get\x12\x1c.crdtmesh.v1.GetStateRequest\x1a\x1d.crdtmesh.v1.GetStateResponse\x12\x45\n\x04List\x12\x1d.crdtmesh.v1.ListStateRequest\x1a\x1e.crdtmesh.v1.ListStateResponse\x12K\n\x06Update\x12\x1f.crdtmesh.v1.UpdateStateRequest\x1a .crdtmesh.v1.UpdateStateResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x63rdtmesh/v1/state.proto\x12\x0b\x63rdtmesh.v1\x1a\x18\x63rdtmesh/v1/values.proto\"5\n\x08StateKey\x12\x0e\n\x06system\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\t\x12\x0c\n\x04type\x18\x03 \x01(\t\"\x99\x01\n\x0fGetStateRequest\x12\"\n\x03key\x18\x01 \x01(\x0b\x32\x15.crdtmesh.v1.StateKey\x12!\n\x05level\x18\x02 \x01(\x0e\x32\x12.crdtmesh.v1.Level\x12\x30\n\rlevel_options\x18\x03 \x01(\x0b\x32\x19.crdtmesh.v1.LevelOptions\x12\r\n\x05\x61\x66ter\x18\x04 \x03(\t\"w\n\x10GetStateResponse\x12\r\n\x05\x66ound\x18\x01 \x01(\x08\x12\"\n\x03key\x18\x02 \x01(\x0b\x32\x15.crdtmesh.v1.StateKey\x12!\n\x05value\x18\x03 \x01(\x0b\x32\x12.crdtmesh.v1.Value\x12\r\n\x05token\x18\x04 \x01(\t\"Y\n\x10ListStateRequest\x12\x0e\n\x06system\x18\x01 \x01(\t\x12\x0e\n\x06prefix\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\r\x12\x12\n\npage_token\x18\x04 \x01(\t\"V\n\x11ListStateResponse\x12(\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x17.crdtmesh.v1.StateEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"S\n\nStateEntry\x12\"\n\x03key\x18\x01 \x01(\x0b\x32\x15.crdtmesh.v1.StateKey\x12!\n\x05value\x18\x02 \x01(\x0b\x32\x12.crdtmesh.v1.Value\"\\\n\x0b\x45ntryUpdate\x12\"\n\x03key\x18\x01 \x01(\x0b\x32\x15.crdtmesh.v1.StateKey\x12)\n\tmutations\x18\x02 \x01(\x0b\x32\x16.crdtmesh.v1.Mutations\"\xe2\x01\n\x12UpdateStateRequest\x12\"\n\x03key\x18\x01 \x01(\x0b\x32\x15.crdtmesh.v1.StateKey\x12)\n\tmutations\x18\x02 \x01(\x0b\x32\x16.crdtmesh.v1.Mutations\x12!\n\x05level\x18\x03 \x01(\x0e\x32\x12.crdtmesh.v1.Level\x12\x30\n\rlevel_options\x18\x04 \x01(\x0b\x32\x19.crdtmesh.v1.LevelOptions\x12(\n\x06others\x18\x05 \x03(\x0b\x32\x18.crdtmesh.v1.EntryUpdate\"\x82\x01\n\x13UpdateStateResponse\x12\x0f\n\x07\x63hanged\x18\x01 \x01(\x08\x12!\n\x05value\x18\x02 \x01(\x0b\x32\x12.crdtmesh.v1.Value\x12(\n\x0cother_values\x18\x03 \x03(\x0b\x32\x12.crdtmesh.v1.Value\x12\r\n\x05token\x18\x04 \x01(\t2\xdf\x01\n\x05State\x12\x42\n\x03Get\x12\x1c.crdtmesh.v1.GetStateRequest\x1a\x1d.crdtmesh.v1.GetStateResponse\x12\x45\n\x04List\x12\x1d.crdtmesh.v1.ListStateRequest\x1a\x1e.crdtmesh.v1.ListStateResponse\x12K\n\x06Update\x12\x1f.crdtmesh.v1.UpdateStateRequest\x1a .crdtmesh.v1.UpdateStateResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,21 +35,21 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STATEKEY']._serialized_start=66
   _globals['_STATEKEY']._serialized_end=119
   _globals['_GETSTATEREQUEST']._serialized_start=122
-  _globals['_GETSTATEREQUEST']._serialized_end=260
-  _globals['_GETSTATERESPONSE']._serialized_start=262
-  _globals['_GETSTATERESPONSE']._serialized_end=366
-  _globals['_LISTSTATEREQUEST']._serialized_start=368
-  _globals['_LISTSTATEREQUEST']._serialized_end=457
-  _globals['_LISTSTATERESPONSE']._serialized_start=459
-  _globals['_LISTSTATERESPONSE']._serialized_end=545
-  _globals['_STATEENTRY']._serialized_start=547
-  _globals['_STATEENTRY']._serialized_end=630
-  _globals['_ENTRYUPDATE']._serialized_start=632
-  _globals['_ENTRYUPDATE']._serialized_end=724
-  _globals['_UPDATESTATEREQUEST']._serialized_start=727
-  _globals['_UPDATESTATEREQUEST']._serialized_end=953
-  _globals['_UPDATESTATERESPONSE']._serialized_start=955
-  _globals['_UPDATESTATERESPONSE']._serialized_end=1070
-  _globals['_STATE']._serialized_start=1073
-  _globals['_STATE']._serialized_end=1296
+  _globals['_GETSTATEREQUEST']._serialized_end=275
+  _globals['_GETSTATERESPONSE']._serialized_start=277
+  _globals['_GETSTATERESPONSE']._serialized_end=396
+  _globals['_LISTSTATEREQUEST']._serialized_start=398
+  _globals['_LISTSTATEREQUEST']._serialized_end=487
+  _globals['_LISTSTATERESPONSE']._serialized_start=489
+  _globals['_LISTSTATERESPONSE']._serialized_end=575
+  _globals['_STATEENTRY']._serialized_start=577
+  _globals['_STATEENTRY']._serialized_end=660
+  _globals['_ENTRYUPDATE']._serialized_start=662
+  _globals['_ENTRYUPDATE']._serialized_end=754
+  _globals['_UPDATESTATEREQUEST']._serialized_start=757
+  _globals['_UPDATESTATEREQUEST']._serialized_end=983
+  _globals['_UPDATESTATERESPONSE']._serialized_start=986
+  _globals['_UPDATESTATERESPONSE']._serialized_end=1116
+  _globals['_STATE']._serialized_start=1119
+  _globals['_STATE']._serialized_end=1342
 # @@protoc_insertion_point(module_scope)

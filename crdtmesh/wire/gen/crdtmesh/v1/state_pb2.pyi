@@ -18,24 +18,28 @@ class StateKey(_message.Message):
     def __init__(self, system: _Optional[str] = ..., key: _Optional[str] = ..., type: _Optional[str] = ...) -> None: ...
 
 class GetStateRequest(_message.Message):
-    __slots__ = ("key", "level", "level_options")
+    __slots__ = ("key", "level", "level_options", "after")
     KEY_FIELD_NUMBER: _ClassVar[int]
     LEVEL_FIELD_NUMBER: _ClassVar[int]
     LEVEL_OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
     key: StateKey
     level: _values_pb2.Level
     level_options: _values_pb2.LevelOptions
-    def __init__(self, key: _Optional[_Union[StateKey, _Mapping]] = ..., level: _Optional[_Union[_values_pb2.Level, str]] = ..., level_options: _Optional[_Union[_values_pb2.LevelOptions, _Mapping]] = ...) -> None: ...
+    after: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, key: _Optional[_Union[StateKey, _Mapping]] = ..., level: _Optional[_Union[_values_pb2.Level, str]] = ..., level_options: _Optional[_Union[_values_pb2.LevelOptions, _Mapping]] = ..., after: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class GetStateResponse(_message.Message):
-    __slots__ = ("found", "key", "value")
+    __slots__ = ("found", "key", "value", "token")
     FOUND_FIELD_NUMBER: _ClassVar[int]
     KEY_FIELD_NUMBER: _ClassVar[int]
     VALUE_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
     found: bool
     key: StateKey
     value: _values_pb2.Value
-    def __init__(self, found: _Optional[bool] = ..., key: _Optional[_Union[StateKey, _Mapping]] = ..., value: _Optional[_Union[_values_pb2.Value, _Mapping]] = ...) -> None: ...
+    token: str
+    def __init__(self, found: _Optional[bool] = ..., key: _Optional[_Union[StateKey, _Mapping]] = ..., value: _Optional[_Union[_values_pb2.Value, _Mapping]] = ..., token: _Optional[str] = ...) -> None: ...
 
 class ListStateRequest(_message.Message):
     __slots__ = ("system", "prefix", "page_size", "page_token")
@@ -88,11 +92,13 @@ class UpdateStateRequest(_message.Message):
     def __init__(self, key: _Optional[_Union[StateKey, _Mapping]] = ..., mutations: _Optional[_Union[_values_pb2.Mutations, _Mapping]] = ..., level: _Optional[_Union[_values_pb2.Level, str]] = ..., level_options: _Optional[_Union[_values_pb2.LevelOptions, _Mapping]] = ..., others: _Optional[_Iterable[_Union[EntryUpdate, _Mapping]]] = ...) -> None: ...
 
 class UpdateStateResponse(_message.Message):
-    __slots__ = ("changed", "value", "other_values")
+    __slots__ = ("changed", "value", "other_values", "token")
     CHANGED_FIELD_NUMBER: _ClassVar[int]
     VALUE_FIELD_NUMBER: _ClassVar[int]
     OTHER_VALUES_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
     changed: bool
     value: _values_pb2.Value
     other_values: _containers.RepeatedCompositeFieldContainer[_values_pb2.Value]
-    def __init__(self, changed: _Optional[bool] = ..., value: _Optional[_Union[_values_pb2.Value, _Mapping]] = ..., other_values: _Optional[_Iterable[_Union[_values_pb2.Value, _Mapping]]] = ...) -> None: ...
+    token: str
+    def __init__(self, changed: _Optional[bool] = ..., value: _Optional[_Union[_values_pb2.Value, _Mapping]] = ..., other_values: _Optional[_Iterable[_Union[_values_pb2.Value, _Mapping]]] = ..., token: _Optional[str] = ...) -> None: ...
