@@ -7,6 +7,12 @@ from typing import Final, Literal
 
 from crdtmesh.errors import MeshError
 
+WRITE_LEVEL_METADATA: Final = "crdtmesh.write"
+"""The key of a call's metadata that names the level of its writes."""
+
+READ_LEVEL_METADATA: Final = "crdtmesh.read"
+"""Likewise for a call that only reads."""
+
 # A level counts nodes of one cluster; memberlist clusters are run up to a few thousand.
 LEVEL_COUNT_MAX: Final = 9999
 

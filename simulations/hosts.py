@@ -17,11 +17,12 @@ import grpc.aio
 from crdtmesh.crdts.operations import Operation
 from crdtmesh.edge.host_stream import HostStream
 from crdtmesh.runtime.messages import TurnColumns
-from crdtmesh.sdk.actors import System, action
+from crdtmesh.sdk.actors import System
 from crdtmesh.sdk.context import Context
 from crdtmesh.sdk.live.base import LiveState
 from crdtmesh.sdk.live.mixed_maps import MixedMap
 from crdtmesh.sdk.live.registry import live_type
+from crdtmesh.sdk.marks import action
 from crdtmesh.sdk.session import Session
 from crdtmesh.wire import values
 from crdtmesh.wire.gen.crdtmesh.v1 import actors_pb2 as pb

@@ -8,7 +8,15 @@ failure detector: two halves of a split that both shrink their count would both 
 
 from typing import Final
 
-from crdtmesh.levels import LOCAL, MAJORITY, Level, LevelKind, parse_level
+from crdtmesh.levels import (
+    LOCAL,
+    MAJORITY,
+    READ_LEVEL_METADATA,
+    WRITE_LEVEL_METADATA,
+    Level,
+    LevelKind,
+    parse_level,
+)
 from crdtmesh.replication.outputs import EntryKey
 
 __all__ = [
@@ -28,12 +36,6 @@ __all__ = [
 
 MESH_SYSTEM: Final = "_mesh"
 VOTERS_PREFIX: Final = "voters/"
-
-WRITE_LEVEL_METADATA: Final = "crdtmesh.write"
-"""The key of a call's metadata that names the level of its writes."""
-
-READ_LEVEL_METADATA: Final = "crdtmesh.read"
-"""Likewise for a call that only reads."""
 
 
 def quorum(voters: int, *, min_cap: int = 0, extra: int = 0, expected_nodes: int = 0) -> int:

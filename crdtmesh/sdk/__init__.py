@@ -9,9 +9,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from crdtmesh.sdk.actors import System, action
+    from crdtmesh.sdk.actors import System
     from crdtmesh.sdk.client import Client
-    from crdtmesh.sdk.context import Context
+    from crdtmesh.sdk.context import ActorRef, Context
     from crdtmesh.sdk.errors import CallError, SdkError
     from crdtmesh.sdk.host import Host
     from crdtmesh.sdk.live.counter_bounded import BoundedCounter
@@ -38,8 +38,10 @@ if TYPE_CHECKING:
     from crdtmesh.sdk.live.set_rw import RWSet
     from crdtmesh.sdk.live.text import Text
     from crdtmesh.sdk.live.vote import Vote
+    from crdtmesh.sdk.marks import action, listens, timer
 
 __all__ = [
+    "ActorRef",
     "BoundedCounter",
     "CallError",
     "Client",
@@ -73,6 +75,8 @@ __all__ = [
     "UWMap",
     "Vote",
     "action",
+    "listens",
+    "timer",
 ]
 
 _MODULES: Final = {
@@ -108,7 +112,10 @@ _MODULES: Final = {
     "Text": "live.text",
     "TwoPhaseSet": "live.set_2p",
     "Vote": "live.vote",
-    "action": "actors",
+    "action": "marks",
+    "listens": "marks",
+    "timer": "marks",
+    "ActorRef": "context",
 }
 
 

@@ -10,8 +10,8 @@ from crdtmesh.wire.gen.crdtmesh.v1 import actors_pb2 as pb
 __all__ = ["ANSWER_SIZE_BYTES_MAX", "Answers"]
 
 ANSWER_SIZE_BYTES_MAX: Final = 8 * 1024 * 1024
-"""Largest result and mutations of one turn. A node takes messages of 16 MiB, and a larger one would end the stream with
-all turns on it; a batch is cut at 1 MiB, so one answer may stand alone at eight times that."""
+"""Largest result, mutations and effects of one turn. A node takes messages of 16 MiB, and a larger one would end the
+stream with all turns on it; a batch is cut at 1 MiB, so one answer may stand alone at eight times that."""
 
 _BATCH_SIZE_BYTES_MAX: Final = 1024 * 1024
 _BATCH_ITEMS_MAX: Final = 4_096
@@ -24,13 +24,14 @@ _HANDLES_MAX: Final = 65_535
 class Answers:
     """Answers that are finished and not yet sent, and the handles of their type URLs on this stream."""
 
-    __slots__ = ("_bindings", "_failures", "_handles", "_mutations", "_payloads", "_turns", "_type_urls")
+    __slots__ = ("_bindings", "_effects", "_failures", "_handles", "_mutations", "_payloads", "_turns", "_type_urls")
 
     def __init__(self) -> None:
         self._turns: list[int] = []
         self._type_urls: list[int] = []
         self._payloads: list[bytes] = []
         self._mutations: list[bytes] = []
+        self._effects: dict[int, pb.TurnEffects] = {}
         self._failures: list[pb.TurnFailure] = []
         self._bindings: list[pb.Binding] = []
         self._handles: dict[str, int] = {"": 0}
@@ -38,8 +39,12 @@ class Answers:
     def __len__(self) -> int:
         return len(self._turns) + len(self._failures)
 
-    def add(self, turn: int, type_url: str, payload: bytes, mutations: bytes) -> None:
+    def add(
+        self, turn: int, type_url: str, payload: bytes, mutations: bytes, effects: pb.TurnEffects | None = None
+    ) -> None:
         """Queues the answer to a turn."""
+        if effects is not None:
+            self._effects[turn] = effects
         self._turns.append(turn)
         handle = self._handles.get(type_url)
         self._type_urls.append(self._bind(type_url) if handle is None else handle)
@@ -58,9 +63,11 @@ class Answers:
         type_urls, self._type_urls = self._type_urls, []
         payloads, self._payloads = self._payloads, []
         mutations, self._mutations = self._mutations, []
+        effects, self._effects = self._effects, {}
         failures, self._failures = self._failures, []
         bindings, self._bindings = self._bindings, []
-        for cut in _cuts(payloads, mutations):
+        sizes = [effects[turn].ByteSize() if turn in effects else 0 for turn in turns] if effects else []
+        for cut in _cuts(payloads, mutations, sizes):
             # A column of zeros or empty bytes is left out.
             yield pb.HostBatch(
                 bindings=bindings,
@@ -69,6 +76,7 @@ class Answers:
                 payload=column_b if any(column_b := payloads[cut]) else (),
                 mutations=column_c if any(column_c := mutations[cut]) else (),
                 failures=failures,
+                effects=[effects[turn] for turn in turns[cut] if turn in effects] if effects else (),
             )
             bindings, failures = [], []
 
@@ -81,15 +89,22 @@ class Answers:
         return handle
 
 
-def _cuts(payloads: list[bytes], mutations: list[bytes]) -> Iterator[slice]:
-    """Slices of the columns that keep each message under the bounds; one even for no item, as failures need one."""
+def _cuts(payloads: list[bytes], mutations: list[bytes], sizes: list[int]) -> Iterator[slice]:
+    """Slices of the columns that keep each message under the bounds; one even for no item, as failures need one.
+
+    Args:
+        payloads: a column.
+        mutations: a column.
+        sizes: of the effects of each item, in bytes; empty when none has any.
+    """
     count = len(payloads)
-    if count <= _BATCH_ITEMS_MAX and sum(map(len, payloads)) + sum(map(len, mutations)) <= _BATCH_SIZE_BYTES_MAX:
+    total = sum(map(len, payloads)) + sum(map(len, mutations)) + sum(sizes)
+    if count <= _BATCH_ITEMS_MAX and total <= _BATCH_SIZE_BYTES_MAX:
         yield slice(0, count)
         return
     start = size = 0
     for index in range(count):
-        item = len(payloads[index]) + len(mutations[index])
+        item = len(payloads[index]) + len(mutations[index]) + (sizes[index] if sizes else 0)
         if index > start and (size + item > _BATCH_SIZE_BYTES_MAX or index - start >= _BATCH_ITEMS_MAX):
             yield slice(start, index)
             start, size = index, 0

@@ -11,11 +11,15 @@ from typing import Any, Final, NamedTuple
 from crdtmesh.crdts.values import PlainValue
 from crdtmesh.sdk.actors import ActionSpec, ActorSpec
 from crdtmesh.sdk.binding import MISSING
+from crdtmesh.sdk.context import ActorRef, Context
 from crdtmesh.sdk.live.base import LiveState
+from crdtmesh.sdk.opaque import OpaqueType
+from crdtmesh.sdk.opaque_copy import OpaqueCopy
 from crdtmesh.wire import payloads
 from crdtmesh.wire.gen.crdtmesh.v1 import actors_pb2 as pb
+from crdtmesh.wire.gen.spawn.actors import actor_pb2
 
-__all__ = ["Cell", "Route", "StateChange", "Turn", "Waiting", "resume"]
+__all__ = ["Cell", "OpaqueChange", "Route", "StateChange", "Turn", "Waiting", "resume"]
 
 _ARGUMENTS_MAX: Final = 1_024
 _ARGUMENTS_SIZE_BYTES_MAX: Final = 128
@@ -25,24 +29,41 @@ _SCALARS: Final = frozenset({str, int, bool, float, bytes, type(None)})
 
 
 class Cell:
-    """One actor on this stream: its object, the host's copy of its state, and what waits for it."""
+    """One actor on this stream: its object, the host's copy of its state, and what waits for it.
 
-    __slots__ = ("is_busy", "queue", "spec", "state", "user")
+    Attributes:
+        spec: its declaration; of an instance that of its template.
+        ref: who it is.
+        user: the object of its class; None until its first turn.
+        state: the copy of a replicated state; None if it has none.
+        opaque: the copy of an opaque state; None if it has none.
+        is_busy: a turn waits for something.
+        queue: what came behind that turn.
+    """
 
-    def __init__(self, spec: ActorSpec, user: object) -> None:
+    __slots__ = ("is_busy", "opaque", "queue", "ref", "spec", "state", "user")
+
+    def __init__(self, spec: ActorSpec, ref: ActorRef, user: object | None) -> None:
         self.spec = spec
+        self.ref = ref
         self.user = user
-        self.state: LiveState | None = None if spec.state is None else spec.state()
+        self.state: LiveState | None = None
+        self.opaque: OpaqueCopy | None = None
         self.is_busy = False
         # Bounded by the node, which bounds each actor's mailbox and what a host may hold.
-        self.queue: deque[Turn | StateChange] = deque()
+        self.queue: deque[Turn | StateChange | OpaqueChange] = deque()
+        self.forget()
 
-    def apply(self, change: StateChange) -> None:
+    def apply(self, change: StateChange | OpaqueChange) -> None:
         """Brings the copy of the state up to date.
 
         Raises:
             ValueError, CrdtError: the change is none of the state's type.
         """
+        if isinstance(change, OpaqueChange):
+            assert self.opaque is not None, "only an actor with an opaque state gets one"
+            self.opaque.load(change.state)
+            return
         assert self.state is not None, "only an actor with a state gets state changes"
         if change.is_whole:
             self.state.load_value(change.value)
@@ -51,8 +72,13 @@ class Cell:
 
     def forget(self) -> None:
         """Drops the copy of the state, which comes whole before the next turn; of an idle actor only."""
-        if self.spec.state is not None and not self.is_busy:
-            self.state = self.spec.state()
+        if self.is_busy:
+            return
+        kind = self.spec.state
+        if isinstance(kind, OpaqueType):
+            self.opaque = OpaqueCopy(kind, self.spec.initial)
+        elif kind is not None:
+            self.state = kind()
 
 
 class Route:
@@ -76,7 +102,7 @@ class Route:
         if is_json and (known := self.arguments.get(payload)) is not None:
             return known
         signature = self.action.signature
-        arguments = signature.bind(payloads.decode(type_url, payload) if type_url else MISSING)
+        arguments = signature.bind(MISSING if payloads.is_nothing(type_url) else payloads.decode(type_url, payload))
         if (
             is_json
             and len(payload) <= _ARGUMENTS_SIZE_BYTES_MAX
@@ -108,11 +134,18 @@ class StateChange(NamedTuple):
     removed: Sequence[PlainValue]
 
 
+class OpaqueChange(NamedTuple):
+    """A whole opaque state, in its place among the turns."""
+
+    state: actor_pb2.ActorState
+
+
 class Waiting(NamedTuple):
     """A turn whose handler waits for something."""
 
     cell: Cell
     turn: int
+    context: Context[Any]
     coroutine: Coroutine[Any, Any, Any]
     waits_for: Any
     variables: contextvars.Context

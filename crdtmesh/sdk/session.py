@@ -13,8 +13,10 @@ from typing import Any, Final
 import grpc.aio
 
 from crdtmesh import __version__
-from crdtmesh.sdk.actors import System
+from crdtmesh.sdk.actors import ActorSpec, System
 from crdtmesh.sdk.errors import RegistrationRefused
+from crdtmesh.sdk.live.base import LiveState
+from crdtmesh.sdk.opaque import OpaqueType
 from crdtmesh.sdk.turns import StreamError, Turns
 from crdtmesh.wire.gen.crdtmesh.v1 import actors_pb2 as pb
 from crdtmesh.wire.gen.crdtmesh.v1 import actors_pb2_grpc
@@ -148,17 +150,7 @@ class Session:
 
 def registration(system: System) -> protocol_pb2.RegistrationRequest:
     """What a host says it offers, in Spawn's words."""
-    actors = {}
-    for name, spec in system.actors.items():
-        actors[name] = actor_pb2.Actor(
-            id=actor_pb2.ActorId(name=name, system=system.name),
-            settings=actor_pb2.ActorSettings(
-                kind=actor_pb2.NAMED,
-                stateful=spec.state is not None,
-                state_type="" if spec.state is None else f"crdtmesh.v1.{spec.state.type_name}",
-            ),
-            actions=[actor_pb2.Action(name=action) for action in sorted(spec.actions)],
-        )
+    actors = {name: _declared(spec, system.name) for name, spec in system.actors.items()}
     return protocol_pb2.RegistrationRequest(
         service_info=protocol_pb2.ServiceInfo(
             service_name=system.name,
@@ -169,3 +161,43 @@ def registration(system: System) -> protocol_pb2.RegistrationRequest:
         ),
         actor_system=actor_pb2.ActorSystem(name=system.name, registry=actor_pb2.Registry(actors=actors)),
     )
+
+
+def _declared(spec: ActorSpec, system: str) -> actor_pb2.Actor:
+    actor = actor_pb2.Actor(
+        id=actor_pb2.ActorId(name=spec.name, system=system),
+        settings=actor_pb2.ActorSettings(
+            kind=actor_pb2.UNNAMED if spec.is_template else actor_pb2.NAMED,
+            stateful=spec.state is not None,
+            state_type=_state_type(spec.state),
+        ),
+        actions=[actor_pb2.Action(name=action) for action in sorted(spec.actions)],
+        timer_actions=[
+            actor_pb2.FixedTimerAction(seconds=item.timer_ms, action=actor_pb2.Action(name=item.name))
+            for _, item in sorted(spec.actions.items())
+            if item.timer_ms is not None
+        ],
+    )
+    if spec.idle_timeout_ms:
+        actor.settings.deactivation_strategy.timeout.timeout = spec.idle_timeout_ms
+    if isinstance(spec.state, OpaqueType):
+        actor.state.state.type_url, actor.state.state.value = spec.initial
+        actor.state.tags.update(spec.tags)
+    channels = [actor_pb2.Channel(topic=topic) for topic in spec.channels]
+    channels += [
+        actor_pb2.Channel(topic=topic, action=item.name)
+        for _, item in sorted(spec.actions.items())
+        for topic in item.topics
+    ]
+    if channels or actor.timer_actions or spec.settings:
+        # With metadata an actor is active from its registration on, so that its timers run.
+        actor.metadata.tags.update(spec.settings)
+        actor.metadata.channel_group.extend(channel.SerializeToString() for channel in channels)
+        actor.metadata.SetInParent()
+    return actor
+
+
+def _state_type(state: type[LiveState] | OpaqueType | None) -> str:
+    if state is None:
+        return ""
+    return state.name if isinstance(state, OpaqueType) else f"crdtmesh.v1.{state.type_name}"

@@ -26,8 +26,8 @@ from crdtmesh.crdts.errors import CrdtError
 from crdtmesh.sdk.actors import System
 from crdtmesh.sdk.answers import ANSWER_SIZE_BYTES_MAX, Answers
 from crdtmesh.sdk.binding import BindingError
-from crdtmesh.sdk.cells import Cell, Route, StateChange, Turn, Waiting, resume
-from crdtmesh.sdk.context import Context
+from crdtmesh.sdk.cells import Cell, OpaqueChange, Route, StateChange, Turn, Waiting, resume
+from crdtmesh.sdk.context import ActorRef, Context
 from crdtmesh.sdk.live.base import LiveState
 from crdtmesh.sdk.names import nearest
 from crdtmesh.wire import payloads, values
@@ -60,9 +60,10 @@ class Turns:
         self._system = system
         self._users = users
         self._answered = answered
-        self._cells: dict[str, Cell] = {}
+        self._cells: dict[ActorRef, Cell] = {}
         self._routes: dict[int, Route] = {}
-        self._actors: dict[int, Cell | str] = {}
+        # A name in the place of a cell: the actor has none here, or was released.
+        self._actors: dict[int, Cell | ActorRef] = {}
         self._actions: dict[int, str] = {}
         self._type_urls: dict[int, str] = {0: ""}
         self._columns: Iterator[tuple[int, int, int, int, bytes, int]] = iter(())
@@ -86,9 +87,7 @@ class Turns:
         if batch.bindings:
             self._bind(batch.bindings)
         for handle in batch.released:
-            cell = self._actors.get(handle)
-            if isinstance(cell, Cell):
-                cell.forget()
+            self._release(handle)
         for update in batch.states:
             self._take_state(update)
         turns = list(batch.turn)
@@ -144,7 +143,7 @@ class Turns:
         except asyncio.CancelledError as error:
             self._fail(cell, turn, error)
         else:
-            self._answer(cell, turn, result)
+            self._answer(cell, turn, waiting.context, result)
         finally:
             self._running.pop(turn, None)
             self._answered()
@@ -178,7 +177,7 @@ class Turns:
         """Works an actor's queue off until it is empty or a turn waits; then that turn has this task."""
         while cell.queue:
             item = cell.queue.popleft()
-            if isinstance(item, StateChange):
+            if isinstance(item, StateChange | OpaqueChange):
                 cell.apply(item)
                 continue
             self._running.pop(item.turn, None)
@@ -207,10 +206,13 @@ class Turns:
             if state is not None and state.pending:
                 log.warning("turn.stray_operations actor=%s: state was changed outside of a turn", cell.spec.name)
                 state.roll_back()
-            context = Context(state, system=self._system.name, actor=cell.spec.name, action=route.action.name)
+            context = Context(state, ref=cell.ref, action=route.action.name)
+            if cell.opaque is not None:
+                context.state, context.tags = cell.opaque.begin()
             if extra is not None:
                 context.metadata = dict(extra.metadata)
-                context.caller = extra.caller.name or None
+                if extra.caller.name:
+                    context.caller = ActorRef(extra.caller.system, extra.caller.name, extra.caller.parent)
             variables = contextvars.copy_context()
             result = variables.run(route.action.call, cell.user, context, *arguments)
             if type(result) is types.CoroutineType:
@@ -220,27 +222,32 @@ class Turns:
                     result = stop.value
                 else:
                     cell.is_busy = True
-                    return Waiting(cell, turn, result, waits_for, variables)
-            self._answer(cell, turn, result)
+                    return Waiting(cell, turn, context, result, waits_for, variables)
+            self._answer(cell, turn, context, result)
         except Exception as error:
             self._fail(cell, turn, error)
         except asyncio.CancelledError as error:
             self._fail(cell, turn, error)
         return None
 
-    def _answer(self, cell: Cell, turn: int, result: Any) -> None:
+    def _answer(self, cell: Cell, turn: int, context: Context[Any], result: Any) -> None:
         try:
-            type_url, payload, mutations = _encode(cell.state, result)
-            self.answers.add(turn, type_url, payload, mutations)
+            effects = _effects(cell, turn, context)
+            type_url, payload, mutations = _encode(cell.state, result, effects)
+            self.answers.add(turn, type_url, payload, mutations, effects)
         except Exception as error:
             self._fail(cell, turn, error)
         else:
             if mutations and cell.state is not None:
                 cell.state.commit()
+            if effects is not None and cell.opaque is not None:
+                cell.opaque.commit()
 
     def _fail(self, cell: Cell, turn: int, error: BaseException) -> None:
         if cell.state is not None:
             cell.state.roll_back()
+        if cell.opaque is not None:
+            cell.opaque.roll_back()
         self.answers.fail(turn, _describe(error))
         now = asyncio.get_running_loop().time()
         if not isinstance(error, BindingError | payloads.PayloadError) and now - self._logged_at >= _LOG_PERIOD_S:
@@ -279,26 +286,54 @@ class Turns:
         for binding in bindings:
             target = binding.WhichOneof("target")
             if target == "actor":
-                self._actors[binding.handle] = self._cell(binding.actor.name) or binding.actor.name
+                actor = binding.actor
+                self._actors[binding.handle] = ActorRef(actor.system, actor.name, actor.parent)
             elif target == "action":
                 self._actions[binding.handle] = binding.action
             elif target == "type_url":
                 self._type_urls[binding.handle] = binding.type_url
         self._routes.clear()
 
-    def _cell(self, name: str) -> Cell | None:
-        cell = self._cells.get(name)
-        if cell is None and (spec := self._system.actors.get(name)) is not None:
-            cell = self._cells[name] = Cell(spec, self._users[name])
+    def _cell(self, handle: int) -> Cell | ActorRef | None:
+        """The actor behind a handle; its name if this host has no such actor, None if the handle is not bound."""
+        ref = self._actors.get(handle)
+        if not isinstance(ref, ActorRef):
+            return ref
+        cell = self._cells.get(ref)
+        if cell is None:
+            spec = self._system.actors.get(ref.parent or ref.name)
+            if spec is None:
+                return ref
+            # The objects of named actors are kept from one stream to the next. Those of instances go with their cell.
+            cell = self._cells[ref] = Cell(spec, ref, None if ref.parent else self._users[spec.name])
+        self._actors[handle] = cell
         return cell
 
+    def _release(self, handle: int) -> None:
+        """Forgets an actor's state, which comes whole before its next turn; of an instance, all there is."""
+        cell = self._actors.get(handle)
+        if not isinstance(cell, Cell):
+            return
+        cell.forget()
+        if cell.ref.parent and not cell.is_busy:
+            self._cells.pop(cell.ref, None)
+            self._actors[handle] = cell.ref
+            for action in self._actions:
+                self._routes.pop(handle << 16 | action, None)
+
     def _find_route(self, turn: int, actor: int, action: int) -> Route | None:
-        cell, name = self._actors.get(actor), self._actions.get(action)
+        cell, name = self._cell(actor), self._actions.get(action)
         if cell is None or name is None:
             raise StreamError(f"actor handle {actor} or action handle {action} is not bound")
-        if isinstance(cell, str):
-            self.answers.fail(turn, f"this host has no actor {cell!r:.64}", unknown_action=True)
+        if isinstance(cell, ActorRef):
+            self.answers.fail(turn, f"this host has no actor {cell.name!r:.64}", unknown_action=True)
             return None
+        if cell.user is None:
+            try:
+                cell.user = cell.spec.actor_class()
+            except Exception as error:
+                self._fail(cell, turn, error)
+                return None
         spec = cell.spec.actions.get(name)
         if spec is None:
             hint = nearest(name, cell.spec.actions)
@@ -308,9 +343,12 @@ class Turns:
         return route
 
     def _take_state(self, update: pb.StateUpdate) -> None:
-        cell = self._actors.get(update.actor)
+        cell = self._cell(update.actor)
+        if isinstance(cell, Cell) and cell.opaque is not None and update.WhichOneof("update") == "opaque":
+            self._apply(cell, OpaqueChange(update.opaque))
+            return
         if not isinstance(cell, Cell) or cell.state is None:
-            raise StreamError(f"a state came for actor handle {update.actor}, which has none here")
+            raise StreamError(f"a state came for actor handle {update.actor}, which has none of its kind here")
         try:
             if update.WhichOneof("update") == "value":
                 type_name, value = values.plain_from_value(update.value)
@@ -323,19 +361,31 @@ class Turns:
                 added = [values.plain_from_data(data) for data in update.set.added]
                 removed = [values.plain_from_data(data) for data in update.set.removed]
                 change = StateChange(False, None, added, removed)
-            if cell.is_busy:
-                cell.queue.append(change)
-            else:
-                cell.apply(change)
+            self._apply(cell, change)
         except (ValueError, CrdtError) as error:
             raise StreamError(f"state of {cell.spec.name}: {error}") from None
 
+    def _apply(self, cell: Cell, change: StateChange | OpaqueChange) -> None:
+        if cell.is_busy:
+            cell.queue.append(change)
+        else:
+            cell.apply(change)
 
-def _encode(state: LiveState | None, result: Any) -> tuple[str, bytes, bytes]:
-    """Type URL and bytes of a result, and the bytes of what the turn did to the state."""
+
+def _effects(cell: Cell, turn: int, context: Context[Any]) -> pb.TurnEffects | None:
+    """What the turn left as opaque state and asked to be done next; None for neither."""
+    state = None if cell.opaque is None else cell.opaque.change(context.state, context.tags)
+    workflow = None if context.asks is None else context.asks.workflow
+    if state is None and workflow is None:
+        return None
+    return pb.TurnEffects(turn=turn, state=state, workflow=workflow)
+
+
+def _encode(state: LiveState | None, result: Any, effects: pb.TurnEffects | None) -> tuple[str, bytes, bytes]:
+    """Type URL and bytes of a result, and the bytes of what the turn did to a replicated state."""
     type_url, payload = payloads.encode(result)
     mutations = b"" if state is None else values.mutations_to_bytes(state.pending)
-    size = len(payload) + len(mutations)
+    size = len(payload) + len(mutations) + (0 if effects is None else effects.ByteSize())
     if size > ANSWER_SIZE_BYTES_MAX:
         raise payloads.PayloadError(f"answer of {size} bytes exceeds {ANSWER_SIZE_BYTES_MAX}; return less at a time")
     return type_url, payload, mutations

@@ -1,7 +1,8 @@
 """Payloads: the two parts of an Any, and the plain Python values they stand for.
 
-Decides how a plain value travels: as JSON text in Spawn's `JSONType`; `bytes` as `google.protobuf.BytesValue`; a
-protobuf message as itself; None as no payload at all (an empty type URL). Leaves out what a payload means to an action
+Decides how a plain value travels: as JSON text in Spawn's `JSONType`, in which a dataclass is the object of its
+fields; `bytes` as `google.protobuf.BytesValue`; a protobuf message as itself; None as no payload at all (an empty type
+URL). Leaves out what a payload means to an action
 (`crdtmesh.sdk.binding`). Nodes pass payloads on unread; only the two ends, hosts and clients, come here.
 
 The two wrappers are written and read by hand: one string or bytes field needs no message object, and this runs once per
@@ -10,6 +11,7 @@ call on both ends. A test holds the bytes against protobuf's own.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from json.decoder import scanstring  # type: ignore[attr-defined]  # documented in its source only; a test holds it
 from json.encoder import encode_basestring
@@ -18,7 +20,16 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-__all__ = ["BYTES_TYPE_URL", "JSON_TYPE_URL", "NO_TYPE_URL", "PayloadError", "decode", "encode", "is_json"]
+__all__ = [
+    "BYTES_TYPE_URL",
+    "JSON_TYPE_URL",
+    "NO_TYPE_URL",
+    "PayloadError",
+    "decode",
+    "encode",
+    "is_json",
+    "is_nothing",
+]
 
 NO_TYPE_URL: Final = ""
 """The type URL of a call or an answer without payload."""
@@ -78,7 +89,7 @@ def decode(type_url: str, payload: bytes) -> Any:
         return _load_json(payload)
     if type_url == BYTES_TYPE_URL:
         return unwrap(payload)
-    if type_url.rpartition("/")[2].rpartition(".")[2] == "Noop":
+    if is_nothing(type_url):
         return None
     return _decode_message(type_url, payload)
 
@@ -86,6 +97,11 @@ def decode(type_url: str, payload: bytes) -> Any:
 def is_json(type_url: str) -> bool:
     """Whether a type URL names JSON text, in any of the packages that it has had."""
     return type_url.rpartition("/")[2].rpartition(".")[2] == "JSONType"
+
+
+def is_nothing(type_url: str) -> bool:
+    """Whether there is no payload: none at all, or Spawn's explicit nothing."""
+    return not type_url or type_url.rpartition("/")[2].rpartition(".")[2] == "Noop"
 
 
 def wrap(content: bytes) -> bytes:
@@ -145,7 +161,14 @@ def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
 
-_encode_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+def _fields_of(value: Any) -> dict[str, Any]:
+    """The fields of a dataclass, whose own values the encoder comes to next."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {item.name: getattr(value, item.name) for item in dataclasses.fields(value)}
+    raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
+
+
+_encode_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_fields_of).encode
 _decode_json = json.JSONDecoder(parse_constant=_refuse_constant).decode
 
 

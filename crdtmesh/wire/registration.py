@@ -9,20 +9,16 @@ from google.protobuf.message import DecodeError
 
 import crdtmesh
 from crdtmesh.levels import LevelInvalid
-from crdtmesh.replication.levels import WRITE_LEVEL_METADATA, Level, parse_level
+from crdtmesh.replication.levels import Level, parse_level
 from crdtmesh.runtime.definition import DEACTIVATION_TIMEOUT_MS, ActorAddress, ActorDefinition, Channel, Kind
 from crdtmesh.runtime.errors import RegistrationRefused
 from crdtmesh.runtime.opaque import OpaqueState
 from crdtmesh.wire.gen.spawn.actors import actor_pb2, protocol_pb2
+from crdtmesh.wire.tags import PLACEMENT_TAG, TYPE_TAG, WRITE_TAG
 
 # SDKs recognise success by this word.
 ACCEPTED: Final = "Accepted"
-# Released SDKs can't send `state_type`; a tag says the same.
-TYPE_TAG: Final = "crdtmesh.type"
-PLACEMENT_TAG: Final = "crdtmesh.placement"
 _PLACEMENTS: Final = ("owner", "available")
-# How far a write of the actor must have got before it is acknowledged, unless a call says otherwise.
-WRITE_TAG: Final = WRITE_LEVEL_METADATA
 
 # One host declares what its code holds, one entry per actor name. 10,000 definitions of a kilobyte are 10 MB, the same
 # order as the largest message that the endpoint takes.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from crdtmesh.sdk import answers
 from crdtmesh.sdk.answers import Answers
+from crdtmesh.wire.gen.crdtmesh.v1 import actors_pb2 as pb
 
 
 def test_all_answers_and_failures_go_out_in_one_message() -> None:
@@ -56,3 +57,15 @@ def test_failure_text_is_bounded_and_always_encodable() -> None:
     (batch,) = queue.take_batches()
     assert len(batch.failures[0].message) <= answers._MESSAGE_CHARS_MAX
     assert batch.SerializeToString()
+
+
+def test_effects_go_with_their_turn_and_count_for_the_size() -> None:
+    queue = Answers()
+    large = pb.TurnEffects(turn=2)
+    large.state.state.value = b"x" * answers._BATCH_SIZE_BYTES_MAX
+    queue.add(1, "", b"", b"", pb.TurnEffects(turn=1))
+    queue.add(2, "", b"", b"", large)
+    queue.add(3, "", b"", b"")
+    assert [([1], [1]), ([2], [2]), ([3], [])] == [
+        (list(batch.turn), [effects.turn for effects in batch.effects]) for batch in queue.take_batches()
+    ]

@@ -113,7 +113,14 @@ def system() -> System:
 
         @action
         def peek(self, ctx: Context) -> list[Any]:
-            return [variable.get(), dict(ctx.metadata), ctx.caller, ctx.actor, ctx.action, ctx.system]
+            return [
+                variable.get(),
+                dict(ctx.metadata),
+                ctx.caller and ctx.caller.name,
+                ctx.actor,
+                ctx.action,
+                ctx.system,
+            ]
 
     return shops
 

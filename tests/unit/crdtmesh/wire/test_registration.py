@@ -5,7 +5,8 @@ from crdtmesh.runtime.errors import RegistrationRefused
 from crdtmesh.runtime.opaque import OpaqueState
 from crdtmesh.wire.gen.spawn.actors.actor_pb2 import NAMED, Actor, Channel
 from crdtmesh.wire.gen.spawn.actors.protocol_pb2 import ERROR, OK, RegistrationRequest
-from crdtmesh.wire.registration import ACCEPTED, DEFINITIONS_MAX, TYPE_TAG, accepted, definitions_from, refused
+from crdtmesh.wire.registration import ACCEPTED, DEFINITIONS_MAX, accepted, definitions_from, refused
+from crdtmesh.wire.tags import TYPE_TAG
 
 
 def request(**actors: Actor) -> RegistrationRequest:

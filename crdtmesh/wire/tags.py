@@ -1,0 +1,14 @@
+"""Tags of a declaration that the mesh itself reads: released SDKs have no fields for what they say."""
+
+from typing import Final
+
+from crdtmesh.levels import WRITE_LEVEL_METADATA
+
+TYPE_TAG: Final = "crdtmesh.type"
+"""The data type of the state, as `state_type` says it."""
+
+PLACEMENT_TAG: Final = "crdtmesh.placement"
+"""`owner` or `available`: whether another node may serve an opaque state whose own is out of reach."""
+
+WRITE_TAG: Final = WRITE_LEVEL_METADATA
+"""How far a write of the actor must have got before it is acknowledged, unless a call says otherwise."""
