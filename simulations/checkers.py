@@ -266,6 +266,25 @@ def _shown(call: Call) -> str:
     return f"{call.key.key} {operations or 'read'}"[:120]
 
 
+OWN_FAULTS: Final = ("HANDLER_ERROR", "INVALID_OPERATION", "MAILBOX_FULL", "TIMEOUT")
+"""Why a call may fail although nothing is wrong: with what it asked for, or with the actor's own pace."""
+
+WAR_REPORTS: Final = ("alarm.", "link_down.", "member.died", "member.left", "member.suspected", "rejected.")
+"""How reports begin that nothing explains but a fault."""
+
+
+def unexpected_in_peace(history: History, reports: Mapping[str, int]) -> list[str]:
+    """What a run without any fault must not show: no doubt, no loss, nothing unknown at level `local`."""
+    failures = [
+        f"{kind} was reported {count} times" for kind, count in sorted(reports.items()) if kind.startswith(WAR_REPORTS)
+    ]
+    for call in history.calls:
+        is_own = call.reason.startswith(OWN_FAULTS) or call.level != "local"
+        if call.outcome is not Outcome.OK and not is_own:
+            failures.append(f"call {call.number} to {call.node} was {call.outcome}: {call.reason or _shown(call)}")
+    return failures
+
+
 IMPOSSIBLE: Final = ("alarm.audit_mismatch", "alarm.event_forged", "alarm.identity_doubled")
 """What honest nodes never report, whatever happens to them."""
 

@@ -5,6 +5,7 @@ knows nothing of it. `reached` counts how often each was hit; one that no seed o
 fails it: either the faults are too tame, or the branch is dead.
 """
 
+from asyncio import events
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -106,7 +107,9 @@ def _watched(
 ) -> Callable[..., Any]:
     def watched(self: Any, *arguments: Any, **rest: Any) -> Any:
         result = method(self, *arguments, **rest)
-        if when(self, arguments, result):
+        # What a dead process does while its coroutines are closed is no part of the run.
+        loop = events._get_running_loop()
+        if (loop is None or not loop.is_closed()) and when(self, arguments, result):
             reached[name] += 1
         return result
 

@@ -246,6 +246,17 @@ class RunPlan:
     faults: FaultPlan = FaultPlan()
     workload: WorkloadPlan = WorkloadPlan()
 
+    @property
+    def is_peaceful(self) -> bool:
+        """Whether nothing goes wrong: the first baseline, in which cores have nothing to report."""
+        wires = (self.datagrams, self.segments) == (PathShape(), PathShape()) and self.payload_loss is None
+        return (
+            wires
+            and (self.disk, self.faults) == (DiskShape(), FaultPlan())
+            and self.hostile is None
+            and not (self.stays_down or self.workload.overload_clients)
+        )
+
     def describe(self) -> str:
         """One line for each group of parameters, only what is on."""
         lines = [f"seed {self.seed}: {self.nodes} nodes, {self.faulty_ns / SECOND_NS:g} s of faults"]

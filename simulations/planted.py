@@ -249,11 +249,6 @@ def answer_well_after_a_failed_commit(patch: Patch) -> None:
     patch.setattr(Replies, "commit_failed", lambda self, ticket, reason: self.committed(ticket))
 
 
-def keep_what_was_removed_during_a_handover(patch: Patch) -> None:
-    """What came between a comparison and its answer, and was removed at the other side, goes here too."""
-    patch.setattr(Shard, "_remove_late", lambda self, late, present: [])
-
-
 def as_drawn(plan: RunPlan) -> RunPlan:
     """An ordinary run."""
     return plan
@@ -293,14 +288,6 @@ def one_register(plan: RunPlan) -> RunPlan:
     """Everybody writes one register."""
     workload = replace(plan.workload, clients=6, think_ns_mean=50 * MILLISECOND_NS, keys=1, up_counter=0.0, read=0.0)
     return replace(plan, workload=replace(workload, mix=(("LWWRegister", 1.0),)))
-
-
-def short_indexes(plan: RunPlan) -> RunPlan:
-    """Indexes that forget at once, so that whole shards are handed over, under sets."""
-    replication = replace(
-        plan.replication, shards=1, index_runs_max=16, index_age_ns=2 * SECOND_NS, trim_interval_ns=SECOND_NS
-    )
-    return replace(many_losses(plan), replication=replace(replication, trim_runs_min=1))
 
 
 def many_losses(plan: RunPlan) -> RunPlan:
@@ -344,7 +331,6 @@ PLANTED: Sequence[Planted] = (
     Planted(compute_turn_on_current_state, many_turns),
     Planted(drop_deltas_of_removals),
     Planted(forget_to_log_what_peers_send),
-    Planted(keep_what_was_removed_during_a_handover, short_indexes),
     Planted(load_without_the_log),
     Planted(mark_unapplied_events_as_applied, many_losses),
     Planted(never_declare_dead),

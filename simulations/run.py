@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from simulations.checkers import check_all, check_conduct, unexpected_alarms, unexpected_members
+from simulations.checkers import check_all, check_conduct, unexpected_alarms, unexpected_in_peace, unexpected_members
 from simulations.cluster import Cluster
 from simulations.complaints import complaints
 from simulations.drawing import draw_plan
@@ -205,6 +205,9 @@ class Run:
         else:
             failures += check_all(self.history, finals)
             failures += [f"alarms: {text}" for text in unexpected_alarms(self.cluster.all_reports())]
+        if self.plan.is_peaceful:
+            unexpected = unexpected_in_peace(self.history, self.cluster.all_reports())
+            failures += [f"peace: {text}" for text in unexpected]
         return RunResult(
             seed=self.plan.seed,
             failures=failures,

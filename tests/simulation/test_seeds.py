@@ -5,10 +5,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
-from simulations.run import RunOptions, plan_of, simulate
+from simulations.plan import RunPlan
+from simulations.run import RunOptions, execute, plan_of, simulate
 from simulations.trace import Note
 
 SECONDS = 25.0
@@ -20,6 +22,14 @@ def test_promises_are_kept(seed: int) -> None:
     assert [] == result.failures
     assert result.converged_ns is not None
     assert result.outcomes["ok"] > 0
+
+
+@pytest.mark.parametrize("seed", range(1, 5))
+def test_run_without_any_fault_has_nothing_to_report(seed: int) -> None:
+    drawn = plan_of(seed, RunOptions(seconds=SECONDS))
+    plan = RunPlan(seed=seed, nodes=4, faulty_ns=drawn.faulty_ns, workload=replace(drawn.workload, overload_clients=0))
+    assert plan.is_peaceful
+    assert [] == execute(plan).failures
 
 
 def test_large_mesh_keeps_its_promises() -> None:

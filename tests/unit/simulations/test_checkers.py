@@ -279,3 +279,12 @@ def test_level_holds_against_as_many_lost_disks_as_it_counted_less_one() -> None
 def test_alarms_that_only_a_lie_explains_fail_a_run() -> None:
     assert [] == checkers.unexpected_alarms({"alarm.clock_drift": 3})
     assert checkers.unexpected_alarms({"alarm.audit_mismatch": 1})
+
+
+def test_peace_knows_no_doubt_and_nothing_unknown() -> None:
+    fine = call(UP, increment(1), dot=(A, 1))
+    own = call(UP, increment(1), outcome=Outcome.FAILED)
+    own.reason = "HANDLER_ERROR: drawn"
+    assert [] == checkers.unexpected_in_peace(History([fine, own]), {"member.joined": 2})
+    assert checkers.unexpected_in_peace(History([fine]), {"member.suspected": 1})
+    assert checkers.unexpected_in_peace(History([call(UP, increment(1), outcome=Outcome.UNKNOWN)]), {})

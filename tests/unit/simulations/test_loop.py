@@ -134,3 +134,21 @@ def test_wall_clock_jumps_and_freezes_while_the_monotonic_one_goes_on() -> None:
     assert (before_ms - 3_600_000, 5 * SECOND_NS) == (clock.wall_ms(), clock.monotonic_ns())
     clock.set_right()
     assert before_ms + 5_000 == clock.wall_ms()
+
+
+def test_killed_process_leaves_nothing_that_goes_on_when_memory_is_freed() -> None:
+    bench = Bench()
+
+    async def stubborn() -> None:
+        try:
+            await asyncio.sleep(5)
+        finally:
+            try:
+                await asyncio.sleep(5)
+            finally:
+                bench.seen.append("ended")
+
+    bench.loop.create_task(stubborn())
+    bench.run(1)
+    bench.loop.kill()
+    assert ["ended"] == bench.seen
