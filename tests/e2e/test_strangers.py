@@ -9,6 +9,7 @@ import grpc
 import pytest
 
 from crdtmesh.local_node import LocalNode
+from tests.conformance.wire import post, send
 from tests.e2e.cli import crdtmesh, eventually
 from tests.e2e.conftest import Trio
 from tests.e2e.watch import digests, member_states, status
@@ -16,6 +17,7 @@ from tests.e2e.watch import digests, member_states, status
 SEED = 7
 CLOSED_WITHIN_S = 15.0
 METHODS = ("Actors/Invoke", "State/Get", "State/Update", "Cluster/Members")
+OCTETS = {"Host": "localhost", "Content-Type": "application/octet-stream"}
 STREAMS = ("Actors/InvokeStream", "ActorHost/Connect")
 
 
@@ -131,6 +133,24 @@ async def test_what_strangers_cause_is_logged_at_a_bounded_rate(trio: Trio) -> N
         await _pour(trio.b.links, struct.pack(">I", 2**32 - 1) + b"x" * 100)
 
     assert 30 > len(trio.b.log_path.read_bytes().splitlines()) - before
+
+
+@pytest.mark.parametrize("size", [10, 1_000, 100_000])
+async def test_random_bytes_on_the_http_port_close_the_connection(trio: Trio, size: int) -> None:
+    await _pour(trio.b.http, b"\xff" + random.Random(SEED).randbytes(size), ends=True)
+
+
+async def test_http_bodies_that_are_no_messages_are_refused_and_counted(trio: Trio) -> None:
+    before = await _count(trio.b, "client.rejected.malformed_message")
+    draw = random.Random(SEED)
+    paths = ("/api/v1/system", "/api/v1/system/s/actors/spawn", "/api/v1/system/s/actors/a/invoke")
+    bodies = [b"\xff" + draw.randbytes(size) for size in (0, 10, 1_000, 100_000)]
+
+    answers = [await send(trio.b.http, post(path, body, OCTETS)) for path in paths for body in bodies]
+
+    assert {400} == {answer.status for answer in answers}
+    assert all(answer.body for answer in answers)
+    assert len(answers) == await _count(trio.b, "client.rejected.malformed_message") - before
 
 
 async def _pour(address: str, data: bytes, *, ends: bool = False) -> None:
