@@ -230,6 +230,7 @@ class Engine:
         *,
         others: Sequence[tuple[EntryKey, Sequence[Any]]] = (),
         level: Level | None = None,
+        operation_id: str = "",
         timeout_ms: int = 0,
     ) -> None:
         """Changes an entry directly, or several as one event; see `Runtime.update_state`."""
@@ -238,6 +239,7 @@ class Engine:
             update,
             [(key, operations), *others],
             level=level,
+            operation_id=operation_id,
             timeout_ms=timeout_ms,
             now_ns=self._clock_ns(),
             wall_ms=self._wall_ms(),

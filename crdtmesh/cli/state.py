@@ -92,6 +92,9 @@ async def list_entries(client: Client, *, output: str, prefix: str, limit: int) 
 @click.option(
     "--write", metavar="LEVEL", help="local, to(n), majority or all: how many voters have it then. Default: local."
 )
+@click.option(
+    "--operation-id", default="", help="What was done under this id is not done again: for a retry after `unknown`."
+)
 @client_command
 async def update(
     client: Client,
@@ -102,6 +105,7 @@ async def update(
     arguments: tuple[str, ...],
     type_name: str,
     write: str | None,
+    operation_id: str,
 ) -> None:
     """Apply one operation to an entry.
 
@@ -115,7 +119,9 @@ async def update(
     asked = Operation(operation, tuple(parse_json(argument) for argument in arguments))
     check_level("--write", write)
     session = _session(system, ())
-    changed, value = await client.state.update(system, name, type_name, asked, write=write, session=session)
+    changed, value = await client.state.update(
+        system, name, type_name, asked, write=write, session=session, operation_id=operation_id
+    )
     if output == "json":
         token = session.tokens(system)[-1]
         click.echo(json.dumps({"changed": changed, "value": value, "token": token}, default=_bytes))

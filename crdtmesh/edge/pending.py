@@ -70,13 +70,21 @@ class PendingCalls:
         updates: Sequence[tuple[EntryKey, tuple[Any, ...]]],
         *,
         level: Level | None,
+        operation_id: str,
         timeout_ms: int,
     ) -> Reply | CallFailure:
         """One direct update of an entry, or of several as one event; `timeout_ms` of 0 is the node's default."""
         (key, operations), *others = updates
         call, future = self._next()
         self._engine.update_state(
-            self._caller, call, key, operations, others=others, level=level, timeout_ms=timeout_ms
+            self._caller,
+            call,
+            key,
+            operations,
+            others=others,
+            level=level,
+            operation_id=operation_id,
+            timeout_ms=timeout_ms,
         )
         return await self._wait(call, future)
 

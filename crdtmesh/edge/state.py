@@ -21,6 +21,7 @@ from crdtmesh.replication.entry import EntryView
 from crdtmesh.replication.errors import TokenInvalid
 from crdtmesh.replication.levels import Level
 from crdtmesh.replication.outputs import EntryKey
+from crdtmesh.replication.repeats import SEPARATOR
 from crdtmesh.runtime.errors import ErrorCode, Outcome
 from crdtmesh.runtime.messages import STATE_CHANGED, CallFailure
 from crdtmesh.wire import values
@@ -122,7 +123,9 @@ class StateServicer(state_pb2_grpc.StateServicer):
         level = await self._level(request.level, request.level_options, context)
         updates = [await self._entry_update(request.key, request.mutations, context)]
         updates += [await self._entry_update(other.key, other.mutations, context) for other in request.others]
-        reply = await self._pending.update(updates, level=level, timeout_ms=_timeout_ms(context))
+        reply = await self._pending.update(
+            updates, level=level, operation_id=request.operation_id, timeout_ms=_timeout_ms(context)
+        )
         if isinstance(reply, CallFailure):
             await abort(context, reply.code, reply.message, reply.outcome)
         kind, payload = reply
@@ -143,8 +146,8 @@ class StateServicer(state_pb2_grpc.StateServicer):
     ) -> tuple[EntryKey, tuple[Operation, ...]]:
         """One entry of an update, with its operations."""
         system, key, type_name = name.system or self._system, name.key, name.type
-        if not key:
-            await abort(context, ErrorCode.INVALID_REQUEST, "key is empty; name the entry to change")
+        if not key or SEPARATOR in key:
+            await abort(context, ErrorCode.INVALID_REQUEST, "key is empty or holds NUL; name the entry to change")
         if not type_name:
             known = self._types_of(system, key)
             if len(known) != 1:

@@ -19,7 +19,7 @@ from crdtmesh.crdts.dots import N_MAX, REPLICA_ID_BYTES
 from crdtmesh.crdts.operations import Operation
 from crdtmesh.persistence.base import LogRecord, Record, StateRecord
 from crdtmesh.persistence.errors import CorruptRecord
-from crdtmesh.replication import wire
+from crdtmesh.replication import repeats, wire
 from crdtmesh.replication.checkpoint import RowLoader
 from crdtmesh.replication.entry import Entry, EntryView, Snapshot
 from crdtmesh.replication.errors import IdentityLost, LimitExceeded, SnapshotInUse, shown
@@ -278,6 +278,7 @@ class Replica:
         *,
         ticket: Hashable | None,
         wall_ms: int,
+        operation_id: str = "",
     ) -> BatchResult:
         """Applies operations to several entries of one shard as one event: here, and on every other replica.
 
@@ -285,6 +286,7 @@ class Replica:
             updates: entries, each once and without an open snapshot, with the operations for each.
             ticket: named by the `Committed` that acknowledges the update; None for nobody.
             wall_ms: wall clock, milliseconds since 1970.
+            operation_id: what was done under this id is not done again (`repeats`); empty for none.
 
         Raises:
             UnknownType, InvalidOperation: nothing was changed.
@@ -294,6 +296,15 @@ class Replica:
         if outlet.read_only_reason is not None or self._receiver.is_identity_lost:
             self._refuse()
         outlet.wall_ms = wall_ms
+        if operation_id:
+            repeats.check_operation_id(operation_id)
+            beside = repeats.beside(updates[0][0])
+            entry = self._find(beside)
+            kept = () if entry is None else entry.value()
+            if repeats.is_repeated(kept, operation_id, wall_ms=wall_ms):
+                outlet.wait(ticket)
+                return BatchResult(None, tuple(self._find(key) or self._make(key)[1] for key, _ in updates))
+            updates = [*updates, (beside, repeats.noting(kept, operation_id, wall_ms=wall_ms))]
         keys = [key for key, _ in updates]
         require_batch(keys, shards=self._options.shards)
         size = sum(_size_of(operations) for _, operations in updates)
@@ -337,9 +348,10 @@ class Replica:
 
     def entries(self, system: str, prefix: str = "") -> Iterator[EntryView]:
         """The entries with state whose key has a prefix, in order of key and type. Complexity: O(n log n)."""
-        return merge(
+        found = merge(
             *(shard.entries.sorted(prefix) for shard in self._systems.get(system) or ()), key=lambda entry: entry.name
         )
+        return (entry for entry in found if repeats.SEPARATOR not in entry.name.key)
 
     def barrier(self, ticket: Hashable | None) -> None:
         """Has `Committed(ticket)` emitted when all that could have been seen so far is on disk; at once if it is."""

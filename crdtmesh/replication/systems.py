@@ -27,7 +27,11 @@ _REMEMBERED: Final = 16_384
 
 
 def co_located(key: str) -> str:
-    """The part of a key that decides about its shard: what is between its first braces, if that is not empty."""
+    """The part of a key that decides about its shard: what is between its first braces, if that is not empty.
+
+    What is kept beside an entry (`repeats`) lies in its shard.
+    """
+    key = key.partition("\0")[0]
     start = key.find("{")
     if start < 0:
         return key

@@ -118,10 +118,10 @@ class OwnWork:
 
     def _apply(self, turn: Turn, key: EntryKey, activation: Activation | None, wall_ms: int) -> EntryView:
         """Updates one entry, or several as one event; the first entry after it."""
-        if turn.others:
+        if turn.others or turn.operation_id:
             # Actors in memory hear of it by the replica's events.
             updates = [(key, turn.operations), *turn.others]
-            batch = self._replica.update_batch(updates, ticket=None, wall_ms=wall_ms)
+            batch = self._replica.update_batch(updates, ticket=None, wall_ms=wall_ms, operation_id=turn.operation_id)
             turn.run = batch.event
             return batch.entries[0]
         result = self._replica.update(key, turn.operations, ticket=None, wall_ms=wall_ms)

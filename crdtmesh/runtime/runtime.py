@@ -243,6 +243,7 @@ class Runtime:
         updates: Sequence[tuple[EntryKey, Sequence[Operation]]],
         *,
         level: Level | None = None,
+        operation_id: str = "",
         timeout_ms: int = 0,
         now_ns: int,
         wall_ms: int,
@@ -261,6 +262,7 @@ class Runtime:
             turn.kind = TurnKind.UPDATE
             turn.key = key
             turn.others = others
+            turn.operation_id = operation_id
             turn.write_level = level
             turn.operations = operations
             self._router.update(turn, key, now_ns=now_ns)

@@ -90,6 +90,7 @@ class Turn:
         type_url, payload, failure: the held reply.
         key, operations: of an UPDATE; None and empty otherwise.
         others: of an UPDATE of several entries: the further ones.
+        operation_id: of an UPDATE that is not to be done twice; empty otherwise.
         write_level, read_level: that the call asks for; None when it does not say.
         run: what it wrote; None while it wrote nothing.
         workflow: what its answer asks to be done when the reply may leave.
@@ -111,6 +112,7 @@ class Turn:
     key: "EntryKey | None" = None
     operations: Sequence[Operation] = ()
     others: "Sequence[tuple[EntryKey, Sequence[Operation]]]" = ()
+    operation_id = ""
     write_level: "Level | None" = None
     read_level: "Level | None" = None
     run: "EventRun | None" = None

@@ -150,6 +150,7 @@ class StateClient:
         *,
         write: str | None = None,
         session: Session | None = None,
+        operation_id: str = "",
         timeout: float | None = None,
     ) -> tuple[bool, PlainValue]:
         """Changes one entry; all operations take effect, or none.
@@ -162,6 +163,8 @@ class StateClient:
             write: "local", "to(n)", "majority", "majority(min_cap=n,extra=n)" or "all": how many voters have the
                 update on disk when the answer comes. None: what the actor of this state says, else "local".
             session: later reads in it show this update, at whichever node.
+            operation_id: what was done under this id is not done again: retry an update whose outcome is unknown with
+                the same one, at the same node, within 10 minutes. At most 128 characters.
             timeout: in seconds; the client's default if None.
 
         Returns:
@@ -179,6 +182,7 @@ class StateClient:
             mutations=values.mutations_from_operations(several),
             level=level,
             level_options=options,
+            operation_id=operation_id,
         )
         response = await self._unary("State.Update", request, timeout)
         if session is not None:

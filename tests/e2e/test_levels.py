@@ -26,6 +26,11 @@ async def trio(nodes: Nodes) -> Trio:
     return trio
 
 
+async def linked_to(node: LocalNode, peer: str) -> bool:
+    """Whether a node has a link to a peer."""
+    return any(found.name == peer and found.is_linked for found in (await status(node)).peers)
+
+
 async def all_vote(nodes: list[LocalNode]) -> bool:
     """Whether each of these names all of them as voters of the mesh."""
     for node in nodes:
@@ -159,3 +164,25 @@ async def test_session_reads_its_own_writes_at_another_node(trio: Trio) -> None:
             entry = await late.state.get("test", "stock", "PNCounter", session=session, timeout=20)
             assert entry is not None
             assert 30 == entry.value
+
+
+async def test_retry_of_an_unknown_update_is_not_done_twice(trio: Trio) -> None:
+    await asyncio.gather(trio.b.kill(), trio.c.kill())
+    async with Client(trio.a.grpc) as client:
+        with pytest.raises(CallTimeout) as late:
+            await client.state.update(
+                "test", "stock", "PNCounter", INCREMENT, write="majority", operation_id="order-7", timeout=2
+            )
+        assert "unknown" == late.value.outcome
+        await trio.b.start()
+        assert await eventually(lambda: linked_to(trio.a, "b"), timeout_s=30)
+        changed, value = await client.state.update(
+            "test", "stock", "PNCounter", INCREMENT, write="majority", operation_id="order-7", timeout=10
+        )
+        assert (False, 1) == (changed, value)
+    async with Client(trio.b.grpc) as other:
+        entry = await other.state.get("test", "stock", "PNCounter")
+        assert entry is not None
+        assert 1 == entry.value
+        changed, value = await other.state.update("test", "stock", "PNCounter", INCREMENT, operation_id="order-7")
+        assert (False, 1) == (changed, value)

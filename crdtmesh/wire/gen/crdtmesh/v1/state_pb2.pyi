@@ -78,18 +78,20 @@ class EntryUpdate(_message.Message):
     def __init__(self, key: _Optional[_Union[StateKey, _Mapping]] = ..., mutations: _Optional[_Union[_values_pb2.Mutations, _Mapping]] = ...) -> None: ...
 
 class UpdateStateRequest(_message.Message):
-    __slots__ = ("key", "mutations", "level", "level_options", "others")
+    __slots__ = ("key", "mutations", "level", "level_options", "others", "operation_id")
     KEY_FIELD_NUMBER: _ClassVar[int]
     MUTATIONS_FIELD_NUMBER: _ClassVar[int]
     LEVEL_FIELD_NUMBER: _ClassVar[int]
     LEVEL_OPTIONS_FIELD_NUMBER: _ClassVar[int]
     OTHERS_FIELD_NUMBER: _ClassVar[int]
+    OPERATION_ID_FIELD_NUMBER: _ClassVar[int]
     key: StateKey
     mutations: _values_pb2.Mutations
     level: _values_pb2.Level
     level_options: _values_pb2.LevelOptions
     others: _containers.RepeatedCompositeFieldContainer[EntryUpdate]
-    def __init__(self, key: _Optional[_Union[StateKey, _Mapping]] = ..., mutations: _Optional[_Union[_values_pb2.Mutations, _Mapping]] = ..., level: _Optional[_Union[_values_pb2.Level, str]] = ..., level_options: _Optional[_Union[_values_pb2.LevelOptions, _Mapping]] = ..., others: _Optional[_Iterable[_Union[EntryUpdate, _Mapping]]] = ...) -> None: ...
+    operation_id: str
+    def __init__(self, key: _Optional[_Union[StateKey, _Mapping]] = ..., mutations: _Optional[_Union[_values_pb2.Mutations, _Mapping]] = ..., level: _Optional[_Union[_values_pb2.Level, str]] = ..., level_options: _Optional[_Union[_values_pb2.LevelOptions, _Mapping]] = ..., others: _Optional[_Iterable[_Union[EntryUpdate, _Mapping]]] = ..., operation_id: _Optional[str] = ...) -> None: ...
 
 class UpdateStateResponse(_message.Message):
     __slots__ = ("changed", "value", "other_values", "token")
