@@ -18,6 +18,7 @@ from simulations.planted import PLANTED
 from simulations.ranges import RangeOptions, Runner, run_range
 from simulations.results import ResultFile, origin
 from simulations.run import RunOptions, RunResult, plan_of, simulate
+from simulations.show import show
 from simulations.workers import Orders, cores, run_seeds
 
 EXIT_FAILURES: Final = 1
@@ -117,7 +118,7 @@ def mutations(names: tuple[str, ...], tries: int, jobs: int | None, *, as_json: 
         sys.exit(EXIT_FAILURES)
 
 
-for command in COMMANDS:
+for command in (*COMMANDS, show):
     main.add_command(command)
 
 

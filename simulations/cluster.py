@@ -155,6 +155,7 @@ class Cluster:
             return
         call.outcome = Outcome.FAILED
         call.completed_ns = self.scheduler.now_ns
+        self.trace.remark("reply", call.node, call.number, call.outcome, "the node is down", "")
         self.scheduler.after(REFUSAL_NS, partial(done, call))
 
     # --- faults of processes

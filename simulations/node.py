@@ -276,8 +276,10 @@ class SimulatedNode:
         self.engine.persisted(seq, error)
 
     def _send(self, peer: str, channel: Channel, payload: bytes) -> bool:
-        self._world.trace.remark("payload_sent", self.name, peer, int(channel), payload)
-        return self.links.send(peer, channel, payload)
+        is_sent = self.links.send(peer, channel, payload)
+        if is_sent:
+            self._world.trace.remark("payload_sent", self.name, peer, int(channel), payload)
+        return is_sent
 
     def _link_up(self, peer: str, start_id: bytes) -> None:
         self._world.trace.note("link_up", self.name, peer, start_id)
