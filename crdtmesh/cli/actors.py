@@ -1,4 +1,4 @@
-"""`crdtmesh actors list`: what can be called."""
+"""`crdtmesh actors`: what can be called, and instances of templates."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from crdtmesh.cli.client import client_command
+from crdtmesh.cli.client import client_command, split_name
 from crdtmesh.cli.tables import echo_table
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.group(name="actors")
 def command() -> None:
-    """List the actors that live nodes offer."""
+    """List the actors that live nodes offer; spawn instances."""
 
 
 @command.command(name="list")
@@ -34,3 +34,14 @@ async def list_actors(client: Client, *, output: str, system: str) -> None:
         for actor in actors
     ]
     echo_table(("ACTOR", "STATE", "ACTIONS", "NODES"), rows)
+
+
+@command.command(name="spawn")
+@click.argument("template", metavar="[SYSTEM/]TEMPLATE")
+@click.argument("names", metavar="NAME...", nargs=-1, required=True)
+@client_command
+async def spawn(client: Client, *, output: str, template: str, names: tuple[str, ...]) -> None:
+    """Spawn instances of a template; later calls know them by their names alone."""
+    system, parent = split_name(template)
+    await client.spawn(system, *names, parent=parent)
+    click.echo(json.dumps({"spawned": list(names)}) if output == "json" else f"spawned {len(names)}")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from crdtmesh.cli.client import JsonCommand, client_command, parse_json, split_name
+from crdtmesh.errors import ConfigError
 
 if TYPE_CHECKING:
     from crdtmesh.sdk.client import Client
@@ -18,9 +20,25 @@ if TYPE_CHECKING:
 @click.argument("action")
 @click.argument("argument", metavar="[JSON]", required=False)
 @click.option("--async", "is_async", is_flag=True, help="Return when the call is in the actor's queue.")
+@click.option("--at", metavar="TIME", help="Make the call then: ISO 8601, in local time unless it has a zone.")
+@click.option("--delay", type=click.FloatRange(min=0), metavar="SECONDS", help="Make the call so much later.")
+@click.option(
+    "--parent", default="", metavar="TEMPLATE", help="Which the actor is an instance of; spawns it if need be."
+)
+@click.option("--write", metavar="LEVEL", help="local, to(n), majority or all: what the answer waits for.")
 @client_command
-async def command(
-    client: Client, *, output: str, actor: str, action: str, argument: str | None, is_async: bool
+async def command(  # noqa: PLR0913 - one for each option
+    client: Client,
+    *,
+    output: str,
+    actor: str,
+    action: str,
+    argument: str | None,
+    is_async: bool,
+    at: str | None,
+    delay: float | None,
+    parent: str,
+    write: str | None,
 ) -> None:
     """Call an action of an actor, and print its answer as JSON.
 
@@ -29,11 +47,29 @@ async def command(
     """
     system, name = split_name(actor)
     value = None if argument is None else parse_json(argument)
-    if is_async:
-        await client.send(system, name, action, value)
-        click.echo(json.dumps({"queued": True}) if output == "json" else "queued")
+    if is_async or at is not None or delay is not None:
+        if write is not None:
+            raise ConfigError("--write is for calls that wait for their answer; leave out --async, --at and --delay")
+        await _send(client, (system, name, parent), action, value, at=at, delay=delay)
+        word = "queued" if at is None and delay is None else "scheduled"
+        click.echo(json.dumps({word: True}) if output == "json" else word)
         return
-    answer = await client.invoke(system, name, action, value)
+    try:
+        answer = await client.invoke(system, name, action, value, parent=parent, write=write)
+    except ValueError as error:
+        raise ConfigError(f"--write: {error}") from None
     if isinstance(answer, bytes | bytearray):
         answer = answer.hex()
     click.echo(json.dumps({"answer": answer}) if output == "json" else json.dumps(answer, ensure_ascii=False))
+
+
+async def _send(
+    client: Client, actor: tuple[str, str, str], action: str, value: Any, *, at: str | None, delay: float | None
+) -> None:
+    system, name, parent = actor
+    try:
+        # A person means the clock on the wall; the client wants to know which one.
+        time = None if at is None else datetime.fromisoformat(at).astimezone()
+        await client.send(system, name, action, value, parent=parent, at=time, delay=delay)
+    except ValueError as error:
+        raise ConfigError(f"--at or --delay: {error}") from None

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from crdtmesh.sdk.context import ActorRef
 from crdtmesh.sdk.errors import CallError, CallTimeout, ConnectionLost, NotConnected, Outcome, error_for
 from crdtmesh.wire.gen.crdtmesh.v1 import actors_pb2 as pb
 from crdtmesh.wire.gen.crdtmesh.v1 import values_pb2
@@ -30,11 +31,12 @@ _HANDLES_MAX: Final = 65_535
 class PendingCall:
     """One call, from `invoke` to its reply."""
 
-    __slots__ = ("action", "actor", "deadline", "future", "id", "metadata", "payload", "sent_at", "system", "type_url")
+    __slots__ = ("action", "actor", "deadline", "future", "id", "metadata", "payload", "sent_at", "type_url")
 
     def __init__(
         self,
-        address: tuple[str, str, str],
+        actor: ActorRef,
+        action: str,
         *,
         type_url: str,
         payload: bytes,
@@ -42,7 +44,8 @@ class PendingCall:
         metadata: Mapping[str, str] | None,
         future: asyncio.Future[tuple[str, bytes]],
     ) -> None:
-        self.system, self.actor, self.action = address
+        self.actor = actor
+        self.action = action
         self.type_url = type_url
         self.payload = payload
         self.deadline = deadline
@@ -68,7 +71,7 @@ class Calls:
         self._waiters: deque[asyncio.Future[None]] = deque()
         # Of this stream: what the node has bound, and what we have.
         self._reply_urls: dict[int, str] = {0: ""}
-        self._actors: dict[tuple[str, str], int] = {}
+        self._actors: dict[ActorRef, int] = {}
         self._actions: dict[str, int] = {}
         self._type_urls: dict[str, int] = {"": 0}
         self._bindings: list[pb.Binding] = []
@@ -131,7 +134,7 @@ class Calls:
             call.sent_at = now
         batch = pb.CallBatch(
             id=[call.id for call in calls],
-            actor=[self._actor(call.system, call.actor) for call in calls],
+            actor=[self._actor(call.actor) for call in calls],
             action=[self._action(call.action) for call in calls],
             type_url=[self._type_url(call.type_url) for call in calls],
             payload=[call.payload for call in calls],
@@ -226,11 +229,13 @@ class Calls:
         self._type_urls = {"": 0}
         self._bindings = []
 
-    def _actor(self, system: str, name: str) -> int:
-        handle = self._actors.get((system, name))
+    def _actor(self, actor: ActorRef) -> int:
+        handle = self._actors.get(actor)
         if handle is None:
-            handle = self._actors[system, name] = len(self._actors) + 1
-            self._bindings.append(pb.Binding(handle=handle, actor=actor_pb2.ActorId(name=name, system=system)))
+            handle = self._actors[actor] = len(self._actors) + 1
+            system, name, parent = actor
+            actor_id = actor_pb2.ActorId(name=name, system=system, parent=parent)
+            self._bindings.append(pb.Binding(handle=handle, actor=actor_id))
         return handle
 
     def _action(self, name: str) -> int:

@@ -15,21 +15,28 @@ import asyncio
 import itertools
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar, overload
 
 import grpc.aio
 
+from crdtmesh.levels import WRITE_LEVEL_METADATA, LevelInvalid, parse_level
+from crdtmesh.sdk.asks import invocation
 from crdtmesh.sdk.calls import Calls, PendingCall
+from crdtmesh.sdk.checks import Mismatch, check_for
 from crdtmesh.sdk.cluster import ActorInfo, Member, NodeStatus, actors_of, members_of, status_of
 from crdtmesh.sdk.connection import Backoff, open_channel, target_of
+from crdtmesh.sdk.context import ActorRef
 from crdtmesh.sdk.errors import CallTimeout, NotConnected
 from crdtmesh.sdk.state import StateClient
-from crdtmesh.sdk.unary import call_unary, send
+from crdtmesh.sdk.unary import call_unary, send, spawn
 from crdtmesh.wire import payloads
 from crdtmesh.wire.gen.crdtmesh.v1 import actors_pb2_grpc, cluster_pb2
 
 __all__ = ["ActorProxy", "Client"]
+
+T = TypeVar("T")
 
 log = logging.getLogger("crdtmesh.sdk.client")
 
@@ -77,6 +84,7 @@ class Client:
         """The node that is connected now."""
         return self._address
 
+    @overload
     async def invoke(
         self,
         system: str,
@@ -84,8 +92,37 @@ class Client:
         action: str,
         argument: Any = None,
         *,
+        parent: str = "",
         timeout: float | None = None,
         metadata: Mapping[str, str] | None = None,
+        write: str | None = None,
+        returns: type[T],
+    ) -> T: ...
+    @overload
+    async def invoke(
+        self,
+        system: str,
+        actor: str,
+        action: str,
+        argument: Any = None,
+        *,
+        parent: str = "",
+        timeout: float | None = None,
+        metadata: Mapping[str, str] | None = None,
+        write: str | None = None,
+    ) -> Any: ...
+    async def invoke(  # noqa: PLR0913 - options by name
+        self,
+        system: str,
+        actor: str,
+        action: str,
+        argument: Any = None,
+        *,
+        parent: str = "",
+        timeout: float | None = None,
+        metadata: Mapping[str, str] | None = None,
+        write: str | None = None,
+        returns: Any = Any,
     ) -> Any:
         """Calls an action and waits for its answer.
 
@@ -93,16 +130,21 @@ class Client:
             system: name of the actor system.
             actor: name of the actor.
             action: name of the action.
-            argument: a plain value; a dict is keyword arguments; None is no argument.
+            argument: a plain value, a dataclass or a protobuf message; a dict is keyword arguments, None no argument.
+            parent: the template that the actor is an instance of; it is spawned if need be.
             timeout: in seconds; the client's default if None.
             metadata: passed on to the handler.
+            write: how many voters have what the call changes on disk when the answer comes: "local", "to(n)",
+                "majority" or "all". None: what the actor declares.
+            returns: the class of the answer, such as a dataclass.
 
         Returns:
-            What the handler returned, as a plain value.
+            What the handler returned, as a plain value, a message, or an object of the class in `returns`.
 
         Raises:
             CallError: one of its subclasses; `outcome` says what became of the call's effect.
-            PayloadError: the argument can't travel, or the answer can't be read.
+            PayloadError: the argument can't travel, or the answer can't be read or is none of `returns`.
+            ValueError: `write` names no level; nothing was sent.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + (self.timeout if timeout is None else timeout)
@@ -112,11 +154,12 @@ class Client:
             await self._room(deadline)
         future: asyncio.Future[tuple[str, bytes]] = loop.create_future()
         call = PendingCall(
-            (system, actor, action),
+            ActorRef(system, actor, parent),
+            action,
             type_url=type_url,
             payload=payload,
             deadline=deadline,
-            metadata=metadata,
+            metadata=_with_level(metadata, write),
             future=future,
         )
         self._calls.add(call)
@@ -128,11 +171,33 @@ class Client:
             self._calls.drop(call)
             self._has_work.set()
             raise
-        return payloads.decode(type_url, payload)
+        answer = payloads.decode(type_url, payload)
+        return answer if returns is Any else _checked(answer, returns, action)
 
-    def actor(self, system: str, name: str, *, timeout: float | None = None) -> ActorProxy:
-        """An actor whose actions are methods: `await client.actor("shops", "shopping-list").add("milk")`."""
-        return ActorProxy(self, system, name, timeout)
+    def actor(self, system: str, name: str, *, parent: str = "", timeout: float | None = None) -> ActorProxy:
+        """An actor whose actions are methods: `await client.actor("shops", "shopping-list").add("milk")`.
+
+        Args:
+            system: name of the actor system.
+            name: of the actor.
+            parent: the template that it is an instance of; it is spawned if need be.
+            timeout: of each call, in seconds; the client's default if None.
+        """
+        return ActorProxy(self, ActorRef(system, name, parent), timeout)
+
+    async def spawn(self, system: str, *names: str, parent: str, timeout: float | None = None) -> None:
+        """Spawns instances of a template. They are remembered, so later calls may leave out their parent.
+
+        Args:
+            system: name of the actor system.
+            names: of the instances.
+            parent: name of the template.
+            timeout: in seconds; the client's default if None.
+
+        Raises:
+            CallError: one of its subclasses; spawning twice is the same as once, so a retry is safe.
+        """
+        await spawn(self.unary, system, parent, names, timeout)
 
     async def actors(self, system: str = "", *, timeout: float | None = None) -> list[ActorInfo]:
         """The actors that some live node offers; of all systems if none is named."""
@@ -151,24 +216,43 @@ class Client:
         """
         return await status_of(self.unary, digests, timeout)
 
-    async def send(
-        self, system: str, actor: str, action: str, argument: Any = None, *, timeout: float | None = None
+    async def send(  # noqa: PLR0913 - options by name
+        self,
+        system: str,
+        actor: str,
+        action: str,
+        argument: Any = None,
+        *,
+        parent: str = "",
+        at: datetime | None = None,
+        delay: float | None = None,
+        timeout: float | None = None,
+        metadata: Mapping[str, str] | None = None,
     ) -> None:
         """Calls an action without waiting for its answer: returns when the call is in the actor's queue.
+
+        With `at` or `delay` it returns when the call is kept on the node's disk. The call is then made by whichever
+        node has the actor at that time, once, or again when that node dies over it.
 
         Args:
             system: name of the actor system.
             actor: name of the actor.
             action: name of the action.
-            argument: a plain value; a dict is keyword arguments; None is no argument.
+            argument: a plain value, a dataclass or a protobuf message; a dict is keyword arguments, None no argument.
+            parent: the template that the actor is an instance of; it is spawned if need be.
+            at: when to make the call, with a time zone; None for now.
+            delay: in seconds, instead of a time.
             timeout: for getting there, in seconds; the client's default if None.
+            metadata: passed on to the handler.
 
         Raises:
             CallError: one of its subclasses; the call did not get into the queue, or that is unknown.
             PayloadError: the argument can't travel.
+            ValueError: the time is none; nothing was sent.
         """
-        type_url, payload = payloads.encode(argument)
-        await send(self.unary, (system, actor, action), type_url, payload, timeout)
+        target = ActorRef(system, actor, parent)
+        request = invocation(target, action, argument, at=at, delay=delay, metadata=metadata)
+        await send(self.unary, request, timeout)
 
     async def remove_member(self, name: str, *, timeout: float | None = None) -> list[str]:
         """Takes a node that will not come back off the voter lists, so that majorities count without it.
@@ -336,12 +420,11 @@ class Client:
 class ActorProxy:
     """An actor whose actions are methods; see `Client.actor`."""
 
-    __slots__ = ("_client", "_name", "_system", "_timeout")
+    __slots__ = ("_client", "_ref", "_timeout")
 
-    def __init__(self, client: Client, system: str, name: str, timeout: float | None) -> None:
+    def __init__(self, client: Client, ref: ActorRef, timeout: float | None) -> None:
         self._client = client
-        self._system = system
-        self._name = name
+        self._ref = ref
         self._timeout = timeout
 
     def __getattr__(self, action: str) -> Callable[..., Awaitable[Any]]:
@@ -352,10 +435,29 @@ class ActorProxy:
             if len(values) > 1 or (values and arguments):
                 raise TypeError(f"{action}: expected one positional argument or keyword arguments, got both or several")
             argument = values[0] if values else (arguments or None)
-            return self._client.invoke(self._system, self._name, action, argument, timeout=self._timeout)
+            system, name, parent = self._ref
+            return self._client.invoke(system, name, action, argument, parent=parent, timeout=self._timeout)
 
         call.__name__ = action
         return call
 
     def __repr__(self) -> str:
-        return f"<ActorProxy {self._system}/{self._name}>"
+        return f"<ActorProxy {self._ref}>"
+
+
+def _with_level(metadata: Mapping[str, str] | None, write: str | None) -> Mapping[str, str] | None:
+    if write is None:
+        return metadata
+    try:
+        parse_level(write)
+    except LevelInvalid as error:
+        raise ValueError(str(error)) from None
+    return {**(metadata or {}), WRITE_LEVEL_METADATA: write}
+
+
+def _checked(answer: Any, kind: Any, action: str) -> Any:
+    """The answer as an object of its class."""
+    try:
+        return check_for(kind)(answer)
+    except Mismatch as mismatch:
+        raise payloads.PayloadError(f"{action}: the answer: {mismatch}") from None

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, TypeAlias
 
 import grpc
@@ -22,7 +22,7 @@ from crdtmesh.sdk.errors import (
 from crdtmesh.wire.gen.crdtmesh.v1 import actors_pb2_grpc, cluster_pb2_grpc, state_pb2_grpc
 from crdtmesh.wire.gen.spawn.actors import actor_pb2, protocol_pb2
 
-__all__ = ["Unary", "call_unary", "send"]
+__all__ = ["Unary", "call_unary", "send", "spawn"]
 
 Unary: TypeAlias = Callable[[str, Any, float | None], Awaitable[Any]]
 """Calls a method ("State.Get") with a message and a timeout in seconds, None for the default."""
@@ -54,27 +54,28 @@ async def call_unary(channel: Any, method: str, request: Any, *, timeout_s: floa
         raise ConnectionLost("the connection broke with the call in flight", outcome="unknown") from None
 
 
-async def send(
-    unary: Unary, target: tuple[str, str, str], type_url: str, payload: bytes, timeout: float | None
-) -> None:
-    """Puts one call into an actor's queue with Spawn's own messages.
+async def send(unary: Unary, request: protocol_pb2.InvocationRequest, timeout: float | None) -> None:
+    """Puts one call into an actor's queue, or keeps it for later, with Spawn's own messages.
 
     Raises:
         CallError: the node refused it.
     """
-    system, actor, action = target
-    request = protocol_pb2.InvocationRequest(
-        system=actor_pb2.ActorSystem(name=system),
-        actor=actor_pb2.Actor(id=actor_pb2.ActorId(name=actor, system=system)),
-        action_name=action,
-    )
-    setattr(request, "async", True)
-    if type_url:
-        request.value.type_url, request.value.value = type_url, payload
     response = await unary("Actors.Invoke", request, timeout)
     if response.status.status != protocol_pb2.OK:
         found = response.status.status == protocol_pb2.ACTOR_NOT_FOUND
         raise error_for("unknown_actor" if found else "invalid_request", response.status.message, "not_applied")
+
+
+async def spawn(unary: Unary, system: str, parent: str, names: Sequence[str], timeout: float | None) -> None:
+    """Spawns instances of a template.
+
+    Raises:
+        CallError: the node refused; spawning twice is the same as once, so a retry is safe.
+    """
+    ids = [actor_pb2.ActorId(name=name, system=system, parent=parent) for name in names]
+    response = await unary("Actors.Spawn", protocol_pb2.SpawnRequest(actors=ids), timeout)
+    if response.status.status != protocol_pb2.OK:
+        raise error_for("invalid_request", response.status.message, "not_applied")
 
 
 def _error(error: grpc.aio.AioRpcError) -> CallError:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+from dataclasses import dataclass, field
 
-from crdtmesh.sdk import Context, LWWRegister, ORSet, PNCounter, System, action
+from crdtmesh.sdk import Context, LWWRegister, ORSet, PNCounter, System, action, listens
 
 system = System("test")
 
@@ -66,3 +67,44 @@ class Price:
     def set(self, ctx: Context[LWWRegister], price: int) -> int:
         ctx.state.set(price)
         return price
+
+
+@dataclass
+class Goods:
+    items: list[str] = field(default_factory=list)
+    node: int = 0
+
+
+@system.actor("cart", state=Goods)
+@system.actor("basket", state=Goods, unnamed=True)
+class Cart:
+    @action
+    def put(self, ctx: Context[Goods], item: str) -> Goods:
+        """Gives the state, with the process id of the node that runs the actor."""
+        ctx.state.items.append(item)
+        ctx.state.node = os.getppid()
+        return ctx.state
+
+    @action
+    def show(self, ctx: Context[Goods]) -> Goods:
+        return ctx.state
+
+    @action
+    def check_out(self, ctx: Context[Goods], till: str) -> Goods:
+        ctx.broadcast("sold", ctx.state.items)
+        return ctx.pipe("till", "pay", ctx.state)
+
+
+@system.actor("till")
+class Till:
+    @action
+    def pay(self, ctx: Context, goods: Goods) -> int:
+        return len(goods.items)
+
+
+@system.actor("sales", state=ORSet)
+class Sales:
+    @listens("sold")
+    def sold(self, ctx: Context[ORSet[str]], items: list[str]) -> None:
+        for item in items:
+            ctx.state.add(item)

@@ -57,6 +57,7 @@ class Node(actors_pb2_grpc.ActorHostServicer, actors_pb2_grpc.ActorsServicer):
     def __init__(self, path: Path) -> None:
         self.address = f"unix:{path}"
         self.refusal = ""
+        self.unary: list[Any] = []
         self._streams: asyncio.Queue[Stream] = asyncio.Queue()
         self._server: Any = None
         self.services: list[tuple[Any, Any]] = []
@@ -88,14 +89,24 @@ class Node(actors_pb2_grpc.ActorHostServicer, actors_pb2_grpc.ActorsServicer):
     async def InvokeStream(self, requests: AsyncIterator[Any], context: Any) -> None:  # noqa: N802
         await self.Connect(requests, context)
 
+    async def Invoke(self, request: Any, context: Any) -> Any:  # noqa: N802
+        self.unary.append(request)
+        return protocol_pb2.InvocationResponse(status=self._status())
+
+    async def Spawn(self, request: Any, context: Any) -> Any:  # noqa: N802
+        self.unary.append(request)
+        return protocol_pb2.SpawnResponse(status=self._status())
+
+    def _status(self) -> protocol_pb2.RequestStatus:
+        if self.refusal:
+            return protocol_pb2.RequestStatus(status=protocol_pb2.ERROR, message=self.refusal)
+        return protocol_pb2.RequestStatus(status=protocol_pb2.OK, message="Accepted")
+
     async def accept_host(self) -> tuple[Stream, Any]:
         """Waits for a host and takes its actors; gives its stream and its registration."""
         stream = await self.stream()
         first = await stream.next()
-        status = protocol_pb2.RequestStatus(status=protocol_pb2.OK, message="Accepted")
-        if self.refusal:
-            status = protocol_pb2.RequestStatus(status=protocol_pb2.ERROR, message=self.refusal)
-        await stream.send(pb.TurnBatch(registered=protocol_pb2.RegistrationResponse(status=status)))
+        await stream.send(pb.TurnBatch(registered=protocol_pb2.RegistrationResponse(status=self._status())))
         return stream, first.register
 
 

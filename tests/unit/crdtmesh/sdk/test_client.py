@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +16,7 @@ from crdtmesh.sdk.errors import (
     CallTimeout,
     ConnectionLost,
     HandlerError,
+    InvalidRequest,
     MailboxFull,
     NotConnected,
     UnknownActor,
@@ -258,3 +261,59 @@ async def test_unary_failures_carry_code_and_outcome(node: Node) -> None:
 def test_malformed_address_is_refused_at_once(address: str) -> None:
     with pytest.raises(ValueError, match="HOST:PORT"):
         Client(address)
+
+
+@dataclass
+class Cart:
+    items: list[str] = field(default_factory=list)
+
+
+async def test_an_instance_is_called_with_its_parent_and_a_write_level(node: Node) -> None:
+    async with Client(node.address) as client:
+        task = asyncio.create_task(
+            client.invoke("shops", "mary", "put", Cart(["milk"]), parent="cart", write="all", metadata={"k": "v"})
+        )
+        stream = await node.stream()
+        batch = await stream.next()
+        assert [("mary", "cart")] == [
+            (item.actor.name, item.actor.parent) for item in batch.bindings if item.HasField("actor")
+        ]
+        assert {"k": "v", "crdtmesh.write": "all"} == dict(batch.extras[0].metadata)
+        (call,) = Names().calls(batch)
+        assert {"items": ["milk"]} == call[4]
+        await reply(stream, (call[0], {"items": ["milk"]}))
+        assert {"items": ["milk"]} == await task
+        with pytest.raises(ValueError, match="level"):
+            await client.invoke("shops", "mary", "put", write="most")
+
+
+async def test_an_answer_is_an_object_of_the_class_that_is_asked_for(node: Node) -> None:
+    async with Client(node.address) as client:
+        tasks = [asyncio.create_task(client.invoke("shops", "cart", "show", returns=Cart)) for _ in range(2)]
+        stream = await node.stream()
+        first, second = Names().calls(await stream.next())
+        await reply(stream, (first[0], {"items": ["milk"]}), (second[0], {"things": []}))
+        assert Cart(["milk"]) == await tasks[0]
+        with pytest.raises(payloads.PayloadError, match="show: the answer: Cart has no field 'things'"):
+            await tasks[1]
+
+
+async def test_calls_for_later_and_spawns_are_spawn_s_own_messages(node: Node) -> None:
+    async with Client(node.address) as client:
+        await client.send("shops", "mary", "remind", "milk", parent="cart", delay=2.5)
+        await client.send("shops", "mary", "remind", at=datetime.fromtimestamp(2_000_000_000, UTC))
+        await client.spawn("shops", "mary", "joe", parent="cart")
+        later, absolute, spawned = node.unary
+        assert ("cart", "remind", 2_500, True) == (
+            later.actor.id.parent,
+            later.action_name,
+            later.scheduled_to,
+            getattr(later, "async"),
+        )
+        assert 2_000_000_000_000 == absolute.scheduled_to
+        assert [("mary", "cart"), ("joe", "cart")] == [(item.name, item.parent) for item in spawned.actors]
+        node.refusal = "no template 'cart'"
+        with pytest.raises(InvalidRequest, match="no template 'cart'"):
+            await client.spawn("shops", "mary", parent="cart")
+        with pytest.raises(ValueError, match="time zone"):
+            await client.send("shops", "mary", "remind", at=datetime(2030, 1, 1))  # noqa: DTZ001 - refused for that
