@@ -27,6 +27,7 @@ BENCHMARKS: Final = (
     "durable_writes",
     "links",
     "repair",
+    "mesh_bytes",
     "crdt_apply",
     "crdt_core",
     "crdt_documents",
