@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -28,6 +28,7 @@ class ActorSpec:
     name: str
     actions: Sequence[str] = ()
     timer_actions: Sequence[str] = ()
+    timer_ms: int = 3_600_000
     kind: str = "NAMED"
     is_stateful: bool = False
     state: AnyParts | None = None
@@ -120,8 +121,9 @@ class Dialect:
         state: AnyParts | None = None,
         tags: Mapping[str, str] | None = None,
         is_checkpoint: bool = False,
+        workflow: Callable[[Any], object] = lambda workflow: None,
     ) -> bytes:
-        """A good answer, as HTTP. What the SDK adds by itself stands in it too."""
+        """A good answer, as HTTP; `workflow` fills its workflow. What the SDK adds by itself stands in it too."""
         response = self.schema.ActorInvocationResponse(
             actor_name=invocation.actor.name, actor_system=invocation.actor.system, checkpoint=is_checkpoint
         )
@@ -142,6 +144,7 @@ class Dialect:
         if state is not None:
             context.state.type_url, context.state.value = state
         _set_payload(response, payload)
+        workflow(response.workflow)
         return self.response(response.SerializeToString())
 
     def fail(self, invocation: Any) -> bytes | None:
@@ -189,7 +192,7 @@ class Dialect:
         for name in actor.actions:
             message.actions.add(name=name)
         for name in actor.timer_actions:
-            message.timer_actions.add(seconds=3_600_000).action.name = name
+            message.timer_actions.add(seconds=actor.timer_ms).action.name = name
         self._fill_channels(message.metadata, actor.channels)
 
     def _fill_channels(self, metadata: Any, channels: Sequence[tuple[str, str]]) -> None:
