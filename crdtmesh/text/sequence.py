@@ -18,7 +18,7 @@ class Sequence:
         client_id: who writes here, at most 53 bits. Two writers under one id diverge silently and for ever.
     """
 
-    __slots__ = ("_doc", "_made", "_text", "client_id")
+    __slots__ = ("_doc", "_is_settled", "_made", "_taken", "_text", "client_id")
 
     def __init__(self, client_id: int) -> None:
         self.client_id: Final = client_id
@@ -26,11 +26,14 @@ class Sequence:
         self._doc: Doc[Any] = Doc(client_id=client_id, allow_multithreading=True)
         self._text: Text = self._doc.get(_ROOT, type=Text)
         self._made: list[bytes] = []
+        self._taken: list[bytes] = []
+        self._is_settled = True
         # Observed for the document's whole life: older versions crashed when observers were taken off.
         self._doc.observe(lambda event: self._made.append(event.update))
 
     def __str__(self) -> str:
         """The text. An update shows when all it builds on has been applied."""
+        self._settle()
         return str(self._text)
 
     def apply(self, update: bytes) -> None:
@@ -41,6 +44,24 @@ class Sequence:
             return
         finally:
             self._made.clear()
+        self._taken.append(update)
+        self._is_settled = len(self._taken) == 1
+
+    def _settle(self) -> None:
+        """Apply what came again and again, until that changes nothing.
+
+        The library forgets some of the updates that waited for others: which ones depends on the order in which they
+        came, so that replicas with the same updates would read different texts.
+        """
+        if self._is_settled:
+            return
+        before = None
+        while (now := (self._doc.get_state(), str(self._text))) != before:
+            before = now
+            for update in self._taken:
+                self._doc.apply_update(update)
+        self._made.clear()
+        self._is_settled = True
 
     def insert(self, index: int, text: str) -> bytes:
         """Insert before a code point, and return the update."""
@@ -60,6 +81,7 @@ class Sequence:
         Args:
             after: earlier answers, whose contents are left out.
         """
+        self._settle()
         known = _read_vector(self._doc.get_state())
         known.pop(self.client_id, None)
         if after:
