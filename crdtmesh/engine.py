@@ -35,10 +35,12 @@ from crdtmesh.replication.outputs import (
     SendTo,
 )
 from crdtmesh.replication.replica import Replica
+from crdtmesh.replication.watching import Watches, WatchOptions, WatchTicket
 from crdtmesh.runtime.definition import ActorAddress, ActorDefinition
 from crdtmesh.runtime.messages import CallerId, HostId, ReplyColumns, ToPeer, TurnColumns
 from crdtmesh.runtime.runtime import Event as RuntimeEvent
 from crdtmesh.runtime.runtime import OffersChanged, Runtime, StateConflict
+from crdtmesh.watch_streams import WatchStreams
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -161,6 +163,12 @@ class Engine:
         self.runtime = runtime
         self.hooks = Hooks()
         self.counters = Counters()
+        self.watches = WatchStreams(
+            Watches(replica, WatchOptions(), run=replica.replica_id.hex()),
+            barrier=replica.barrier,
+            wake=self.wake,
+            clock_ns=clock_ns,
+        )
         self._write = write
         self._send = send
         self._clock_ns = clock_ns
@@ -391,7 +399,8 @@ class Engine:
         await future
 
     async def drain(self) -> None:
-        """Refuses new calls and waits until those in flight have their replies."""
+        """Refuses new calls, ends all watches, and waits until the calls in flight have their replies."""
+        self.watches.close()
         self.runtime.drain()
         self.wake()
         await self._drained.wait()
@@ -433,12 +442,14 @@ class Engine:
         self._replica_events()
         runtime.tick(now_ns=now_ns, wall_ms=self._wall_ms())
         runtime.seal()
+        self.watches.work(now_ns)
         for output in replica.take_outgoing():
             if isinstance(output, SendTo):
                 self._send_to(output)
             elif isinstance(output, Persist):
                 self._write(output.seq, output.records)
         self._replica_events()
+        self.watches.deliver()
         self._deliver()
         for event in runtime.take_events():
             self._runtime_event(event)
@@ -485,6 +496,7 @@ class Engine:
         for event in self.replica.take_events():
             if isinstance(event, Changed):
                 self.runtime.state_changed(event.key, event.touched, event.version)
+                self.watches.changed(event.key)
                 self.hooks.changed(event.key)
             elif isinstance(event, Committed | CommitFailed | LevelTimeout | ReadAt):
                 self._ticket_event(event)
@@ -492,6 +504,9 @@ class Engine:
                 self._rare_event(event)
 
     def _ticket_event(self, event: Committed | CommitFailed | LevelTimeout | ReadAt) -> None:
+        if isinstance(event.ticket, WatchTicket):
+            self._watch_ticket(event.ticket, event)
+            return
         future = self._commits.get(event.ticket) if isinstance(event.ticket, tuple) else None
         if future is None:
             self._runtime_ticket(event)
@@ -505,6 +520,12 @@ class Engine:
             future.set_exception(LevelUnreached(event.acks, event.needed))
         else:
             future.set_exception(CommitLost(event.reason))
+
+    def _watch_ticket(self, ticket: WatchTicket, event: Committed | CommitFailed | LevelTimeout | ReadAt) -> None:
+        if isinstance(event, CommitFailed):
+            self.watches.watches.commit_failed(ticket, event.reason)
+        else:
+            self.watches.watches.committed(ticket)
 
     def _runtime_ticket(self, event: Committed | CommitFailed | LevelTimeout | ReadAt) -> None:
         runtime = self.runtime
@@ -558,7 +579,12 @@ class Engine:
                 logs.event(_LOG, logging.WARNING, "invocation.rejected", peer=event.peer, reason=event.reason)
 
     def _arm(self, now_ns: int) -> None:
-        deadlines = [d for d in (self.replica.next_deadline_ns(), self.runtime.next_deadline_ns()) if d is not None]
+        wanted = (
+            self.replica.next_deadline_ns(),
+            self.runtime.next_deadline_ns(),
+            self.watches.watches.next_deadline_ns(),
+        )
+        deadlines = [deadline for deadline in wanted if deadline is not None]
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

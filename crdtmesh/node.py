@@ -191,7 +191,7 @@ class Node:
             peers=self._peer_views(),
             systems=self._system_views(digests=digests),
             warnings=[*self._warnings, *self._membership.warnings()],
-            counters=self._counters(),
+            counters={**self._counters(), **self._engine.watches.sizes()},
         )
 
     async def remove_member(self, name: str) -> list[str]:
@@ -464,6 +464,7 @@ class Node:
             hosts=self._engine.hosts,
             actors=self._engine.runtime.active,
             entries=sum(shard.entries for shard in self._engine.replica.summary()),
+            watches=self._engine.watches.readers,
             is_ready=self.is_ready,
             stall_worst_s=self._stalls.worst_s,
         )

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from crdtmesh.cli import watch
 from crdtmesh.cli.client import JsonCommand, client_command, fail, parse_json, split_name
 from crdtmesh.cli.tables import echo_table
+from crdtmesh.cli.values import hexadecimal, plain_json, shown
 from crdtmesh.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -39,6 +41,9 @@ def command() -> None:
     """
 
 
+command.add_command(watch.command)
+
+
 @command.command()
 @click.argument("key", metavar="[SYSTEM/]KEY")
 @_type_option
@@ -61,8 +66,8 @@ async def get(
     if entry is None:
         hint = await _nearest_key(client, system, name)
         fail(f"no state under {system}/{name}{hint}", output=output, outcome="not_applied")
-    shown = {**_plain(entry), "token": session.tokens(system)[-1]}
-    click.echo(json.dumps(shown) if output == "json" else _shown(entry.value))
+    answer = {**_plain(entry), "token": session.tokens(system)[-1]}
+    click.echo(json.dumps(answer) if output == "json" else shown(entry.value))
 
 
 @command.command(name="list")
@@ -80,7 +85,7 @@ async def list_entries(client: Client, *, output: str, prefix: str, limit: int) 
     if output == "json":
         click.echo(json.dumps({"entries": [_plain(entry) for entry in entries]}))
         return
-    rows = [(f"{entry.system}/{entry.key}", entry.type_name, _shown(entry.value)) for entry in entries]
+    rows = [(f"{entry.system}/{entry.key}", entry.type_name, shown(entry.value)) for entry in entries]
     echo_table(("KEY", "TYPE", "VALUE"), rows)
 
 
@@ -124,9 +129,9 @@ async def update(
     )
     if output == "json":
         token = session.tokens(system)[-1]
-        click.echo(json.dumps({"changed": changed, "value": value, "token": token}, default=_bytes))
+        click.echo(json.dumps({"changed": changed, "value": value, "token": token}, default=hexadecimal))
     else:
-        click.echo(_shown(value) if changed else f"{_shown(value)} (unchanged)")
+        click.echo(shown(value) if changed else f"{shown(value)} (unchanged)")
 
 
 def _session(system: str, tokens: tuple[str, ...]) -> Session:
@@ -166,16 +171,4 @@ async def _nearest_key(client: Client, system: str, name: str) -> str:
 
 
 def _plain(entry: StateEntry) -> dict[str, Any]:
-    value = json.loads(json.dumps(entry.value, default=_bytes))
-    return {"system": entry.system, "key": entry.key, "type": entry.type_name, "value": value}
-
-
-def _shown(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, default=_bytes)
-
-
-def _bytes(value: object) -> str:
-    """Bytes in JSON: hexadecimal digits."""
-    if isinstance(value, bytes | bytearray):
-        return value.hex()
-    raise TypeError(f"no JSON form for {type(value).__name__}")
+    return {"system": entry.system, "key": entry.key, "type": entry.type_name, "value": plain_json(entry.value)}

@@ -32,6 +32,7 @@ _STATUS: Final[Mapping[ErrorCode, grpc.StatusCode]] = {
     ErrorCode.INVALID_OPERATION: grpc.StatusCode.INVALID_ARGUMENT,
     ErrorCode.DRAINING: grpc.StatusCode.UNAVAILABLE,
     ErrorCode.INVALID_REQUEST: grpc.StatusCode.INVALID_ARGUMENT,
+    ErrorCode.LIMIT_REACHED: grpc.StatusCode.RESOURCE_EXHAUSTED,
 }
 
 

@@ -44,6 +44,10 @@ class GuardedServer:
             return grpc.stream_stream_rpc_method_handler(
                 handler.stream_stream, _batch_reader(handler.request_deserializer), handler.response_serializer
             )
+        if handler.response_streaming:
+            return grpc.unary_stream_rpc_method_handler(
+                self._unary(handler.unary_stream, handler.request_deserializer), None, handler.response_serializer
+            )
         return grpc.unary_unary_rpc_method_handler(
             self._unary(handler.unary_unary, handler.request_deserializer), None, handler.response_serializer
         )

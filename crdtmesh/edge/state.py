@@ -15,6 +15,7 @@ from crdtmesh.edge.context import Context
 from crdtmesh.edge.errors import abort
 from crdtmesh.edge.pending import PendingCalls
 from crdtmesh.edge.server import Service
+from crdtmesh.edge.watch import watch
 from crdtmesh.engine import CommitLost, Engine, LevelUnreached
 from crdtmesh.levels import LevelInvalid
 from crdtmesh.replication.entry import EntryView
@@ -41,7 +42,7 @@ _NODE_PART: Final = 0.9
 
 
 class StateServicer(state_pb2_grpc.StateServicer):
-    """Reads, scans and changes entries on this node."""
+    """Reads, scans, changes and watches entries on this node."""
 
     def __init__(self, engine: Engine, pending: PendingCalls, *, system: str) -> None:
         self._engine = engine
@@ -183,6 +184,10 @@ class StateServicer(state_pb2_grpc.StateServicer):
             except LevelUnreached:
                 message = "what the token holds has not reached this node in time; read later, or where it was made"
                 await abort(context, ErrorCode.TIMEOUT, message)
+
+    async def Watch(self, request: state_pb2.WatchStateRequest, context: Context) -> None:  # noqa: N802
+        """A snapshot, then changes, until the client goes."""
+        await watch(self._engine, request, context, system=self._system)
 
     def _types_of(self, system: str, key: str) -> list[EntryView]:
         read = self._engine.replica.read

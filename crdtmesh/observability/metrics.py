@@ -30,6 +30,7 @@ class Gauges(NamedTuple):
         hosts: connected hosts of actors.
         actors: actors in memory.
         entries: states on this node.
+        watches: readers that follow state on this node.
         is_ready: whether calls are welcome.
         stall_worst_s: the longest standstill of the event loop, in seconds.
     """
@@ -39,6 +40,7 @@ class Gauges(NamedTuple):
     hosts: int
     actors: int
     entries: int
+    watches: int
     is_ready: bool
     stall_worst_s: float
 
@@ -160,6 +162,7 @@ def _gauge_families(gauges: Gauges) -> Iterator[Metric]:
     yield GaugeMetricFamily("crdtmesh_actor_hosts", "Connected hosts of actors.", gauges.hosts)
     yield GaugeMetricFamily("crdtmesh_actor_active", "Actors in memory.", gauges.actors)
     yield GaugeMetricFamily("crdtmesh_replication_entries", "States on this node.", gauges.entries)
+    yield GaugeMetricFamily("crdtmesh_watch_readers", "Readers that follow state on this node.", gauges.watches)
     yield GaugeMetricFamily("crdtmesh_node_ready", "1 while calls are welcome.", int(gauges.is_ready))
     yield GaugeMetricFamily(
         "crdtmesh_loop_stall_worst_seconds", "Longest standstill of the event loop.", gauges.stall_worst_s

@@ -21,6 +21,7 @@ the numbers of `crdtmesh.v1.ErrorCode` and `crdtmesh.v1.Outcome`, so that the ed
 | invalid_operation | the answer's operation doesn't fit the state's type | not_applied |
 | draining | the node is shutting down | not_applied |
 | invalid_request | malformed, or asks for what this version doesn't do | not_applied |
+| limit_reached | the node is at a bound: too many watches, or they hold too much | not_applied |
 """
 
 import enum
@@ -45,6 +46,7 @@ class ErrorCode(enum.IntEnum):
     INVALID_OPERATION = 10
     DRAINING = 11
     INVALID_REQUEST = 12
+    LIMIT_REACHED = 13
 
 
 class Outcome(enum.IntEnum):

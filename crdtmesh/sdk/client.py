@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar, overload
@@ -31,8 +31,9 @@ from crdtmesh.sdk.context import ActorRef
 from crdtmesh.sdk.errors import CallTimeout, NotConnected
 from crdtmesh.sdk.state import StateClient
 from crdtmesh.sdk.unary import call_unary, send, spawn
+from crdtmesh.sdk.watch import WatchEvent, watch_events, watch_request
 from crdtmesh.wire import payloads
-from crdtmesh.wire.gen.crdtmesh.v1 import actors_pb2_grpc, cluster_pb2
+from crdtmesh.wire.gen.crdtmesh.v1 import actors_pb2_grpc, cluster_pb2, state_pb2_grpc
 
 __all__ = ["ActorProxy", "Client"]
 
@@ -203,6 +204,44 @@ class Client:
         """The actors that some live node offers; of all systems if none is named."""
         return await actors_of(self.unary, system, timeout)
 
+    def watch(
+        self,
+        system: str,
+        key: str | None = None,
+        *,
+        prefix: str = "",
+        type_name: str = "",
+        interval_ms: int | None = None,
+        token: str = "",
+    ) -> AsyncGenerator[WatchEvent, None]:
+        """Follows replicated state: a snapshot, then changes, none skipped and none shown twice.
+
+            async for event in client.watch("shops", prefix="stock/"):
+                print(event.kind, event.key, event.value)
+
+        When the connection breaks it goes on, from where it was if the same node answers within a minute, else with
+        a snapshot again, which begins with an event of kind "snapshot". Leave the loop, and close the iterator
+        (`contextlib.aclosing`), to end it.
+
+        Args:
+            system: the actor system.
+            key: one key; None for all.
+            prefix: without a key: of the keys.
+            type_name: only entries of this type; empty for all.
+            interval_ms: changes within so many milliseconds after some that were sent come together; None: 50;
+                0: each at once.
+            token: of the last event that was worked off (`WatchEvent.token`), to go on with; empty to begin.
+
+        Raises:
+            CallError: one of its subclasses; `LimitReached` when the node has too many watches. `NotConnected` when no
+                node answered within the client's timeout.
+            ValueError: key and prefix.
+        """
+        if key is not None and prefix:
+            raise ValueError("expected a key or a prefix, got both")
+        request = watch_request(system, key, prefix=prefix, type_name=type_name, interval_ms=interval_ms, token=token)
+        return watch_events(self._open_watch, request)
+
     async def members(self, *, timeout: float | None = None) -> list[Member]:
         """The mesh's members as the node sees them."""
         return await members_of(self.unary, timeout)
@@ -286,14 +325,22 @@ class Client:
             CallError: one of its subclasses.
         """
         deadline = asyncio.get_running_loop().time() + (self.timeout if timeout is None else timeout)
+        await self._connected(deadline)
+        left = max(deadline - asyncio.get_running_loop().time(), 0.001)
+        return await call_unary(self._channel, method, request, timeout_s=left)
+
+    async def _connected(self, deadline: float) -> None:
         self._check_open()
         try:
             async with asyncio.timeout_at(deadline):
                 await self._is_connected.wait()
         except TimeoutError:
             raise NotConnected(self._reason, outcome="not_applied") from None
-        left = max(deadline - asyncio.get_running_loop().time(), 0.001)
-        return await call_unary(self._channel, method, request, timeout_s=left)
+
+    async def _open_watch(self, request: Any) -> Any:
+        """The call of a watch on the node that is connected, once there is one."""
+        await self._connected(asyncio.get_running_loop().time() + self.timeout)
+        return state_pb2_grpc.StateStub(self._channel).Watch(request)
 
     async def __aenter__(self) -> Self:
         if self._task is not None or self._is_closed:

@@ -5,7 +5,7 @@
     ├── RegistrationRefused    the node didn't take the host's actors
     └── CallError              a call failed; `code` says why, `outcome` what became of its effect
         ├── UnknownActor, UnknownAction, NoHost, HandlerError, MailboxFull, CallTimeout, HostLost, PeerLost,
-        │   StorageFailed, InvalidOperation, NodeDraining, InvalidRequest        one for each code of the wire
+        │   StorageFailed, InvalidOperation, NodeDraining, InvalidRequest, LimitReached   one for each code of the wire
         ├── NotConnected       none of the addresses could be reached in time; the call was never sent
         └── ConnectionLost     the stream broke with the call in flight
 
@@ -24,6 +24,7 @@ __all__ = [
     "HostLost",
     "InvalidOperation",
     "InvalidRequest",
+    "LimitReached",
     "MailboxFull",
     "NoHost",
     "NodeDraining",
@@ -141,6 +142,12 @@ class InvalidRequest(CallError):
     code = "invalid_request"
 
 
+class LimitReached(CallError):
+    """The node is at a bound of its own; ask for less, or later, or another node."""
+
+    code = "limit_reached"
+
+
 class NotConnected(CallError, ConnectionError):
     """None of the addresses could be reached in time; the call was never sent."""
 
@@ -157,7 +164,7 @@ _CLASSES: Final[dict[str, type[CallError]]] = {
     error.code: error
     for error in (
         UnknownActor, UnknownAction, NoHost, HandlerError, MailboxFull, CallTimeout, HostLost, PeerLost, StorageFailed,
-        InvalidOperation, NodeDraining, InvalidRequest,
+        InvalidOperation, NodeDraining, InvalidRequest, LimitReached,
     )
 }  # fmt: skip
 

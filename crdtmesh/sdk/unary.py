@@ -22,7 +22,7 @@ from crdtmesh.sdk.errors import (
 from crdtmesh.wire.gen.crdtmesh.v1 import actors_pb2_grpc, cluster_pb2_grpc, state_pb2_grpc
 from crdtmesh.wire.gen.spawn.actors import actor_pb2, protocol_pb2
 
-__all__ = ["Unary", "call_unary", "send", "spawn"]
+__all__ = ["Unary", "call_error", "call_unary", "send", "spawn"]
 
 Unary: TypeAlias = Callable[[str, Any, float | None], Awaitable[Any]]
 """Calls a method ("State.Get") with a message and a timeout in seconds, None for the default."""
@@ -46,7 +46,7 @@ async def call_unary(channel: Any, method: str, request: Any, *, timeout_s: floa
     try:
         return await getattr(_STUBS[service](channel), name)(request, timeout=timeout_s)
     except grpc.aio.AioRpcError as error:
-        raise _error(error) from None
+        raise call_error(error) from None
     except asyncio.CancelledError:
         # A channel that is closed cancels its calls, which looks like a cancellation of ours.
         if (task := asyncio.current_task()) is not None and task.cancelling():
@@ -78,7 +78,8 @@ async def spawn(unary: Unary, system: str, parent: str, names: Sequence[str], ti
         raise error_for("invalid_request", response.status.message, "not_applied")
 
 
-def _error(error: grpc.aio.AioRpcError) -> CallError:
+def call_error(error: grpc.aio.AioRpcError) -> CallError:
+    """What a call that ended with a status raises."""
     trailers = dict(error.trailing_metadata() or ())
     message = error.details() or str(error.code())
     if (code := trailers.get("crdtmesh-error")) is not None:

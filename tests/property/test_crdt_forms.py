@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crdtmesh.cli.state import _shown
+from crdtmesh.cli.values import shown
 from crdtmesh.crdts import registry
 from crdtmesh.crdts.values import PlainValue, encode
 from crdtmesh.wire.gen.crdtmesh.v1 import values_pb2 as pb
@@ -49,7 +49,7 @@ def test_value_comes_back_from_its_protobuf_form(name: str, data: st.DataObject)
 @given(data=st.data())
 def test_value_has_a_json_form(name: str, data: st.DataObject) -> None:
     for replica in data.draw(worlds(name)).replicas:
-        assert repr(_as_json(replica.value)) == repr(json.loads(_shown(replica.value)))
+        assert repr(_as_json(replica.value)) == repr(json.loads(shown(replica.value)))
 
 
 @EACH_TYPE

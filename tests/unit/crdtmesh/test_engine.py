@@ -15,10 +15,13 @@ from crdtmesh.persistence.base import Record
 from crdtmesh.replication.options import ReplicationOptions
 from crdtmesh.replication.outputs import EntryKey
 from crdtmesh.replication.replica import Replica
+from crdtmesh.replication.watch import Selection
+from crdtmesh.replication.watching import WatchRefused
 from crdtmesh.runtime.messages import STATE_CHANGED, ReplyColumns
 from crdtmesh.runtime.options import RuntimeOptions
 from crdtmesh.runtime.placement import Placement
 from crdtmesh.runtime.runtime import Runtime
+from crdtmesh.watch_streams import WatchEnded, WatchStream
 
 KEY = EntryKey("shops", "stock", "PNCounter")
 
@@ -143,3 +146,70 @@ async def test_a_fault_of_the_cores_stops_the_engine_and_is_told_once(
 
     assert ["failed"] == faults
     assert ([], []) == (bench.written, bench.replies)
+
+
+# --- watches
+
+
+def watch(bench: Bench, token: str = "") -> WatchStream:
+    return bench.engine.watches.open(Selection(system="shops", key="stock"), interval_ns=0, token=token)
+
+
+async def test_a_watch_is_shown_a_change_when_it_is_on_disk(bench: Bench) -> None:
+    stream = watch(bench)
+    async with asyncio.timeout(5):
+        await stream.next()
+        stream.done()
+        bench.update(5)
+        waiting = asyncio.create_task(stream.next())
+        await bench.engine.flushed()
+        await bench.engine.flushed()
+        assert not waiting.done()
+        bench.engine.persisted(1, None)
+        batch, _ = await waiting
+    assert [5] == [event.new for event in batch.events]
+
+
+async def test_a_failed_disk_ends_a_watch(bench: Bench) -> None:
+    stream = watch(bench)
+    await stream.next()
+    stream.done()
+    bench.update(5)
+    await bench.engine.flushed()
+    bench.engine.persisted(1, "disk full")
+    with pytest.raises(WatchEnded) as ended:
+        await stream.next()
+    assert "storage_failed" == ended.value.code
+
+
+async def test_a_second_reader_of_a_watch_ends_the_first(bench: Bench) -> None:
+    first = watch(bench)
+    _, token = await first.next()
+    first.done()
+    waiting = asyncio.create_task(first.next())
+    second = watch(bench, token)
+    with pytest.raises(WatchEnded) as ended:
+        await waiting
+    first.close()
+    assert "superseded" == ended.value.code
+    assert 1 == bench.engine.watches.readers
+    second.close()
+    assert {"watches.readers": 0, "watches.kept": 1} == {
+        name: count for name, count in bench.engine.watches.sizes().items() if name != "watches.held_bytes"
+    }
+
+
+async def test_draining_ends_watches_and_refuses_new_ones(bench: Bench) -> None:
+    stream = watch(bench)
+    await stream.next()
+    await bench.engine.drain()
+    with pytest.raises(WatchEnded) as ended:
+        await stream.next()
+    assert "draining" == ended.value.code
+    with pytest.raises(WatchEnded):
+        watch(bench)
+
+
+async def test_a_bad_token_is_refused(bench: Bench) -> None:
+    with pytest.raises(WatchRefused):
+        watch(bench, "x")

@@ -3,7 +3,14 @@ from prometheus_client.parser import text_string_to_metric_families
 from crdtmesh.observability.metrics import Counts, Gauges, Metrics
 
 GAUGES = Gauges(
-    members={"alive": 3, "suspect": 1}, links=2, hosts=1, actors=7, entries=40, is_ready=True, stall_worst_s=0.25
+    members={"alive": 3, "suspect": 1},
+    links=2,
+    hosts=1,
+    actors=7,
+    entries=40,
+    watches=5,
+    is_ready=True,
+    stall_worst_s=0.25,
 )
 
 

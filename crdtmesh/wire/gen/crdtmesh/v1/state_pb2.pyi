@@ -1,11 +1,25 @@
 from ...crdtmesh.v1 import values_pb2 as _values_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class SnapshotReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    SNAPSHOT_NONE: _ClassVar[SnapshotReason]
+    SNAPSHOT_FIRST: _ClassVar[SnapshotReason]
+    SNAPSHOT_OTHER_NODE: _ClassVar[SnapshotReason]
+    SNAPSHOT_EXPIRED: _ClassVar[SnapshotReason]
+    SNAPSHOT_OTHER_SELECTION: _ClassVar[SnapshotReason]
+SNAPSHOT_NONE: SnapshotReason
+SNAPSHOT_FIRST: SnapshotReason
+SNAPSHOT_OTHER_NODE: SnapshotReason
+SNAPSHOT_EXPIRED: SnapshotReason
+SNAPSHOT_OTHER_SELECTION: SnapshotReason
 
 class StateKey(_message.Message):
     __slots__ = ("system", "key", "type")
@@ -104,3 +118,85 @@ class UpdateStateResponse(_message.Message):
     other_values: _containers.RepeatedCompositeFieldContainer[_values_pb2.Value]
     token: str
     def __init__(self, changed: _Optional[bool] = ..., value: _Optional[_Union[_values_pb2.Value, _Mapping]] = ..., other_values: _Optional[_Iterable[_Union[_values_pb2.Value, _Mapping]]] = ..., token: _Optional[str] = ...) -> None: ...
+
+class WatchStateRequest(_message.Message):
+    __slots__ = ("system", "key", "prefix", "type", "interval_ms", "resume_token")
+    SYSTEM_FIELD_NUMBER: _ClassVar[int]
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    PREFIX_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    INTERVAL_MS_FIELD_NUMBER: _ClassVar[int]
+    RESUME_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    system: str
+    key: str
+    prefix: str
+    type: str
+    interval_ms: int
+    resume_token: str
+    def __init__(self, system: _Optional[str] = ..., key: _Optional[str] = ..., prefix: _Optional[str] = ..., type: _Optional[str] = ..., interval_ms: _Optional[int] = ..., resume_token: _Optional[str] = ...) -> None: ...
+
+class WatchStateResponse(_message.Message):
+    __slots__ = ("snapshot_begins", "changes", "snapshot_complete", "resume_token")
+    SNAPSHOT_BEGINS_FIELD_NUMBER: _ClassVar[int]
+    CHANGES_FIELD_NUMBER: _ClassVar[int]
+    SNAPSHOT_COMPLETE_FIELD_NUMBER: _ClassVar[int]
+    RESUME_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    snapshot_begins: SnapshotReason
+    changes: _containers.RepeatedCompositeFieldContainer[StateChange]
+    snapshot_complete: bool
+    resume_token: str
+    def __init__(self, snapshot_begins: _Optional[_Union[SnapshotReason, str]] = ..., changes: _Optional[_Iterable[_Union[StateChange, _Mapping]]] = ..., snapshot_complete: _Optional[bool] = ..., resume_token: _Optional[str] = ...) -> None: ...
+
+class StateChange(_message.Message):
+    __slots__ = ("kind", "key", "value", "old_value", "set", "map", "lagged")
+    class Kind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        KIND_UNSPECIFIED: _ClassVar[StateChange.Kind]
+        PRESENT: _ClassVar[StateChange.Kind]
+        ABSENT: _ClassVar[StateChange.Kind]
+        CHANGED: _ClassVar[StateChange.Kind]
+        DELETED: _ClassVar[StateChange.Kind]
+    KIND_UNSPECIFIED: StateChange.Kind
+    PRESENT: StateChange.Kind
+    ABSENT: StateChange.Kind
+    CHANGED: StateChange.Kind
+    DELETED: StateChange.Kind
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    OLD_VALUE_FIELD_NUMBER: _ClassVar[int]
+    SET_FIELD_NUMBER: _ClassVar[int]
+    MAP_FIELD_NUMBER: _ClassVar[int]
+    LAGGED_FIELD_NUMBER: _ClassVar[int]
+    kind: StateChange.Kind
+    key: StateKey
+    value: _values_pb2.Value
+    old_value: _values_pb2.Value
+    set: SetDifference
+    map: MapDifference
+    lagged: bool
+    def __init__(self, kind: _Optional[_Union[StateChange.Kind, str]] = ..., key: _Optional[_Union[StateKey, _Mapping]] = ..., value: _Optional[_Union[_values_pb2.Value, _Mapping]] = ..., old_value: _Optional[_Union[_values_pb2.Value, _Mapping]] = ..., set: _Optional[_Union[SetDifference, _Mapping]] = ..., map: _Optional[_Union[MapDifference, _Mapping]] = ..., lagged: _Optional[bool] = ...) -> None: ...
+
+class SetDifference(_message.Message):
+    __slots__ = ("added", "removed")
+    ADDED_FIELD_NUMBER: _ClassVar[int]
+    REMOVED_FIELD_NUMBER: _ClassVar[int]
+    added: _containers.RepeatedCompositeFieldContainer[_values_pb2.Data]
+    removed: _containers.RepeatedCompositeFieldContainer[_values_pb2.Data]
+    def __init__(self, added: _Optional[_Iterable[_Union[_values_pb2.Data, _Mapping]]] = ..., removed: _Optional[_Iterable[_Union[_values_pb2.Data, _Mapping]]] = ...) -> None: ...
+
+class MapDifference(_message.Message):
+    __slots__ = ("keys",)
+    KEYS_FIELD_NUMBER: _ClassVar[int]
+    keys: _containers.RepeatedCompositeFieldContainer[KeyDifference]
+    def __init__(self, keys: _Optional[_Iterable[_Union[KeyDifference, _Mapping]]] = ...) -> None: ...
+
+class KeyDifference(_message.Message):
+    __slots__ = ("key", "old_value", "new_value")
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    OLD_VALUE_FIELD_NUMBER: _ClassVar[int]
+    NEW_VALUE_FIELD_NUMBER: _ClassVar[int]
+    key: str
+    old_value: _values_pb2.Data
+    new_value: _values_pb2.Data
+    def __init__(self, key: _Optional[str] = ..., old_value: _Optional[_Union[_values_pb2.Data, _Mapping]] = ..., new_value: _Optional[_Union[_values_pb2.Data, _Mapping]] = ...) -> None: ...

@@ -49,6 +49,11 @@ class StateStub:
                 request_serializer=crdtmesh_dot_v1_dot_state__pb2.UpdateStateRequest.SerializeToString,
                 response_deserializer=crdtmesh_dot_v1_dot_state__pb2.UpdateStateResponse.FromString,
                 _registered_method=True)
+        self.Watch = channel.unary_stream(
+                '/crdtmesh.v1.State/Watch',
+                request_serializer=crdtmesh_dot_v1_dot_state__pb2.WatchStateRequest.SerializeToString,
+                response_deserializer=crdtmesh_dot_v1_dot_state__pb2.WatchStateResponse.FromString,
+                _registered_method=True)
 
 
 class StateServicer:
@@ -78,6 +83,15 @@ class StateServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Watch(self, request, context):
+        """A snapshot of the selected entries, then their changes: none is skipped and none is shown twice. All that is shown
+        is on this node's disk. A slow reader gets several changes of an entry as one, which says so. A watch ends with
+        its call; for a minute it can be gone on with by its last token.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_StateServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -95,6 +109,11 @@ def add_StateServicer_to_server(servicer, server):
                     servicer.Update,
                     request_deserializer=crdtmesh_dot_v1_dot_state__pb2.UpdateStateRequest.FromString,
                     response_serializer=crdtmesh_dot_v1_dot_state__pb2.UpdateStateResponse.SerializeToString,
+            ),
+            'Watch': grpc.unary_stream_rpc_method_handler(
+                    servicer.Watch,
+                    request_deserializer=crdtmesh_dot_v1_dot_state__pb2.WatchStateRequest.FromString,
+                    response_serializer=crdtmesh_dot_v1_dot_state__pb2.WatchStateResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -178,6 +197,33 @@ class State:
             '/crdtmesh.v1.State/Update',
             crdtmesh_dot_v1_dot_state__pb2.UpdateStateRequest.SerializeToString,
             crdtmesh_dot_v1_dot_state__pb2.UpdateStateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Watch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/crdtmesh.v1.State/Watch',
+            crdtmesh_dot_v1_dot_state__pb2.WatchStateRequest.SerializeToString,
+            crdtmesh_dot_v1_dot_state__pb2.WatchStateResponse.FromString,
             options,
             channel_credentials,
             insecure,

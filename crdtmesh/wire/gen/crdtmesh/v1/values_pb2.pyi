@@ -30,6 +30,7 @@ class ErrorCode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     INVALID_OPERATION: _ClassVar[ErrorCode]
     DRAINING: _ClassVar[ErrorCode]
     INVALID_REQUEST: _ClassVar[ErrorCode]
+    LIMIT_REACHED: _ClassVar[ErrorCode]
 
 class Outcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -54,6 +55,7 @@ STORAGE_FAILED: ErrorCode
 INVALID_OPERATION: ErrorCode
 DRAINING: ErrorCode
 INVALID_REQUEST: ErrorCode
+LIMIT_REACHED: ErrorCode
 OUTCOME_UNSPECIFIED: Outcome
 NOT_APPLIED: Outcome
 OUTCOME_UNKNOWN: Outcome
