@@ -37,8 +37,8 @@ stage "import contracts" "$BIN/lint-imports"
 stage "unit" pytest -n 2 tests/unit
 stage "property" pytest -n 2 tests/property
 stage "simulation" pytest -n 2 tests/simulation
-# As many seeds as fit; how many that were is printed.
-stage "simulated seeds" "$PYTHON" -m simulations run --seeds 1:200 --budget "${SIMULATED_SECONDS:-120}"
+# As many seeds as fit; how many that were is printed, and the report is one line of JSON.
+stage "simulated seeds" "$PYTHON" -m simulations run --seeds 1:200 --json --budget "${SIMULATED_SECONDS:-300}"
 stage "contract" pytest tests/contract
 stage "conformance" pytest tests/conformance
 stage "interop" pytest tests/interop

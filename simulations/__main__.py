@@ -16,8 +16,10 @@ from simulations.membership.commands import COMMANDS
 from simulations.mutations import TRIES, as_dict, try_all
 from simulations.planted import PLANTED
 from simulations.ranges import RangeOptions, Runner, run_range
+from simulations.record import record_command
 from simulations.results import ResultFile, origin
 from simulations.run import RunOptions, RunResult, plan_of, simulate
+from simulations.seedrange import SeedRange
 from simulations.show import show
 from simulations.workers import Orders, cores, run_seeds
 
@@ -28,23 +30,6 @@ DEFAULT_TRACES: Final = Path("simulation-traces")
 _FILE: Final = click.Path(dir_okay=False, path_type=Path)
 _FOLDER: Final = click.Path(file_okay=False, path_type=Path)
 _REPEAT_HELP: Final = "Seeds that this divides are run again in another process; 0 for none."
-
-
-class SeedRange(click.ParamType[range]):
-    """`A:B`, both included, or one seed."""
-
-    name = "A:B"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> range:
-        """Reads a range."""
-        first, colon, last = str(value).partition(":")
-        try:
-            seeds = range(int(first), int(last if colon else first) + 1)
-        except ValueError:
-            self.fail(f"expected A:B, such as 1:200, got {str(value)[:64]!r}", param, ctx)
-        if not seeds or seeds[0] < 0:
-            self.fail(f"expected A:B with 0 <= A <= B, got {str(value)[:64]!r}", param, ctx)
-        return seeds
 
 
 @click.group()
@@ -118,7 +103,7 @@ def mutations(names: tuple[str, ...], tries: int, jobs: int | None, *, as_json: 
         sys.exit(EXIT_FAILURES)
 
 
-for command in (*COMMANDS, show):
+for command in (*COMMANDS, record_command, show):
     main.add_command(command)
 
 

@@ -9,7 +9,10 @@ from simulations.plan import FAULT_KINDS
 from simulations.rerun import replay_command
 from simulations.run import RunOptions, RunResult
 from simulations.scheduler import SECOND_NS
+from simulations.tracefile import named_calls
 
+LOST: Final = "no_lost_update:"
+"""What a failure begins with that names an acknowledged update which is missing."""
 HOUR_NS: Final = 3600 * SECOND_NS
 
 
@@ -32,6 +35,7 @@ class Report:
         self._reports: Counter[str] = Counter()
         self._converged_ns: list[int] = []
         self._repeated = 0
+        self._lost = 0
 
     @property
     def seeds(self) -> int:
@@ -53,6 +57,7 @@ class Report:
         self._hashes[result.seed] = result.trace_hash
         self._virtual_ns += result.virtual_ns
         self._repeated += result.is_repeated
+        self._lost += len(named_calls(text for text in result.failures if text.startswith(LOST)))
         self._faults.update(result.faults)
         self._reached.update(result.reached)
         self._outcomes.update(result.outcomes)
@@ -79,6 +84,7 @@ class Report:
             "acknowledged": self._outcomes["ok"],
             "refused": self._outcomes["failed"],
             "unknown": self._outcomes["unknown"],
+            "lost": self._lost,
             "convergence_s": {
                 "p50": self._percentile_s(0.5),
                 "p99": self._percentile_s(0.99),
@@ -99,6 +105,7 @@ class Report:
         lines = [
             f"{self.seeds} seeds, {len(self.failed)} failed, {self.virtual_hours:.2f} virtual hours",
             f"calls: {outcomes['ok']} acknowledged, {outcomes['failed']} refused, {outcomes['unknown']} unknown",
+            f"acknowledged updates that are lost: {self._lost}",
             f"convergence after the heal: p50 {self._percentile_s(0.5)} s, p99 {self._percentile_s(0.99)} s",
             f"faults: {faults}",
             f"faults that never happened: {', '.join(k for k in FAULT_KINDS if not self._faults[k]) or 'none'}",
