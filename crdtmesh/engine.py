@@ -206,6 +206,16 @@ class Engine:
         self.runtime.spawn(instances, wall_ms=self._wall_ms())
         self.wake()
 
+    def forget(self, actor: ActorAddress) -> bool:
+        """Forgets an instance of a template; see `Runtime.forget`. On disk after `committed`.
+
+        Raises:
+            ReplicationError: nothing was changed.
+        """
+        found = self.runtime.forget(actor, wall_ms=self._wall_ms())
+        self.wake()
+        return found
+
     def open_caller(self, sink: CallerSink) -> CallerId:
         """Introduces a caller; its replies go to the sink."""
         self._ids += 1

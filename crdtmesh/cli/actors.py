@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.group(name="actors")
 def command() -> None:
-    """List the actors that live nodes offer; spawn instances."""
+    """List the actors that live nodes offer; spawn and delete instances."""
 
 
 @command.command(name="list")
@@ -45,3 +45,14 @@ async def spawn(client: Client, *, output: str, template: str, names: tuple[str,
     system, parent = split_name(template)
     await client.spawn(system, *names, parent=parent)
     click.echo(json.dumps({"spawned": list(names)}) if output == "json" else f"spawned {len(names)}")
+
+
+@command.command(name="delete")
+@click.argument("actor", metavar="[SYSTEM/]ACTOR")
+@click.option("--parent", default="", metavar="TEMPLATE", help="Of an instance that was not spawned.")
+@client_command
+async def delete(client: Client, *, output: str, actor: str, parent: str) -> None:
+    """Delete an actor's state, and that it was spawned; called again, it begins anew."""
+    system, name = split_name(actor)
+    (found,) = await client.delete(system, name, parent=parent)
+    click.echo(json.dumps({"found": found}) if output == "json" else "deleted" if found else "nothing to delete")

@@ -18,7 +18,7 @@ COMMANDS: Final = {
     "status": ("status", "Show this node's health, peers and lags."),
     "leave": ("leave", "Leave the mesh gracefully and stop the node."),
     "invoke": ("invoke", "Call an action of an actor, and print its answer as JSON."),
-    "actors": ("actors", "List the actors that live nodes offer; spawn instances."),
+    "actors": ("actors", "List the actors that live nodes offer; spawn and delete instances."),
     "state": ("state", "Read and change replicated state directly."),
     "config": ("config", "Show the settings in force."),
     "demo": ("demo", "Run three nodes on this machine, kill one, and prove that all agree."),

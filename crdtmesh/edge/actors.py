@@ -7,16 +7,19 @@ from collections.abc import AsyncIterator
 from crdtmesh.directory import Directory
 from crdtmesh.edge.call_stream import CallStream
 from crdtmesh.edge.context import Context
-from crdtmesh.edge.errors import trailers
+from crdtmesh.edge.errors import abort, trailers
 from crdtmesh.edge.host_stream import HostStream
 from crdtmesh.edge.pending import PendingCalls
+from crdtmesh.edge.removal import DELETED_MAX, Removal
 from crdtmesh.edge.server import Service
 from crdtmesh.edge.spawn_api import SpawnApi
 from crdtmesh.engine import Engine
 from crdtmesh.runtime.errors import ErrorCode, Outcome, RegistrationRefused
+from crdtmesh.runtime.messages import CallFailure
 from crdtmesh.wire import registration
 from crdtmesh.wire.gen.crdtmesh.v1 import actors_pb2, actors_pb2_grpc
 from crdtmesh.wire.gen.spawn.actors import actor_pb2, protocol_pb2
+from crdtmesh.wire.invocations import address_from
 
 
 class ActorsServicer(actors_pb2_grpc.ActorsServicer):
@@ -25,6 +28,7 @@ class ActorsServicer(actors_pb2_grpc.ActorsServicer):
     def __init__(self, engine: Engine, pending: PendingCalls, directory: Directory, *, system: str) -> None:
         self._engine = engine
         self._spawn = SpawnApi(engine, pending)
+        self._removal = Removal(engine, pending)
         self._directory = directory
         self._system = system
 
@@ -55,6 +59,22 @@ class ActorsServicer(actors_pb2_grpc.ActorsServicer):
     ) -> protocol_pb2.SpawnResponse:
         """Instances of templates."""
         return await self._spawn.spawn(request, system=self._system)
+
+    async def Delete(  # noqa: N802
+        self, request: actors_pb2.DeleteActorsRequest, context: Context
+    ) -> actors_pb2.DeleteActorsResponse:
+        """Actors with all that is kept of them."""
+        actors = [address_from(actor, self._system) for actor in request.actors]
+        if len(actors) > DELETED_MAX or not all(actor.system and actor.name for actor in actors):
+            message = f"1 to {DELETED_MAX} actors with system and name expected, got {len(actors)}"
+            await abort(context, ErrorCode.INVALID_REQUEST, message)
+        response = actors_pb2.DeleteActorsResponse()
+        for actor in actors:
+            found = await self._removal.delete(actor)
+            if isinstance(found, CallFailure):
+                await abort(context, found.code, f"actor {actor}: {found.message}", Outcome.UNKNOWN)
+            response.found.append(found)
+        return response
 
     async def InvokeStream(  # noqa: N802
         self, request_iterator: AsyncIterator[actors_pb2.CallBatch], context: Context

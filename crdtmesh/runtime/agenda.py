@@ -46,6 +46,12 @@ class Agenda:
         """An actor was activated here: its timers run from now on."""
         self._timers.activated(definition, now_ns=now_ns)
 
+    def forget(self, actor: ActorAddress) -> None:
+        """An actor was deleted: its timers end."""
+        self._timers.stop(actor)
+        for beat in [beat for beat in self._beats if beat[0] == actor]:
+            del self._beats[beat]
+
     def changed(self, key: EntryKey) -> None:
         """An entry of the system `_mesh` changed."""
         self._schedules.changed(key)

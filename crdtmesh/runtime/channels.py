@@ -61,6 +61,20 @@ class Channels:
             if not isinstance(known, tuple) or tuple(element) not in known:
                 self._replica.update(key, [Operation("add", (element,))], ticket=None, wall_ms=wall_ms)
 
+    def unsubscribe(self, instance: ActorAddress, *, wall_ms: int) -> None:
+        """A deleted instance listens no more. Complexity: O(subscriptions of its system).
+
+        Raises:
+            ReplicationError: the node is read-only.
+        """
+        system, name, parent = instance
+        for view in list(self._replica.entries(MESH_SYSTEM, f"{_PREFIX}{system}\x1f")):
+            value = view.value()
+            for element in value if isinstance(value, tuple) else ():
+                match element:
+                    case (str(of), str(called), str()) if (of, called) == (parent, name):
+                        self._replica.update(view.key, [Operation("remove", (element,))], ticket=None, wall_ms=wall_ms)
+
     def subscribers(self, system: str, topic: str) -> Iterator[tuple[ActorAddress, str]]:
         """The actors that listen, and the action of each. Complexity: O(subscribers)."""
         if self._index is None:

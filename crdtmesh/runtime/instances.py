@@ -74,6 +74,25 @@ class Instances:
             key = _key(instance.system, instance.name)
             self._replica.update(key, [Operation("set", (instance.parent,))], ticket=None, wall_ms=wall_ms)
 
+    def forget(self, instance: ActorAddress, *, wall_ms: int) -> bool:
+        """Forgets that an instance was spawned; whether it was.
+
+        Raises:
+            ReplicationError: nothing was changed.
+        """
+        if not instance.parent or self._template(instance.system, instance.name) != instance.parent:
+            return False
+        key = _key(instance.system, instance.name)
+        self._replica.update(key, [Operation("clear", ())], ticket=None, wall_ms=wall_ms)
+        return True
+
+    def forgotten(self, key: EntryKey) -> tuple[str, str] | None:
+        """System and name of the instance that an entry remembered and remembers no more; None for other entries."""
+        if not key.key.startswith(_PREFIX):
+            return None
+        system, _, name = key.key.removeprefix(_PREFIX).partition("\x1f")
+        return (system, name) if self._template(system, name) is None else None
+
     def _template(self, system: str, name: str) -> str | None:
         view = self._replica.read(_key(system, name))
         value = None if view is None else view.value()

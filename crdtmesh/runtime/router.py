@@ -449,6 +449,13 @@ class Router:
         del host.activations[address]
         self._turns.columns(host).released.append(address)
 
+    def put_out_idle(self, address: ActorAddress) -> None:
+        """Takes an activation out of memory now, unless it has something to do."""
+        activation = self.activations.get(address)
+        if activation is not None and activation.phase is Phase.ACTIVE and activation.is_idle:
+            activation.happen(Happening.IDLE)
+            self._put_out(activation)
+
     def passivate(self, *, now_ns: int) -> None:
         """Puts activations out of memory that were idle for their timeout. Complexity: O(log n) for each due."""
         idle = self._idle

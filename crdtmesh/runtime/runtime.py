@@ -219,6 +219,30 @@ class Runtime:
         for address in spawned:
             self._instances.remember(address, wall_ms=wall_ms)
 
+    def forget(self, actor: ActorAddress, *, wall_ms: int) -> bool:
+        """Forgets that an instance was spawned and what it listens to, on every node; its state is an entry, and stays.
+
+        Activations without calls end with it, and so do its timers.
+
+        Args:
+            actor: as `resolve` gives it.
+            wall_ms: wall clock, milliseconds since 1970.
+
+        Returns:
+            Whether it was remembered.
+
+        Raises:
+            ReplicationError: the node is read-only; nothing was changed.
+        """
+        found = self._instances.forget(actor, wall_ms=wall_ms)
+        if found:
+            self._channels.unsubscribe(actor, wall_ms=wall_ms)
+        return found
+
+    def resolve(self, actor: ActorAddress) -> ActorAddress:
+        """The address that an actor runs under, however it was named."""
+        return self._instances.resolve(actor)
+
     def instance(self, actor: ActorAddress, templates: Sequence[str]) -> ActorAddress:
         """The address of an actor that is to be spawned from the first of these templates that is known."""
         return self._instances.spawned(actor, templates)
@@ -346,10 +370,20 @@ class Runtime:
         """`Changed` of the replica, whoever changed it. Give it on before other inputs."""
         if key.system == MESH_SYSTEM:
             self._agenda.changed(key)
+            self._forgotten(key)
             return
         activation = self._router.by_key.get(key)
         if activation is not None:
             activation.account(touched, version)
+
+    def _forgotten(self, key: EntryKey) -> None:
+        """An entry of the system `_mesh` changed: perhaps an instance was deleted, here or on another node."""
+        gone = self._instances.forgotten(key)
+        if gone is None:
+            return
+        for address in [item for item in self._router.activations if (item.system, item.name) == gone and item.parent]:
+            self._agenda.forget(address)
+            self._router.put_out_idle(address)
 
     def committed(self, ticket: Hashable) -> None:
         """`Committed` of the replica; tickets of others are ignored."""

@@ -30,7 +30,7 @@ from crdtmesh.sdk.connection import Backoff, open_channel, target_of
 from crdtmesh.sdk.context import ActorRef
 from crdtmesh.sdk.errors import CallTimeout, NotConnected
 from crdtmesh.sdk.state import StateClient
-from crdtmesh.sdk.unary import call_unary, send, spawn
+from crdtmesh.sdk.unary import call_unary, delete, send, spawn
 from crdtmesh.sdk.watch import WatchEvent, watch_events, watch_request
 from crdtmesh.wire import payloads
 from crdtmesh.wire.gen.crdtmesh.v1 import actors_pb2_grpc, cluster_pb2, state_pb2_grpc
@@ -199,6 +199,25 @@ class Client:
             CallError: one of its subclasses; spawning twice is the same as once, so a retry is safe.
         """
         await spawn(self.unary, system, parent, names, timeout)
+
+    async def delete(self, system: str, *names: str, parent: str = "", timeout: float | None = None) -> list[bool]:
+        """Removes actors: their states, and that instances were spawned. One that is called again begins anew.
+
+        Changes that other nodes make at the same time may stay; calls that are kept for later do.
+
+        Args:
+            system: name of the actor system.
+            names: of the actors.
+            parent: of instances that were not spawned.
+            timeout: in seconds; the client's default if None.
+
+        Returns:
+            For each whether there was something to remove.
+
+        Raises:
+            CallError: one of its subclasses; deleting twice is the same as once, so a retry is safe.
+        """
+        return await delete(self.unary, system, parent, names, timeout)
 
     async def actors(self, system: str = "", *, timeout: float | None = None) -> list[ActorInfo]:
         """The actors that some live node offers; of all systems if none is named."""

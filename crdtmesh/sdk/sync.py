@@ -148,6 +148,10 @@ class Client:
         """Spawns instances of a template."""
         self.run(self._client.spawn(system, *names, parent=parent, timeout=timeout))
 
+    def delete(self, system: str, *names: str, parent: str = "", timeout: float | None = None) -> list[bool]:
+        """Removes actors; for each whether there was something to remove."""
+        return self.run(self._client.delete(system, *names, parent=parent, timeout=timeout))
+
     def actors(self, system: str = "", *, timeout: float | None = None) -> list[ActorInfo]:
         """The actors that some live node offers."""
         return self.run(self._client.actors(system, timeout=timeout))

@@ -19,10 +19,10 @@ from crdtmesh.sdk.errors import (
     Outcome,
     error_for,
 )
-from crdtmesh.wire.gen.crdtmesh.v1 import actors_pb2_grpc, cluster_pb2_grpc, state_pb2_grpc
+from crdtmesh.wire.gen.crdtmesh.v1 import actors_pb2, actors_pb2_grpc, cluster_pb2_grpc, state_pb2_grpc
 from crdtmesh.wire.gen.spawn.actors import actor_pb2, protocol_pb2
 
-__all__ = ["Unary", "call_error", "call_unary", "send", "spawn"]
+__all__ = ["Unary", "call_error", "call_unary", "delete", "send", "spawn"]
 
 Unary: TypeAlias = Callable[[str, Any, float | None], Awaitable[Any]]
 """Calls a method ("State.Get") with a message and a timeout in seconds, None for the default."""
@@ -76,6 +76,17 @@ async def spawn(unary: Unary, system: str, parent: str, names: Sequence[str], ti
     response = await unary("Actors.Spawn", protocol_pb2.SpawnRequest(actors=ids), timeout)
     if response.status.status != protocol_pb2.OK:
         raise error_for("invalid_request", response.status.message, "not_applied")
+
+
+async def delete(unary: Unary, system: str, parent: str, names: Sequence[str], timeout: float | None) -> list[bool]:
+    """Removes actors; whether there was something to remove, for each.
+
+    Raises:
+        CallError: deleting twice is the same as once, so a retry is safe.
+    """
+    ids = [actor_pb2.ActorId(name=name, system=system, parent=parent) for name in names]
+    response = await unary("Actors.Delete", actors_pb2.DeleteActorsRequest(actors=ids), timeout)
+    return list(response.found)
 
 
 def call_error(error: grpc.aio.AioRpcError) -> CallError:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
+
 from crdtmesh.sdk.client import Client
-from crdtmesh.sdk.errors import CallError
+from crdtmesh.sdk.errors import CallError, UnknownActor
 from tests.e2e.actors import Goods
 from tests.e2e.cli import eventually
 from tests.e2e.conftest import Nodes, hosted, linked
@@ -40,7 +42,7 @@ async def test_an_opaque_actor_outlives_its_node_with_its_state_and_its_schedule
     assert after.node in {node.pid for node in others}
 
 
-async def test_a_broadcast_and_a_pipe_reach_their_actors_on_other_nodes(nodes: Nodes) -> None:
+async def test_an_instance_broadcasts_and_pipes_to_other_nodes_until_it_is_deleted(nodes: Nodes) -> None:
     a = await nodes.start("a", actors=True)
     b = await nodes.start("b", join=a)
     assert await eventually(lambda: linked([a, b]))
@@ -56,6 +58,12 @@ async def test_a_broadcast_and_a_pipe_reach_their_actors_on_other_nodes(nodes: N
             return entry is not None and ("milk",) == entry.value
 
         assert await eventually(sold)
+
+        assert [True, True] == await client.delete("test", "mary", "sales")
+        assert [False] == await client.delete("test", "mary")
+        with pytest.raises(UnknownActor):
+            await client.invoke("test", "mary", "show")
+        assert Goods() == await client.invoke("test", "mary", "show", parent="basket", returns=Goods)
 
 
 async def _call(address: str, action: str, argument: Any = None) -> Goods:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from crdtmesh.runtime.definition import ActorAddress
+from crdtmesh.runtime.definition import ActorAddress, Kind
 from crdtmesh.runtime.errors import ErrorCode, Outcome
 from crdtmesh.runtime.messages import NOOP_URL, CallExtra
 from crdtmesh.runtime.options import RuntimeOptions
@@ -191,3 +191,18 @@ def test_call_for_later_waits_for_somebody_who_offers_the_actor() -> None:
     node.advance(5_000)
     assert ["echo"] == answer_all(host)
     assert SYSTEM == ECHO.system
+
+
+def test_timers_of_an_instance_end_when_it_is_forgotten() -> None:
+    node = Node()
+    room = ActorAddress(SYSTEM, "blue", "room")
+    template = ticking(ActorAddress(SYSTEM, "room"), kind=Kind.UNNAMED)
+    host = node.connect(template)
+    node.call(room, "echo")
+    assert ["echo"] == answer_all(host)
+    node.advance(100)
+    assert ["tick"] == answer_all(host)
+    node.runtime.forget(room, wall_ms=node.wall_ms)
+    node.flush()
+    node.advance(1_000)
+    assert [] == host.take()

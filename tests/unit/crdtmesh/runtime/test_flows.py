@@ -190,3 +190,18 @@ def test_instance_listens_from_its_first_activation_on_out_of_memory_too() -> No
     answer(host, one(host), b"", workflow(broadcast=Broadcast("news", "", TYPE_URL, b"hi")))
     turn = one(host)
     assert (blue, "receive") == (turn.actor, turn.action)
+
+
+def test_instance_that_was_forgotten_listens_no_more() -> None:
+    node = Node()
+    host = node.connect(definition(ECHO), listener("room", Channel("news"), kind=Kind.UNNAMED))
+    blue, red = (ActorAddress(SYSTEM, name, "room") for name in ("blue", "red"))
+    for room in (blue, red):
+        node.call(room, "heard")
+        answer(host, one(host))
+    node.runtime.forget(blue, wall_ms=node.wall_ms)
+    node.flush()
+    node.call(ECHO, "echo")
+    answer(host, one(host), b"", workflow(broadcast=Broadcast("news", "", TYPE_URL, b"hi")))
+    turn = one(host)
+    assert (red, "receive") == (turn.actor, turn.action)

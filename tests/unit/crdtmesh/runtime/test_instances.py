@@ -113,3 +113,20 @@ def test_template_that_is_registered_anew_ends_its_instances() -> None:
     assert [EVE] == (host.take(), host.released)[1]
     node.call(EVE, "more")
     assert EVE == answer(newer, b"y")
+
+
+def test_a_forgotten_instance_is_known_by_its_name_no_more_and_leaves_memory() -> None:
+    node = alone()
+    host = node.connect(TEMPLATE)
+    spawn(node, EVE)
+    node.call(BARE, "echo")
+    answer(host, b"1")
+    node.flush()
+    assert 1 == node.runtime.active
+
+    assert EVE == node.runtime.resolve(BARE)
+    assert node.runtime.forget(EVE, wall_ms=node.wall_ms)
+    node.flush()
+    assert 0 == node.runtime.active
+    assert BARE == node.runtime.resolve(BARE)
+    assert not node.runtime.forget(EVE, wall_ms=node.wall_ms)

@@ -191,6 +191,18 @@ class SetChange(_message.Message):
     removed: _containers.RepeatedCompositeFieldContainer[_values_pb2.Data]
     def __init__(self, added: _Optional[_Iterable[_Union[_values_pb2.Data, _Mapping]]] = ..., removed: _Optional[_Iterable[_Union[_values_pb2.Data, _Mapping]]] = ...) -> None: ...
 
+class DeleteActorsRequest(_message.Message):
+    __slots__ = ("actors",)
+    ACTORS_FIELD_NUMBER: _ClassVar[int]
+    actors: _containers.RepeatedCompositeFieldContainer[_actor_pb2.ActorId]
+    def __init__(self, actors: _Optional[_Iterable[_Union[_actor_pb2.ActorId, _Mapping]]] = ...) -> None: ...
+
+class DeleteActorsResponse(_message.Message):
+    __slots__ = ("found",)
+    FOUND_FIELD_NUMBER: _ClassVar[int]
+    found: _containers.RepeatedScalarFieldContainer[bool]
+    def __init__(self, found: _Optional[_Iterable[bool]] = ...) -> None: ...
+
 class ListActorsRequest(_message.Message):
     __slots__ = ("system",)
     SYSTEM_FIELD_NUMBER: _ClassVar[int]

@@ -45,6 +45,11 @@ class ActorsStub:
                 request_serializer=spawn_dot_actors_dot_protocol__pb2.SpawnRequest.SerializeToString,
                 response_deserializer=spawn_dot_actors_dot_protocol__pb2.SpawnResponse.FromString,
                 _registered_method=True)
+        self.Delete = channel.unary_unary(
+                '/crdtmesh.v1.Actors/Delete',
+                request_serializer=crdtmesh_dot_v1_dot_actors__pb2.DeleteActorsRequest.SerializeToString,
+                response_deserializer=crdtmesh_dot_v1_dot_actors__pb2.DeleteActorsResponse.FromString,
+                _registered_method=True)
         self.Invoke = channel.unary_unary(
                 '/crdtmesh.v1.Actors/Invoke',
                 request_serializer=spawn_dot_actors_dot_protocol__pb2.InvocationRequest.SerializeToString,
@@ -74,6 +79,15 @@ class ActorsServicer:
 
     def Spawn(self, request, context):
         """Spawns instances of UNNAMED actors. They are activated by their first call; later calls may leave out their parent.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Delete(self, request, context):
+        """Removes actors: their states, what was put aside of them, and that instances were spawned and listen. One that is
+        called again begins anew. Changes that are concurrent with it stay, as those of a removal in their data type do; calls
+        that are kept for later stay too. What this node holds is removed on its disk before the answer leaves.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -113,6 +127,11 @@ def add_ActorsServicer_to_server(servicer, server):
                     servicer.Spawn,
                     request_deserializer=spawn_dot_actors_dot_protocol__pb2.SpawnRequest.FromString,
                     response_serializer=spawn_dot_actors_dot_protocol__pb2.SpawnResponse.SerializeToString,
+            ),
+            'Delete': grpc.unary_unary_rpc_method_handler(
+                    servicer.Delete,
+                    request_deserializer=crdtmesh_dot_v1_dot_actors__pb2.DeleteActorsRequest.FromString,
+                    response_serializer=crdtmesh_dot_v1_dot_actors__pb2.DeleteActorsResponse.SerializeToString,
             ),
             'Invoke': grpc.unary_unary_rpc_method_handler(
                     servicer.Invoke,
@@ -184,6 +203,33 @@ class Actors:
             '/crdtmesh.v1.Actors/Spawn',
             spawn_dot_actors_dot_protocol__pb2.SpawnRequest.SerializeToString,
             spawn_dot_actors_dot_protocol__pb2.SpawnResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Delete(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crdtmesh.v1.Actors/Delete',
+            crdtmesh_dot_v1_dot_actors__pb2.DeleteActorsRequest.SerializeToString,
+            crdtmesh_dot_v1_dot_actors__pb2.DeleteActorsResponse.FromString,
             options,
             channel_credentials,
             insecure,
