@@ -1,6 +1,6 @@
 """What an answer asks to be done next, in Spawn's order: side effects, then a broadcast, then a route.
 
-The values only, as the wire adapters read them from an answer; `turns` refuses answers that carry one, for now.
+The values only, as the wire adapters read them from an answer; `flows` does what they say.
 """
 
 import enum

@@ -97,6 +97,10 @@ class Node(actors_pb2_grpc.ActorHostServicer, actors_pb2_grpc.ActorsServicer):
         self.unary.append(request)
         return protocol_pb2.SpawnResponse(status=self._status())
 
+    async def Delete(self, request: Any, context: Any) -> Any:  # noqa: N802
+        self.unary.append(request)
+        return pb.DeleteActorsResponse(found=[actor.name != "nobody" for actor in request.actors])
+
     def _status(self) -> protocol_pb2.RequestStatus:
         if self.refusal:
             return protocol_pb2.RequestStatus(status=protocol_pb2.ERROR, message=self.refusal)

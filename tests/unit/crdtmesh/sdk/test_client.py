@@ -317,3 +317,11 @@ async def test_calls_for_later_and_spawns_are_spawn_s_own_messages(node: Node) -
             await client.spawn("shops", "mary", parent="cart")
         with pytest.raises(ValueError, match="time zone"):
             await client.send("shops", "mary", "remind", at=datetime(2030, 1, 1))  # noqa: DTZ001 - refused for that
+
+
+async def test_deleting_says_for_each_actor_whether_there_was_something(node: Node) -> None:
+    async with Client(node.address) as client:
+        assert [True, False] == await client.delete("shops", "mary", "nobody", parent="cart")
+        assert [("shops", "mary", "cart"), ("shops", "nobody", "cart")] == [
+            (actor.system, actor.name, actor.parent) for actor in node.unary[0].actors
+        ]
