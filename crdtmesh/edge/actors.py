@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from crdtmesh.directory import Directory
+from crdtmesh.edge.answer_watch import watch_answer
 from crdtmesh.edge.call_stream import CallStream
 from crdtmesh.edge.context import Context
 from crdtmesh.edge.errors import abort, trailers
@@ -59,6 +60,12 @@ class ActorsServicer(actors_pb2_grpc.ActorsServicer):
     ) -> protocol_pb2.SpawnResponse:
         """Instances of templates."""
         return await self._spawn.spawn(request, system=self._system)
+
+    async def Watch(  # noqa: N802
+        self, request: protocol_pb2.InvocationRequest, context: Context
+    ) -> None:
+        """An action's answer, whenever it is another one."""
+        await watch_answer(self._engine, self._spawn, request, context, system=self._system)
 
     async def Delete(  # noqa: N802
         self, request: actors_pb2.DeleteActorsRequest, context: Context

@@ -22,7 +22,7 @@ INTERVAL_MS_DEFAULT: Final = 50
 
 _MS_NS: Final = 1_000_000
 
-_ENDS: Final[Mapping[str, ErrorCode]] = {
+ENDS: Final[Mapping[str, ErrorCode]] = {
     "limit_reached": ErrorCode.LIMIT_REACHED,
     "storage_failed": ErrorCode.STORAGE_FAILED,
     "superseded": ErrorCode.INVALID_REQUEST,
@@ -48,11 +48,11 @@ async def watch(engine: Engine, request: state_pb2.WatchStateRequest, context: C
     except WatchRefused as error:
         await abort(context, ErrorCode.LIMIT_REACHED if error.is_limit else ErrorCode.INVALID_REQUEST, str(error))
     except WatchEnded as error:
-        await abort(context, _ENDS[error.code], str(error))
+        await abort(context, ENDS[error.code], str(error))
     try:
         await _serve(stream, context)
     except WatchEnded as error:
-        await abort(context, _ENDS[error.code], str(error))
+        await abort(context, ENDS[error.code], str(error))
     finally:
         # gRPC cancels the call when its client goes.
         stream.close()

@@ -12,6 +12,7 @@ stream breaks, the client goes on with the next address: calls in flight raise `
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
@@ -30,7 +31,7 @@ from crdtmesh.sdk.connection import Backoff, open_channel, target_of
 from crdtmesh.sdk.context import ActorRef
 from crdtmesh.sdk.errors import CallTimeout, NotConnected
 from crdtmesh.sdk.state import StateClient
-from crdtmesh.sdk.unary import call_unary, delete, send, spawn
+from crdtmesh.sdk.unary import call_unary, delete, send, spawn, watched
 from crdtmesh.sdk.watch import WatchEvent, watch_events, watch_request
 from crdtmesh.wire import payloads
 from crdtmesh.wire.gen.crdtmesh.v1 import actors_pb2_grpc, cluster_pb2, state_pb2_grpc
@@ -260,6 +261,36 @@ class Client:
             raise ValueError("expected a key or a prefix, got both")
         request = watch_request(system, key, prefix=prefix, type_name=type_name, interval_ms=interval_ms, token=token)
         return watch_events(self._open_watch, request)
+
+    async def answers(
+        self, system: str, actor: str, action: str, argument: Any = None, *, parent: str = "", returns: Any = Any
+    ) -> AsyncGenerator[Any, None]:
+        """An action's answer, at once and whenever the actor's state has changed and the answer is another one.
+
+            async for items in client.answers("shops", "shopping-list", "items"):
+                print(items)
+
+        Close the iterator (`contextlib.aclosing`) to end it. When it raises, ask again: nothing was changed.
+
+        Args:
+            system: name of the actor system.
+            actor: name of the actor.
+            action: that only reads; one that changes the state makes its own next call.
+            argument: as of `invoke`.
+            parent: the template that the actor is an instance of.
+            returns: the class of the answers.
+
+        Raises:
+            CallError: one of its subclasses.
+            PayloadError: the argument can't travel, or an answer can't be read or is none of `returns`.
+        """
+        request = invocation(ActorRef(system, actor, parent), action, argument, at=None, delay=None, metadata=None)
+        request.ClearField("async")
+        await self._connected(asyncio.get_running_loop().time() + self.timeout)
+        async with contextlib.aclosing(watched(self._channel, request)) as answers:
+            async for type_url, payload in answers:
+                answer = payloads.decode(type_url, payload)
+                yield answer if returns is Any else _checked(answer, returns, action)
 
     async def members(self, *, timeout: float | None = None) -> list[Member]:
         """The mesh's members as the node sees them."""

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import Any, Final, TypeAlias
 
 import grpc
@@ -22,7 +22,7 @@ from crdtmesh.sdk.errors import (
 from crdtmesh.wire.gen.crdtmesh.v1 import actors_pb2, actors_pb2_grpc, cluster_pb2_grpc, state_pb2_grpc
 from crdtmesh.wire.gen.spawn.actors import actor_pb2, protocol_pb2
 
-__all__ = ["Unary", "call_error", "call_unary", "delete", "send", "spawn"]
+__all__ = ["Unary", "call_error", "call_unary", "delete", "send", "spawn", "watched"]
 
 Unary: TypeAlias = Callable[[str, Any, float | None], Awaitable[Any]]
 """Calls a method ("State.Get") with a message and a timeout in seconds, None for the default."""
@@ -87,6 +87,28 @@ async def delete(unary: Unary, system: str, parent: str, names: Sequence[str], t
     ids = [actor_pb2.ActorId(name=name, system=system, parent=parent) for name in names]
     response = await unary("Actors.Delete", actors_pb2.DeleteActorsRequest(actors=ids), timeout)
     return list(response.found)
+
+
+async def watched(channel: Any, request: protocol_pb2.InvocationRequest) -> AsyncGenerator[tuple[str, bytes], None]:
+    """The answers of a watch, as type URL and bytes.
+
+    Raises:
+        CallError: the watch ended.
+    """
+    call = actors_pb2_grpc.ActorsStub(channel).Watch(request)
+    try:
+        async for response in call:
+            yield response.value.type_url, response.value.value
+        raise ConnectionLost("the node ended the watch", outcome="not_applied")
+    except grpc.aio.AioRpcError as error:
+        raise call_error(error) from None
+    except asyncio.CancelledError:
+        # A channel that is closed cancels its calls, which looks like a cancellation of ours.
+        if (task := asyncio.current_task()) is not None and task.cancelling():
+            raise
+        raise ConnectionLost("the connection broke", outcome="not_applied") from None
+    finally:
+        call.cancel()
 
 
 def call_error(error: grpc.aio.AioRpcError) -> CallError:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any
 
 import pytest
 
 from crdtmesh.sdk.client import Client
-from crdtmesh.sdk.errors import CallError, UnknownActor
+from crdtmesh.sdk.errors import CallError, UnknownAction, UnknownActor
 from tests.e2e.actors import Goods
 from tests.e2e.cli import eventually
 from tests.e2e.conftest import Nodes, hosted, linked
@@ -64,6 +65,26 @@ async def test_an_instance_broadcasts_and_pipes_to_other_nodes_until_it_is_delet
         with pytest.raises(UnknownActor):
             await client.invoke("test", "mary", "show")
         assert Goods() == await client.invoke("test", "mary", "show", parent="basket", returns=Goods)
+
+
+async def test_answers_of_an_actor_are_watched_from_any_node(nodes: Nodes) -> None:
+    a = await nodes.start("a", actors=True)
+    b = await nodes.start("b", join=a)
+    assert await eventually(lambda: linked([a, b]))
+    assert await eventually(lambda: hosted([a]))
+
+    async with Client(a.grpc) as writer, Client(b.grpc) as reader:
+        await writer.invoke("test", "cart", "put", "milk")
+        async with (
+            asyncio.timeout(20),
+            contextlib.aclosing(reader.answers("test", "cart", "show", returns=Goods)) as answers,
+        ):
+            assert ["milk"] == (await anext(answers)).items
+            await writer.invoke("test", "cart", "put", "bread")
+            assert ["milk", "bread"] == (await anext(answers)).items
+        async with asyncio.timeout(20), contextlib.aclosing(reader.answers("test", "cart", "shw")) as answers:
+            with pytest.raises(UnknownAction):
+                await anext(answers)
 
 
 async def _call(address: str, action: str, argument: Any = None) -> Goods:

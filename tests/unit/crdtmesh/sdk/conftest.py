@@ -8,9 +8,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import grpc
 import grpc.aio
 import pytest
 
+from crdtmesh.wire import payloads
 from crdtmesh.wire.gen.crdtmesh.v1 import actors_pb2 as pb
 from crdtmesh.wire.gen.crdtmesh.v1 import actors_pb2_grpc
 from crdtmesh.wire.gen.spawn.actors import protocol_pb2
@@ -58,6 +60,7 @@ class Node(actors_pb2_grpc.ActorHostServicer, actors_pb2_grpc.ActorsServicer):
         self.address = f"unix:{path}"
         self.refusal = ""
         self.unary: list[Any] = []
+        self.answers: list[Any] = []
         self._streams: asyncio.Queue[Stream] = asyncio.Queue()
         self._server: Any = None
         self.services: list[tuple[Any, Any]] = []
@@ -96,6 +99,18 @@ class Node(actors_pb2_grpc.ActorHostServicer, actors_pb2_grpc.ActorsServicer):
     async def Spawn(self, request: Any, context: Any) -> Any:  # noqa: N802
         self.unary.append(request)
         return protocol_pb2.SpawnResponse(status=self._status())
+
+    async def Watch(self, request: Any, context: Any) -> None:  # noqa: N802
+        self.unary.append(request)
+        for answer in self.answers:
+            response = protocol_pb2.InvocationResponse()
+            response.value.type_url, response.value.value = payloads.encode(answer)
+            await context.write(response)
+        await context.abort(
+            grpc.StatusCode.UNAVAILABLE,
+            "no host",
+            trailing_metadata=(("crdtmesh-error", "no_host"), ("crdtmesh-outcome", "not_applied")),
+        )
 
     async def Delete(self, request: Any, context: Any) -> Any:  # noqa: N802
         self.unary.append(request)

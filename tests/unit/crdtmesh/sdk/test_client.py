@@ -18,6 +18,7 @@ from crdtmesh.sdk.errors import (
     HandlerError,
     InvalidRequest,
     MailboxFull,
+    NoHost,
     NotConnected,
     UnknownActor,
     error_for,
@@ -325,3 +326,14 @@ async def test_deleting_says_for_each_actor_whether_there_was_something(node: No
         assert [("shops", "mary", "cart"), ("shops", "nobody", "cart")] == [
             (actor.system, actor.name, actor.parent) for actor in node.unary[0].actors
         ]
+
+
+async def test_watched_answers_come_until_the_node_says_why_not(node: Node) -> None:
+    node.answers = [{"items": []}, {"items": ["milk"]}]
+    async with Client(node.address) as client:
+        answers = client.answers("shops", "mary", "show", parent="cart", returns=Cart)
+        assert [Cart(), Cart(["milk"])] == [await anext(answers), await anext(answers)]
+        with pytest.raises(NoHost, match="no host"):
+            await anext(answers)
+    (request,) = node.unary
+    assert ("mary", "cart", False) == (request.actor.id.name, request.actor.id.parent, getattr(request, "async"))

@@ -45,6 +45,11 @@ class ActorsStub:
                 request_serializer=spawn_dot_actors_dot_protocol__pb2.SpawnRequest.SerializeToString,
                 response_deserializer=spawn_dot_actors_dot_protocol__pb2.SpawnResponse.FromString,
                 _registered_method=True)
+        self.Watch = channel.unary_stream(
+                '/crdtmesh.v1.Actors/Watch',
+                request_serializer=spawn_dot_actors_dot_protocol__pb2.InvocationRequest.SerializeToString,
+                response_deserializer=spawn_dot_actors_dot_protocol__pb2.InvocationResponse.FromString,
+                _registered_method=True)
         self.Delete = channel.unary_unary(
                 '/crdtmesh.v1.Actors/Delete',
                 request_serializer=crdtmesh_dot_v1_dot_actors__pb2.DeleteActorsRequest.SerializeToString,
@@ -79,6 +84,15 @@ class ActorsServicer:
 
     def Spawn(self, request, context):
         """Spawns instances of UNNAMED actors. They are activated by their first call; later calls may leave out their parent.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Watch(self, request, context):
+        """The answer of an action that only reads: at once, and again whenever the actor's state has changed on this node and the
+        answer is another one; what changes within 50 ms comes as one. A failure ends the stream, with the trailing metadata of
+        `Invoke`. An action that changes the state makes its own next call.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -127,6 +141,11 @@ def add_ActorsServicer_to_server(servicer, server):
                     servicer.Spawn,
                     request_deserializer=spawn_dot_actors_dot_protocol__pb2.SpawnRequest.FromString,
                     response_serializer=spawn_dot_actors_dot_protocol__pb2.SpawnResponse.SerializeToString,
+            ),
+            'Watch': grpc.unary_stream_rpc_method_handler(
+                    servicer.Watch,
+                    request_deserializer=spawn_dot_actors_dot_protocol__pb2.InvocationRequest.FromString,
+                    response_serializer=spawn_dot_actors_dot_protocol__pb2.InvocationResponse.SerializeToString,
             ),
             'Delete': grpc.unary_unary_rpc_method_handler(
                     servicer.Delete,
@@ -203,6 +222,33 @@ class Actors:
             '/crdtmesh.v1.Actors/Spawn',
             spawn_dot_actors_dot_protocol__pb2.SpawnRequest.SerializeToString,
             spawn_dot_actors_dot_protocol__pb2.SpawnResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Watch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/crdtmesh.v1.Actors/Watch',
+            spawn_dot_actors_dot_protocol__pb2.InvocationRequest.SerializeToString,
+            spawn_dot_actors_dot_protocol__pb2.InvocationResponse.FromString,
             options,
             channel_credentials,
             insecure,
