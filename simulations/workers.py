@@ -8,7 +8,7 @@ import os
 import signal
 import traceback
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, as_completed, wait
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,7 +41,8 @@ def run_seeds(
 ) -> Iterator[RunResult]:
     """The results of all seeds, as they come.
 
-    Closing the iterator, as an interrupt does, begins no more and waits for the runs under way.
+    An interrupt begins no more; the runs under way still end and count before it goes on to the caller. Closing the
+    iterator waits for them too.
 
     Args:
         seeds: in the order in which they begin; may be endless.
@@ -69,6 +70,11 @@ def run_seeds(
             done, running = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
                 yield future.result()
+    except KeyboardInterrupt:
+        # A second interrupt does not wait.
+        for future in as_completed(running):
+            yield future.result()
+        raise
     finally:
         executor.shutdown(cancel_futures=True)
 
