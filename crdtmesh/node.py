@@ -20,10 +20,11 @@ from typing import Final
 
 import crdtmesh
 from crdtmesh.config import NodeConfig, how_to_set
+from crdtmesh.crdts import registry
 from crdtmesh.directory import DIRECTORY_TYPE, Directory, announcement, entry_key
 from crdtmesh.edge import actors, cluster, state
 from crdtmesh.edge.callbacks import CallbackPolicy
-from crdtmesh.edge.cluster import MemberAlive, MemberView, NodeStatus, PeerView, SystemView
+from crdtmesh.edge.cluster import MemberAlive, MemberView, NodeStatus, PeerView, SystemView, TypeUnclear
 from crdtmesh.edge.http_hosts import HttpHosts
 from crdtmesh.edge.http_registrations import Registrations
 from crdtmesh.edge.http_server import HttpServer
@@ -42,6 +43,7 @@ from crdtmesh.observability.metrics import Counts, Gauges, Metrics
 from crdtmesh.observability.stalls import StallWatch
 from crdtmesh.persistence.sqlite import SqliteOptions, SqliteStore
 from crdtmesh.replication.errors import ReplicationError
+from crdtmesh.replication.explaining import Explanation
 from crdtmesh.replication.options import ReplicationOptions
 from crdtmesh.replication.outputs import EntryKey
 from crdtmesh.replication.replica import Replica
@@ -206,6 +208,28 @@ class Node:
         systems = self._voters.remove(name)
         await self._engine.committed()
         return systems
+
+    @property
+    def name(self) -> str:
+        """Name of this node."""
+        return self.config.name
+
+    async def explain(self, key: EntryKey) -> Explanation:
+        """What this node knows of an entry; without a type, of the only one under the key.
+
+        Raises:
+            TypeUnclear: no type is named, and there is not one.
+            CommitLost: this node's disk failed.
+        """
+        replica, system = self._engine.replica, key.system or self.config.system
+        types = [key.type_name] if key.type_name else list(registry.names())
+        if not key.type_name:
+            types = [name for name in types if replica.read(EntryKey(system, key.key, name)) is not None]
+        if len(types) != 1:
+            raise TypeUnclear(f"type is empty and {len(types)} types exist under this key; name one")
+        explanation = replica.explain(EntryKey(system, key.key, types[0]))
+        await self._engine.committed()
+        return explanation
 
     async def leave(self) -> None:
         """Announces the leave, then asks the owner to stop the node."""

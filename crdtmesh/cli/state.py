@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from crdtmesh.cli import watch
+from crdtmesh.cli import explain, watch
 from crdtmesh.cli.client import JsonCommand, client_command, fail, parse_json, split_name
 from crdtmesh.cli.tables import echo_table
 from crdtmesh.cli.values import hexadecimal, plain_json, shown
@@ -42,6 +42,7 @@ def command() -> None:
 
 
 command.add_command(watch.command)
+command.add_command(explain.command)
 
 
 @command.command()

@@ -11,8 +11,11 @@ from crdtmesh.edge.errors import abort
 from crdtmesh.edge.server import Service
 from crdtmesh.engine import CommitLost
 from crdtmesh.errors import MeshError
+from crdtmesh.replication.explaining import Explanation, Intervals
+from crdtmesh.replication.outputs import EntryKey
 from crdtmesh.runtime.errors import ErrorCode, Outcome
-from crdtmesh.wire.gen.crdtmesh.v1 import cluster_pb2, cluster_pb2_grpc
+from crdtmesh.wire import values
+from crdtmesh.wire.gen.crdtmesh.v1 import cluster_pb2, cluster_pb2_grpc, state_pb2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,8 +76,16 @@ class MemberAlive(MeshError):
     """A member that is not gone can't be removed; nothing was changed."""
 
 
+class TypeUnclear(MeshError):
+    """A key without a type, under which there is no entry, or several."""
+
+
 class ClusterView(Protocol):
     """What the node tells of itself and of others."""
+
+    @property
+    def name(self) -> str:
+        """Name of this node."""
 
     def members(self) -> Sequence[MemberView]:
         """The membership table, this node included."""
@@ -87,6 +98,14 @@ class ClusterView(Protocol):
 
         Raises:
             MemberAlive: it is not gone.
+            CommitLost: this node's disk failed.
+        """
+
+    async def explain(self, key: EntryKey) -> Explanation:
+        """What this node knows of an entry; without a type, of the only one under the key.
+
+        Raises:
+            TypeUnclear: no type is named, and there is not one.
             CommitLost: this node's disk failed.
         """
 
@@ -166,6 +185,19 @@ class ClusterServicer(cluster_pb2_grpc.ClusterServicer):
         except CommitLost as error:
             await abort(context, ErrorCode.STORAGE_FAILED, str(error), Outcome.UNKNOWN)
 
+    async def Explain(  # noqa: N802
+        self, request: cluster_pb2.ExplainRequest, context: Context
+    ) -> cluster_pb2.ExplainResponse:
+        """What this node knows of one entry."""
+        key = request.key
+        try:
+            found = await self._view.explain(EntryKey(key.system, key.key, key.type))
+        except TypeUnclear as error:
+            await abort(context, ErrorCode.INVALID_REQUEST, str(error))
+        except CommitLost as error:
+            await abort(context, ErrorCode.STORAGE_FAILED, str(error))
+        return _explanation_to_proto(found, self._view.name)
+
     async def Leave(  # noqa: N802
         self, request: cluster_pb2.LeaveRequest, context: Context
     ) -> cluster_pb2.LeaveResponse:
@@ -180,3 +212,35 @@ def service(view: ClusterView) -> Service:
     return Service(
         "crdtmesh.v1.Cluster", lambda server: cluster_pb2_grpc.add_ClusterServicer_to_server(servicer, server)
     )
+
+
+def _explanation_to_proto(found: Explanation, node: str) -> cluster_pb2.ExplainResponse:
+    key = found.key
+    response = cluster_pb2.ExplainResponse(
+        key=state_pb2.StateKey(system=key.system, key=key.key, type=key.type_name),
+        shard=found.shard,
+        found=found.found,
+        version=found.version,
+        size_bytes=found.size_bytes,
+        fingerprint=found.fingerprint.hex(),
+        writers=[
+            cluster_pb2.EntryWriter(
+                replica_id=writer.replica_id.hex(),
+                node=node if writer.replica_id == found.own_replica_id else "",
+                live=_intervals(writer.live),
+                live_count=writer.live_count,
+                last=writer.last,
+                applied=_intervals(writer.applied),
+                known=_intervals(writer.known),
+                low=writer.low,
+            )
+            for writer in found.writers
+        ],
+    )
+    if found.found:
+        response.value.CopyFrom(values.value_from_plain(key.type_name, found.value))
+    return response
+
+
+def _intervals(intervals: Intervals) -> list[cluster_pb2.DotInterval]:
+    return [cluster_pb2.DotInterval(first=first, last=last) for first, last in intervals]

@@ -74,6 +74,18 @@ class DotIndex:
         for position in range(low, high):
             yield max(first, firsts[position]), min(last, lasts[position]), numbers[position]
 
+    def last_of(self, number: int, *, runs_max: int) -> dict[int, int]:
+        """The last indexed dot of an entry, by replica, among the newest runs; `runs_max` are looked at in all."""
+        found: dict[int, int] = {}
+        share = max(1, runs_max // max(1, len(self._origins)))
+        for replica, origin in self._origins.items():
+            numbers = origin.numbers
+            for position in range(len(numbers) - 1, max(-1, len(numbers) - 1 - share), -1):
+                if numbers[position] == number:
+                    found[replica] = origin.lasts[position]
+                    break
+        return found
+
     def trim(self, replica: int, last: int) -> list[int]:
         """Forgets the dots `1..last` of a replica; the entry numbers of their runs. Complexity: O(runs)."""
         origin = self._origins.get(replica)

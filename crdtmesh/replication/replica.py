@@ -24,6 +24,7 @@ from crdtmesh.replication.checkpoint import RowLoader
 from crdtmesh.replication.entry import Entry, EntryView, Snapshot
 from crdtmesh.replication.errors import IdentityLost, LimitExceeded, SnapshotInUse, shown
 from crdtmesh.replication.events import EntryName
+from crdtmesh.replication.explaining import Explanation, explain
 from crdtmesh.replication.ground import Ground
 from crdtmesh.replication.level_layer import Levels
 from crdtmesh.replication.levels import Level
@@ -346,6 +347,10 @@ class Replica:
         """The entry, or None when it has no state. Show it to others only behind a `barrier`."""
         entry = self._find(key)
         return None if entry is None or entry.is_bottom else entry
+
+    def explain(self, key: EntryKey) -> Explanation:
+        """All that is known here of an entry. Show it to others only behind a `barrier`."""
+        return explain(self._systems, key)
 
     def entries(self, system: str, prefix: str = "") -> Iterator[EntryView]:
         """The entries with state whose key has a prefix, in order of key and type. Complexity: O(n log n)."""

@@ -26,7 +26,16 @@ from crdtmesh.levels import WRITE_LEVEL_METADATA, LevelInvalid, parse_level
 from crdtmesh.sdk.asks import invocation
 from crdtmesh.sdk.calls import Calls, PendingCall
 from crdtmesh.sdk.checks import Mismatch, check_for
-from crdtmesh.sdk.cluster import ActorInfo, Member, NodeStatus, actors_of, members_of, status_of
+from crdtmesh.sdk.cluster import (
+    ActorInfo,
+    Explanation,
+    Member,
+    NodeStatus,
+    actors_of,
+    explanation_of,
+    members_of,
+    status_of,
+)
 from crdtmesh.sdk.connection import Backoff, open_channel, target_of
 from crdtmesh.sdk.context import ActorRef
 from crdtmesh.sdk.errors import CallTimeout, NotConnected
@@ -291,6 +300,20 @@ class Client:
             async for type_url, payload in answers:
                 answer = payloads.decode(type_url, payload)
                 yield answer if returns is Any else _checked(answer, returns, action)
+
+    async def explain(self, system: str, key: str, type_name: str = "", *, timeout: float | None = None) -> Explanation:
+        """What the node knows of one entry: its store part, dots, contexts, and who wrote it last.
+
+        Args:
+            system: the actor system.
+            key: the entry's key.
+            type_name: may be left out when only one type exists under the key.
+            timeout: in seconds; the client's default if None.
+
+        Raises:
+            CallError: one of its subclasses.
+        """
+        return await explanation_of(self.unary, (system, key, type_name), timeout)
 
     async def members(self, *, timeout: float | None = None) -> list[Member]:
         """The mesh's members as the node sees them."""

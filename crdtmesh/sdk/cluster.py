@@ -3,13 +3,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from crdtmesh.crdts.values import PlainValue
 from crdtmesh.sdk.unary import Unary
-from crdtmesh.wire.gen.crdtmesh.v1 import actors_pb2, cluster_pb2
+from crdtmesh.wire import values
+from crdtmesh.wire.gen.crdtmesh.v1 import actors_pb2, cluster_pb2, state_pb2
 
-__all__ = ["ActorInfo", "Member", "NodeStatus", "PeerStatus", "SystemStatus", "actors_of", "members_of", "status_of"]
+__all__ = [
+    "ActorInfo",
+    "EntryWriter",
+    "Explanation",
+    "Member",
+    "NodeStatus",
+    "PeerStatus",
+    "SystemStatus",
+    "actors_of",
+    "explanation_of",
+    "members_of",
+    "status_of",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +119,93 @@ class NodeStatus:
     calls_failed: int
     warnings: tuple[str, ...]
     counters: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryWriter:
+    """What a node knows of the dots of one replica id, which is one run of one node.
+
+    Attributes:
+        replica_id: hex.
+        node: name of that node; empty unless known: only the one that was asked knows its own.
+        live: numbers of its dots in the store part, as closed intervals; 100 at most, as in the others.
+        live_count: how many there are.
+        last: the last dot that is known to have touched the entry, removals included; 0 if none is.
+        applied: of the shard: events that are applied (E).
+        known: of the shard: dots that its entries speak for (C).
+        low: of the shard: which entries were touched is forgotten up to here (L).
+    """
+
+    replica_id: str
+    node: str
+    live: tuple[tuple[int, int], ...]
+    live_count: int
+    last: int
+    applied: tuple[tuple[int, int], ...]
+    known: tuple[tuple[int, int], ...]
+    low: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """One entry, as a node has it.
+
+    Attributes:
+        system, key, type_name: which entry.
+        shard: number of its shard.
+        found: whether it has state.
+        version: grows with every change in this run of the node; 0 if there never was such an entry.
+        value: what it reads as.
+        size_bytes: of the store part, canonically encoded.
+        fingerprint: hex, of the same; equal on nodes that hold the same.
+        writers: those that wrote the entry first.
+    """
+
+    system: str
+    key: str
+    type_name: str
+    shard: int
+    found: bool
+    version: int
+    value: PlainValue
+    size_bytes: int
+    fingerprint: str
+    writers: tuple[EntryWriter, ...]
+
+
+async def explanation_of(unary: Unary, key: tuple[str, str, str], timeout: float | None) -> Explanation:
+    """Asks what the node knows of an entry: system, key and type."""
+    system, name, type_name = key
+    request = cluster_pb2.ExplainRequest(key=state_pb2.StateKey(system=system, key=name, type=type_name))
+    response = await unary("Cluster.Explain", request, timeout)
+    return Explanation(
+        system=response.key.system,
+        key=response.key.key,
+        type_name=response.key.type,
+        shard=response.shard,
+        found=response.found,
+        version=response.version,
+        value=values.plain_from_value(response.value)[1] if response.found else None,
+        size_bytes=response.size_bytes,
+        fingerprint=response.fingerprint,
+        writers=tuple(
+            EntryWriter(
+                replica_id=writer.replica_id,
+                node=writer.node,
+                live=_intervals(writer.live),
+                live_count=writer.live_count,
+                last=writer.last,
+                applied=_intervals(writer.applied),
+                known=_intervals(writer.known),
+                low=writer.low,
+            )
+            for writer in response.writers
+        ),
+    )
+
+
+def _intervals(intervals: Iterable[cluster_pb2.DotInterval]) -> tuple[tuple[int, int], ...]:
+    return tuple((interval.first, interval.last) for interval in intervals)
 
 
 async def actors_of(unary: Unary, system: str, timeout: float | None) -> list[ActorInfo]:

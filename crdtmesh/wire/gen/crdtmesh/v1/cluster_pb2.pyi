@@ -1,3 +1,5 @@
+from ...crdtmesh.v1 import state_pb2 as _state_pb2
+from ...crdtmesh.v1 import values_pb2 as _values_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -131,3 +133,57 @@ class LeaveRequest(_message.Message):
 class LeaveResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
+
+class ExplainRequest(_message.Message):
+    __slots__ = ("key",)
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    key: _state_pb2.StateKey
+    def __init__(self, key: _Optional[_Union[_state_pb2.StateKey, _Mapping]] = ...) -> None: ...
+
+class ExplainResponse(_message.Message):
+    __slots__ = ("key", "shard", "found", "version", "value", "size_bytes", "fingerprint", "writers")
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    SHARD_FIELD_NUMBER: _ClassVar[int]
+    FOUND_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
+    WRITERS_FIELD_NUMBER: _ClassVar[int]
+    key: _state_pb2.StateKey
+    shard: int
+    found: bool
+    version: int
+    value: _values_pb2.Value
+    size_bytes: int
+    fingerprint: str
+    writers: _containers.RepeatedCompositeFieldContainer[EntryWriter]
+    def __init__(self, key: _Optional[_Union[_state_pb2.StateKey, _Mapping]] = ..., shard: _Optional[int] = ..., found: _Optional[bool] = ..., version: _Optional[int] = ..., value: _Optional[_Union[_values_pb2.Value, _Mapping]] = ..., size_bytes: _Optional[int] = ..., fingerprint: _Optional[str] = ..., writers: _Optional[_Iterable[_Union[EntryWriter, _Mapping]]] = ...) -> None: ...
+
+class EntryWriter(_message.Message):
+    __slots__ = ("replica_id", "node", "live", "live_count", "last", "applied", "known", "low")
+    REPLICA_ID_FIELD_NUMBER: _ClassVar[int]
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    LIVE_FIELD_NUMBER: _ClassVar[int]
+    LIVE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    LAST_FIELD_NUMBER: _ClassVar[int]
+    APPLIED_FIELD_NUMBER: _ClassVar[int]
+    KNOWN_FIELD_NUMBER: _ClassVar[int]
+    LOW_FIELD_NUMBER: _ClassVar[int]
+    replica_id: str
+    node: str
+    live: _containers.RepeatedCompositeFieldContainer[DotInterval]
+    live_count: int
+    last: int
+    applied: _containers.RepeatedCompositeFieldContainer[DotInterval]
+    known: _containers.RepeatedCompositeFieldContainer[DotInterval]
+    low: int
+    def __init__(self, replica_id: _Optional[str] = ..., node: _Optional[str] = ..., live: _Optional[_Iterable[_Union[DotInterval, _Mapping]]] = ..., live_count: _Optional[int] = ..., last: _Optional[int] = ..., applied: _Optional[_Iterable[_Union[DotInterval, _Mapping]]] = ..., known: _Optional[_Iterable[_Union[DotInterval, _Mapping]]] = ..., low: _Optional[int] = ...) -> None: ...
+
+class DotInterval(_message.Message):
+    __slots__ = ("first", "last")
+    FIRST_FIELD_NUMBER: _ClassVar[int]
+    LAST_FIELD_NUMBER: _ClassVar[int]
+    first: int
+    last: int
+    def __init__(self, first: _Optional[int] = ..., last: _Optional[int] = ...) -> None: ...

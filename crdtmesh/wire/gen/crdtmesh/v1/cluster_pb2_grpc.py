@@ -49,6 +49,11 @@ class ClusterStub:
                 request_serializer=crdtmesh_dot_v1_dot_cluster__pb2.RemoveMemberRequest.SerializeToString,
                 response_deserializer=crdtmesh_dot_v1_dot_cluster__pb2.RemoveMemberResponse.FromString,
                 _registered_method=True)
+        self.Explain = channel.unary_unary(
+                '/crdtmesh.v1.Cluster/Explain',
+                request_serializer=crdtmesh_dot_v1_dot_cluster__pb2.ExplainRequest.SerializeToString,
+                response_deserializer=crdtmesh_dot_v1_dot_cluster__pb2.ExplainResponse.FromString,
+                _registered_method=True)
         self.Leave = channel.unary_unary(
                 '/crdtmesh.v1.Cluster/Leave',
                 request_serializer=crdtmesh_dot_v1_dot_cluster__pb2.LeaveRequest.SerializeToString,
@@ -81,6 +86,13 @@ class ClusterServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Explain(self, request, context):
+        """What this node knows of one entry: store part, dots, contexts and who wrote it last. All of it is on disk.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Leave(self, request, context):
         """Leaves the mesh and shuts the node down. Answers when the leave has been announced.
         """
@@ -105,6 +117,11 @@ def add_ClusterServicer_to_server(servicer, server):
                     servicer.RemoveMember,
                     request_deserializer=crdtmesh_dot_v1_dot_cluster__pb2.RemoveMemberRequest.FromString,
                     response_serializer=crdtmesh_dot_v1_dot_cluster__pb2.RemoveMemberResponse.SerializeToString,
+            ),
+            'Explain': grpc.unary_unary_rpc_method_handler(
+                    servicer.Explain,
+                    request_deserializer=crdtmesh_dot_v1_dot_cluster__pb2.ExplainRequest.FromString,
+                    response_serializer=crdtmesh_dot_v1_dot_cluster__pb2.ExplainResponse.SerializeToString,
             ),
             'Leave': grpc.unary_unary_rpc_method_handler(
                     servicer.Leave,
@@ -193,6 +210,33 @@ class Cluster:
             '/crdtmesh.v1.Cluster/RemoveMember',
             crdtmesh_dot_v1_dot_cluster__pb2.RemoveMemberRequest.SerializeToString,
             crdtmesh_dot_v1_dot_cluster__pb2.RemoveMemberResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Explain(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crdtmesh.v1.Cluster/Explain',
+            crdtmesh_dot_v1_dot_cluster__pb2.ExplainRequest.SerializeToString,
+            crdtmesh_dot_v1_dot_cluster__pb2.ExplainResponse.FromString,
             options,
             channel_credentials,
             insecure,
