@@ -131,7 +131,7 @@ def send_the_whole_context_with_a_part(patch: Patch) -> None:
 
 def never_repair(patch: Patch) -> None:
     """What a lost push carried comes by anti-entropy."""
-    patch.setattr(Repairer, "due", lambda self, peers, lagging, shards, now_ns: self._arm(now_ns))
+    patch.setattr(Repairer, "due", lambda self, peers, lagging, now_ns: self._arm(now_ns))
     patch.setattr(Repairer, "asks_first", lambda self, peer: False)
 
 

@@ -9,8 +9,6 @@
 Two round trips, for any number of differing keys; when more is on its way to a peer than a few chunks, what follows
 waits for ACKs. What a chunk holds: `session`.
 
-What is so young that a push may still bring it is left out (`settling`).
-
 Once a second, with jitter, each replica asks one peer at random, those first that missed pushes; and a peer whose link
 just came up, at once. Of the two ends of a new link the one with the smaller name asks, so that they don't both.
 """
@@ -28,7 +26,6 @@ from crdtmesh.replication import wire
 from crdtmesh.replication.entry import Entry
 from crdtmesh.replication.options import ReplicationOptions
 from crdtmesh.replication.session import Session
-from crdtmesh.replication.settling import Settling
 from crdtmesh.replication.shard import Shard
 from crdtmesh.replication.systems import Systems
 
@@ -94,17 +91,7 @@ class _Stream:
 class Repairer:
     """Decides whom to ask and when, and answers those who ask. Serves at most `repair_sessions_max` peers at once."""
 
-    __slots__ = (
-        "_digests",
-        "_next_ns",
-        "_node",
-        "_options",
-        "_rng",
-        "_session_number",
-        "_settling",
-        "_streams",
-        "oversized",
-    )
+    __slots__ = ("_digests", "_next_ns", "_node", "_options", "_rng", "_session_number", "_streams", "oversized")
 
     def __init__(self, options: ReplicationOptions, node: str, rng: random.Random, now_ns: int) -> None:
         self._options = options
@@ -116,7 +103,6 @@ class Repairer:
         self._digests: dict[ShardName, tuple[int, bytes]] = {}
         # Entries too large to be sent at all; whoever reports them empties the list.
         self.oversized: list[Entry] = []
-        self._settling = Settling(options)
         self._next_ns = now_ns
         self._arm(now_ns)
 
@@ -129,7 +115,7 @@ class Repairer:
         """Whether this end of a new link begins."""
         return self._node < peer
 
-    def due(self, peers: list[str], lagging: dict[str, None], shards: Iterable[Shard], now_ns: int) -> str | None:
+    def due(self, peers: list[str], lagging: dict[str, None], now_ns: int) -> str | None:
         """The peer to ask now, if a round is due; one that lags is no longer counted as lagging."""
         timeout_ns = self._options.repair_timeout_ns
         self._streams = {
@@ -138,7 +124,6 @@ class Repairer:
         if now_ns < self._next_ns:
             return None
         self._arm(now_ns)
-        self._settling.mark(shards, now_ns=now_ns)
         if lagging:
             peer = next(iter(lagging))
             del lagging[peer]
@@ -148,11 +133,6 @@ class Repairer:
     def forget(self, peer: str) -> None:
         """Ends the sessions of a peer whose link is gone."""
         self._streams.pop(peer, None)
-        self._settling.forget(peer)
-
-    def linked(self, peer: str, *, now_ns: int) -> None:
-        """A link to a peer is up."""
-        self._settling.linked(peer, now_ns=now_ns)
 
     def trimmed(self, shard: Shard) -> None:
         """Ends sessions that need what the index of a shard has forgotten."""
@@ -215,9 +195,7 @@ class Repairer:
             name = shard.system, shard.number
             if name in stream.sessions and not is_back:
                 continue
-            is_missed = self._settling.is_missed(peer, shard, theirs)
-            settled = self._settling.settled(peer, shard, now_ns=now_ns)
-            session = self._session(shard, theirs, settled, wants_back=not is_back and is_missed)
+            session = self._session(shard, theirs, wants_back=not is_back and not theirs.issubset(shard.applied))
             if session.has_nothing:
                 stream.sessions.pop(name, None)
             else:
@@ -237,21 +215,14 @@ class Repairer:
         stream.progress_ns = now_ns
         return self._continue(peer, stream, clock)
 
-    def _session(
-        self, shard: Shard, theirs: CausalContext, settled: CausalContext | None, *, wants_back: bool
-    ) -> Session:
+    def _session(self, shard: Shard, theirs: CausalContext, *, wants_back: bool) -> Session:
         self._session_number = self._session_number + 1 & wire.SESSION_MAX
-        only = None
-        if settled is not None:
-            missing = shard.applied.difference(theirs).intersection(settled).intervals()
-            only = [number for first, last in missing for _, _, number in shard.owners_within(first, last)]
         return Session(
             shard,
             theirs,
             self._session_number,
             chunk_bytes=self._options.repair_chunk_bytes,
             wants_back=wants_back,
-            only=only,
         )
 
     def _continue(self, peer: str, stream: _Stream, clock: int) -> list[bytes]:

@@ -194,7 +194,6 @@ class Replica:
             self._outlet.reject(peer, "too_many_peers", f"at most {PEERS_MAX} links expected")
             return
         outbox.up(peer)
-        self._repairer.linked(peer, now_ns=now_ns)
         self._receiver.peer_up(peer)
         if self._outlet.read_only_reason is None and self._repairer.asks_first(peer):
             self._outlet.send(peer, self._repairer.ask(self._systems))
@@ -505,7 +504,7 @@ class Replica:
         if self._outlet.read_only_reason is not None:
             return
         outbox = self._outlet.outbox
-        peer = self._repairer.due(outbox.peers, outbox.lagging, self._systems, now_ns)
+        peer = self._repairer.due(outbox.peers, outbox.lagging, now_ns)
         if peer is not None:
             self._outlet.send(peer, self._repairer.ask(self._systems))
         self._receiver.tick(now_ns=now_ns)
