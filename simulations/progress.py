@@ -74,7 +74,8 @@ class SeedProgress:
         """The pace of the whole, for planning."""
         elapsed_s = self._clock_s() - self._begun_s
         processes = "1 process" if jobs == 1 else f"{jobs} processes"
-        return f"{self._done} seeds in {elapsed_s:.0f} s with {processes}: {self.per_minute:.1f} seeds per minute"
+        seeds = "1 seed" if self._done == 1 else f"{self._done} seeds"
+        return f"{seeds} in {elapsed_s:.0f} s with {processes}: {self.per_minute:.1f} seeds per minute"
 
     def _text(self, report: Report) -> str:
         return (

@@ -55,12 +55,12 @@ def bound(record: Mapping[str, Any]) -> str:
     """What a number of runs says about the next one."""
     seeds, failures = record["seeds"], record["failures"]
     if failures:
-        return f"{failures} of {seeds:,} runs failed: {failures / seeds:.2%} of the runs that were drawn."
+        return f"{failures} of {seeds:,} runs failed: {_percent(failures / seeds)} of the runs that were drawn."
     return (
         f"{seeds:,} independent runs without a failure bound the rate of failing runs of this fault mix by "
-        f"3/{seeds:,}, that is {3 / seeds:.2%}, with {CONFIDENCE} confidence. That is said of runs drawn like these, "
-        "judged by these checkers. It is no statement about faults that are not drawn, nor about how often data is "
-        "lost in production."
+        f"3/{seeds:,}, that is {_percent(3 / seeds)}, with {CONFIDENCE} confidence. That is said of runs drawn like "
+        "these, judged by these checkers. It is no statement about faults that are not drawn, nor about how often data "
+        "is lost in production."
     )
 
 
@@ -107,6 +107,9 @@ def readme_row(record: Mapping[str, Any]) -> str:
         f"{sum(count > 0 for count in record['faults'].values())} kinds) {record['acknowledged']:,} calls were "
         f"acknowledged and {record['lost']:,} of them lost; {record['failures']:,} runs broke a promise"
     )
+    if not record["failures"]:
+        share = _percent(3 / record["seeds"])
+        claim += f", so at most {share} of the runs of this fault mix do ({CONFIDENCE} confidence)"
     return f"| {claim} | [record]{README_LINK} |"
 
 
@@ -163,6 +166,10 @@ def record_command(
 
 
 # --- inside
+
+
+def _percent(part: float) -> str:
+    return f"{100 * part:.2g} %"
 
 
 def _merged(seeds: Sequence[int], paths: Sequence[Path]) -> tuple[Origin, Report]:

@@ -67,7 +67,8 @@ def test_page_names_the_commit_the_range_and_every_figure() -> None:
 def test_runs_without_a_failure_bound_the_rate_of_this_fault_mix() -> None:
     text = bound(record_with(seeds=range(1, 2001)))
     assert "2,000 independent runs without a failure" in text
-    assert "this fault mix by 3/2,000, that is 0.15%, with 95 % confidence" in text
+    assert "this fault mix by 3/2,000, that is 0.15 %, with 95 % confidence" in text
+    assert "at most 0.15 % of the runs of this fault mix" in readme_row(record_with(seeds=range(1, 2001)))
     assert "no statement about faults that are not drawn" in text
 
 
@@ -75,6 +76,7 @@ def test_failures_are_told_and_nothing_is_bounded() -> None:
     failed = record_with(*LOST)
     assert (1, 1) == (failed["failures"], failed["lost"])
     assert "1 of 4 runs failed" in bound(failed)
+    assert "at most" not in readme_row(failed)
     assert "Failed: `python -m simulations run --seeds 3:3 --trace`" in as_markdown(failed)
 
 
@@ -140,3 +142,12 @@ def test_files_of_other_machines_end_in_the_same_page(root: Path) -> None:
     outcome = CliRunner().invoke(record_command, ["--seeds", "1:4", *merged])
     assert 0 == outcome.exit_code, outcome.output
     assert record_with() == json.loads((root / "docs" / "record.json").read_text())
+
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_committed_page_and_readme_say_what_the_committed_json_says() -> None:
+    kept = json.loads((ROOT / "docs" / "record.json").read_text())
+    assert as_markdown(kept) == (ROOT / "docs" / "record.md").read_text()
+    assert readme_row(kept) in (ROOT / "README.md").read_text().splitlines()
