@@ -186,8 +186,8 @@ class Run:
         for name in self.cluster.names:
             self.cluster.crash(name, wipe=False)
 
-    def verdict(self, converged_ns: int | None) -> RunResult:
-        """Judges the run."""
+    def verdict(self, converged_ns: int | None, *, was_peaceful: bool = False) -> RunResult:
+        """Judges the run; one in which nothing went wrong, by its plan or by hand, has nothing to report either."""
         failures: list[str] = []
         if converged_ns is None:
             within = f"within {self.plan.settle_ns / SECOND_NS:g} s"
@@ -205,7 +205,7 @@ class Run:
         else:
             failures += check_all(self.history, finals)
             failures += [f"alarms: {text}" for text in unexpected_alarms(self.cluster.all_reports())]
-        if self.plan.is_peaceful:
+        if was_peaceful:
             unexpected = unexpected_in_peace(self.history, self.cluster.all_reports())
             failures += [f"peace: {text}" for text in unexpected]
         return RunResult(
@@ -246,7 +246,7 @@ def execute(plan: RunPlan, *, observer: Observer | None = None) -> RunResult:
             run.start()
             run.suffer()
             run.heal()
-            result = run.verdict(run.settle())
+            result = run.verdict(run.settle(), was_peaceful=run.plan.is_peaceful)
         finally:
             run.close()
     result.reached = reached

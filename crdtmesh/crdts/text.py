@@ -242,8 +242,11 @@ class Text:
             return None
         assert sequence is not None
         assert home is not None
-        edit: Callable[[int, Any], bytes] = sequence.insert if operation.name == "insert" else sequence.delete
         dot = mutation.next_dot()
+        own = _own(store, home, mutation.replica)
+        if not sequence.has_all(own.values()):
+            sequence = store.open(home, client_id(mutation.table.id_of(mutation.replica), home, n_of(dot)))
+        edit: Callable[[int, Any], bytes] = sequence.insert if operation.name == "insert" else sequence.delete
         update = edit(start, what)
         superseded: list[Dot] = []
         if len(store.live) >= MERGED_COUNT and len(store.live) % 8 == 0:
@@ -301,9 +304,17 @@ class Text:
         return Pieces(live)
 
 
-def client_id(replica_id: bytes, home: Home) -> int:
-    """The library's name for a writer of a text: another one for each replica id and each text."""
+def client_id(replica_id: bytes, home: Home, edit: int = 0) -> int:
+    """The library's name for a writer of a text: another one for each replica id and each text.
+
+    Args:
+        replica_id: of the writer.
+        home: the text.
+        edit: number of the edit's own dot, for one that can't go on under the usual name because earlier ones wait.
+    """
     named = replica_id + home.replica_id + n_of(home.dot).to_bytes(8, "big")
+    if edit:
+        named += edit.to_bytes(8, "big")
     return int.from_bytes(hashlib.blake2b(named, digest_size=8).digest(), "big") >> (64 - _CLIENT_BITS)
 
 
@@ -315,9 +326,9 @@ def _merged(store: Pieces, home: Home, sequence: "Sequence", update: bytes, repl
     marked = {piece.home for piece in store.live.values() if not piece.update}
     gone = [dot for dot, piece in store.live.items() if piece.home not in marked]
     own = {
-        dot: piece.update
-        for dot, piece in store.live.items()
-        if piece.home == home and piece.update and replica_of(dot) == replica
+        dot: each
+        for dot, each in _own(store, home, replica).items()
+        if sequence.begins(each)[0] in {0, sequence.client_id}
     }
     full = [dot for dot, each in own.items() if len(each) >= FULL_BYTES]
     loose = {dot: len(each) for dot, each in own.items() if dot not in full}
@@ -326,6 +337,15 @@ def _merged(store: Pieces, home: Home, sequence: "Sequence", update: bytes, repl
         return gone, update
     history = sequence.own_history([own[dot] for dot in full])
     return ([*gone, *loose], history) if len(history) <= MERGED_BYTES_MAX else (gone, update)
+
+
+def _own(store: Pieces, home: Home, replica: int) -> dict[Dot, bytes]:
+    """The updates of a text that one replica wrote."""
+    return {
+        dot: piece.update
+        for dot, piece in store.live.items()
+        if piece.home == home and piece.update and replica_of(dot) == replica
+    }
 
 
 @cache

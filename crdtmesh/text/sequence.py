@@ -3,6 +3,7 @@
 Indices here are code points, as in Python; the library counts bytes of UTF-8.
 """
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 from pycrdt import Doc, Text, get_state, merge_updates
@@ -18,7 +19,7 @@ class Sequence:
         client_id: who writes here, at most 53 bits. Two writers under one id diverge silently and for ever.
     """
 
-    __slots__ = ("_doc", "_is_settled", "_made", "_taken", "_text", "client_id")
+    __slots__ = ("_doc", "_has_all", "_is_settled", "_made", "_taken", "_text", "client_id")
 
     def __init__(self, client_id: int) -> None:
         self.client_id: Final = client_id
@@ -28,6 +29,7 @@ class Sequence:
         self._made: list[bytes] = []
         self._taken: list[bytes] = []
         self._is_settled = True
+        self._has_all = False
         # Observed for the document's whole life: older versions crashed when observers were taken off.
         self._doc.observe(lambda event: self._made.append(event.update))
 
@@ -62,6 +64,26 @@ class Sequence:
                 self._doc.apply_update(update)
         self._made.clear()
         self._is_settled = True
+
+    def has_all(self, updates: Iterable[bytes]) -> bool:
+        """Whether none of this writer's own updates waits for others: then what it writes next follows them.
+
+        One that waits has taken its place in the writer's numbering, and the library doesn't count it: an edit would
+        take that place again, and two contents under one number diverge silently.
+        """
+        if not self._has_all:
+            self._settle()
+            written = _read_vector(self._doc.get_state()).get(self.client_id, 0)
+            starts = (start for client, start in map(self.begins, updates) if client == self.client_id)
+            # Once it has all it keeps them: what is written here later follows.
+            self._has_all = all(start < written for start in starts)
+        return self._has_all
+
+    @staticmethod
+    def begins(update: bytes) -> tuple[int, int]:
+        """The client and the number that an update of one writer begins with; (0, 0) for one that only deletes."""
+        clients, _, client, start = (*_numbers(update, 4), 0, 0, 0)[:4]
+        return (client, start) if clients else (0, 0)
 
     def insert(self, index: int, text: str) -> bytes:
         """Insert before a code point, and return the update."""
@@ -100,7 +122,13 @@ def _bytes_before(text: str, index: int) -> int:
 
 
 def _read_vector(data: bytes) -> dict[int, int]:
-    """Client to clock, from the library's encoding: a count, and pairs, all in base 128 with the low digits first."""
+    """Client to clock, from the library's encoding: a count, and pairs."""
+    numbers = _numbers(data, len(data))
+    return dict(zip(numbers[1::2], numbers[2::2], strict=True))
+
+
+def _numbers(data: bytes, count: int) -> list[int]:
+    """The first numbers in the library's encoding: in base 128 with the low digits first."""
     numbers: list[int] = []
     number = shift = 0
     for byte in data:
@@ -109,7 +137,9 @@ def _read_vector(data: bytes) -> dict[int, int]:
         if byte < 0x80:
             numbers.append(number)
             number = shift = 0
-    return dict(zip(numbers[1::2], numbers[2::2], strict=True))
+            if len(numbers) == count:
+                break
+    return numbers
 
 
 def _vector(clocks: dict[int, int]) -> bytes:

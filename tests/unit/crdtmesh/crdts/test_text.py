@@ -208,3 +208,22 @@ def test_node_without_the_library_keeps_and_passes_on_what_it_can_not_read() -> 
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
     assert text.encode().hex() == done.stdout
     assert "text" == TEXT.value(deltas.decode_delta(TEXT, bytes.fromhex(done.stdout), ReplicaTable()).store)
+
+
+def test_writer_whose_own_updates_wait_for_a_lost_one_takes_none_of_their_numbers_again() -> None:
+    from crdtmesh.text.sequence import Sequence
+
+    a, b = replicas(2, ".")
+    first = b.apply(Operation("insert", (0, "1")))
+    insert(b, 1, "2")
+    assert first is not None
+    # Somebody who has heard of the first insertion alone, and of no text, clears all that there is.
+    third = State(TEXT, a.table, replica_id=b"C" * 16)
+    third.join(first)
+    third.apply(Operation("clear"))
+    b.join(third)
+    for written in ("3", "4"):
+        insert(b, 0, written)
+    begun = [Sequence.begins(piece.update) for piece in b.delta().store.live.values() if piece.update]
+    assert len(begun) == len(set(begun))
+    assert {"3", "4", "."} <= set(str(meet(a, b)))
