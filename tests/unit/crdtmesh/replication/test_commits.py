@@ -74,3 +74,14 @@ def test_abandoned_groups_give_back_their_tickets() -> None:
     barrier.wait("open")
     assert ["a", "open"] == [ticket for group in barrier.abandon() for ticket in group.tickets]
     assert barrier.is_clear
+
+
+def test_newcomer_waits_for_a_record_that_is_only_expected_when_an_earlier_group_is_done() -> None:
+    barrier = barrier_with("a", "b")
+    barrier.expect()
+    assert ["a"] == released(barrier, 1)
+    assert barrier.wait("update")
+    barrier.record(LogRecord(b""))
+    assert barrier.close_group() is not None
+    assert ["b"] == released(barrier, 2)
+    assert ["update"] == released(barrier, 3)
