@@ -15,7 +15,13 @@ from crdtmesh.runtime.peer_codec import Calls, Malformed, PeerReplies, decode, e
 NAMES = st.text(max_size=8)
 NUMBERS = st.integers(min_value=0, max_value=(1 << 63) - 1)
 ADDRESSES = st.builds(ActorAddress, NAMES, NAMES, NAMES)
-EXTRAS = st.none() | st.builds(CallExtra, st.dictionaries(NAMES, NAMES, max_size=3), st.none() | ADDRESSES)
+EXTRAS = st.none() | st.builds(
+    CallExtra,
+    st.dictionaries(NAMES, NAMES, max_size=3),
+    st.none() | ADDRESSES,
+    hops=st.integers(0, 255),
+    scheduled_ms=st.just(0),
+)
 CALLS = st.tuples(
     NUMBERS, ADDRESSES, NAMES, NAMES, st.binary(max_size=16), st.integers(min_value=0, max_value=(1 << 32) - 1), EXTRAS
 )
@@ -80,7 +86,8 @@ def test_messages_with_one_part_replaced_are_malformed_at_worst(
         ({8: ["text"]}, "a column of bytes"),
         ({9: []}, "different lengths"),
         ({10: [[1, {}, None]]}, "an extra is"),
-        ({10: [[0, {"a": 1}, None]]}, "a column of str"),
+        ({10: [[0, {"a": 1}, None, 0]]}, "a column of str"),
+        ({10: [[0, {}, None, 256]]}, "numbers from 0 to 255"),
         ({11: [-1]}, "numbers from 0"),
     ],
 )
