@@ -301,11 +301,12 @@ def many_losses(plan: RunPlan) -> RunPlan:
 
 
 def many_chunks(plan: RunPlan) -> RunPlan:
-    """Repairs of one entry a message, on links that lose."""
+    """Repairs of one entry a message, of many entries that change meanwhile, on links that lose."""
     plan = many_losses(plan)
-    workload = replace(plan.workload, keys=8)
+    workload = replace(plan.workload, keys=32, clients=8, think_ns_mean=40 * MILLISECOND_NS)
     replication = replace(plan.replication, shards=1, repair_chunk_bytes=1, repair_chunks_in_flight=1)
-    return replace(plan, workload=workload, replication=replication)
+    loss = PathShape(delay_ns_max=500 * MILLISECOND_NS, loss=0.5)
+    return replace(plan, workload=workload, payload_loss=loss, replication=replication)
 
 
 @dataclass(frozen=True)
