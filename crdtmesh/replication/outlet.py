@@ -60,6 +60,8 @@ class Outlet:
         self._recent: dict[str, RecentFrames] = {}
         # Local events that are applied but not yet encoded, by system and shard, until the group is closed.
         self._unsent: dict[str, dict[int, list[Event]]] = {}
+        # Rows of the log in the open group; a checkpoint cuts the log where a group begins.
+        self._log_rows = 0
 
     # --- what others put in
 
@@ -79,6 +81,7 @@ class Outlet:
     def log(self, message: bytes) -> None:
         """Has a message written to the log with the open group."""
         self.barrier.record(LogRecord(message))
+        self._log_rows += 1
         self.checkpoints.logged(len(message))
 
     def keep(self, record: Record) -> None:
@@ -191,10 +194,10 @@ class Outlet:
             bound_ms = self._systems.clock.renew_bound(now_ms=self.wall_ms)
             if bound_ms is not None:
                 self.barrier.record(clock_record(bound_ms))
-        rows = self.barrier.row_count
-        if rows or self.checkpoints.is_running:
-            for record in self.checkpoints.records(self._systems, rows):
+        if self.barrier.row_count or self.checkpoints.is_running:
+            for record in self.checkpoints.records(self._systems, self._log_rows):
                 self.barrier.record(record)
+        self._log_rows = 0
         return self.barrier.close_group()
 
     def _encode_unsent(self) -> None:
