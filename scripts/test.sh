@@ -18,6 +18,14 @@ stage() {
 
 pytest() { "$PYTHON" -m pytest -q --durations=5 --durations-min=1 "$@"; }
 
+seeds() (
+    work=$(mktemp -d)
+    trap 'rm -rf "$work"' EXIT
+    "$PYTHON" -m simulations run --seeds 1:200 --json --budget "${SIMULATED_SECONDS:-300}" >"$work/report.json" || true
+    cat "$work/report.json"
+    "$PYTHON" scripts/check_seeds.py "$work/report.json" simulations/open_failures.txt
+)
+
 wheel() (
     work=$(mktemp -d)
     trap 'rm -rf "$work"' EXIT
@@ -38,7 +46,7 @@ stage "unit" pytest -n 2 tests/unit
 stage "property" pytest -n 2 tests/property
 stage "simulation" pytest -n 2 tests/simulation
 # As many seeds as fit; how many that were is printed, and the report is one line of JSON.
-stage "simulated seeds" "$PYTHON" -m simulations run --seeds 1:200 --json --budget "${SIMULATED_SECONDS:-300}"
+stage "simulated seeds" seeds
 stage "contract" pytest tests/contract
 stage "conformance" pytest tests/conformance
 stage "interop" pytest tests/interop

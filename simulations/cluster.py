@@ -342,6 +342,11 @@ class Cluster:
         systems = sorted({system for node in self.nodes.values() for system in node.replica.systems()})
         return {tuple(node.replica.digest(system) for system in systems) for node in self.nodes.values()}
 
+    def have_applied_the_same(self) -> bool:
+        """Whether all running nodes have applied the same events of the system that clients write to."""
+        applied = [applied_of(node.replica, SYSTEM) for node in self.nodes.values()]
+        return all(each == applied[0] for each in applied)
+
     def all_reports(self) -> Counter[str]:
         """What cores reported, those of the runs under way included."""
         total = Counter(self.reports)

@@ -169,10 +169,14 @@ class Stagings:
                 staging.peer = None
 
     def on_offer(self, peer: str, shard: Shard, offer: shard_wire.Offer, sums: list[int], *, now_ns: int) -> None:
-        """Takes an offer, unless the shard is being handed over by another peer; `tick` sends the answer."""
+        """Takes an offer, unless the shard is being handed over by another peer; `tick` sends the answer.
+
+        One that comes again is ignored: its sums are old by now, and a second comparison would wait for buckets that
+        the sender was not asked for the first time.
+        """
         name = shard.system, shard.number
         earlier = self._stagings.get(name)
-        if earlier is not None and earlier.peer not in (None, peer):
+        if earlier is not None and (earlier.peer not in (None, peer) or earlier.offer.session == offer.session):
             return
         staging = Staging(peer, offer, sums, now_ns)
         if earlier is not None:

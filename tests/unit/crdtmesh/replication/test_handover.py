@@ -371,3 +371,18 @@ def test_audit_finds_an_entry_that_rotted_and_makes_both_sides_equal() -> None:
         mesh.advance(60)
         mesh.drain()
     assert mismatches == sum(mesh[name].replica._receiver.auditor.mismatches for name in "ab")
+
+
+def test_offer_that_comes_again_is_ignored() -> None:
+    mesh = Mesh("ab", options=ONE_SHARD)
+    mesh.update("a", KEYS[0], add("x"))
+    mesh["a"].sync()
+    mesh.forget_all("a")
+    mesh.connect_all()
+    offer = until(mesh, wire.Kind.OFFER)
+    mesh.deliver("a", offer)
+    stagings = mesh["b"].replica._receiver.stagings._stagings
+    before = list(stagings.values())
+    mesh.deliver("a", offer)
+    assert 1 == len(before)
+    assert before == list(stagings.values())
