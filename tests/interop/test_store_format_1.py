@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import queue
 import random
-import shutil
 import sqlite3
 from pathlib import Path
 
@@ -16,9 +15,9 @@ from crdtmesh.replication.outputs import EntryKey, Persist
 from crdtmesh.replication.replica import Replica
 from tests.unit.crdtmesh.replication.mesh import Mesh, add
 
-RECORDED = Path(__file__).parent / "data" / "store-format-1.sqlite3"
+RECORDED = Path(__file__).parent / "data" / "store-format-1.sql"
 """20 sets, a counter, a deleted key and three registers of system `shop`, one voter of `_mesh`: rows of a checkpoint,
-then pushes and a repair in the log."""
+then pushes and a repair in the log. The database as SQL text, which a diff can show."""
 
 
 class Disk:
@@ -26,7 +25,9 @@ class Disk:
 
     def __init__(self, path: Path) -> None:
         if not (path / DATABASE_NAME).exists():
-            shutil.copy(RECORDED, path / DATABASE_NAME)
+            recorded = sqlite3.connect(path / DATABASE_NAME)
+            recorded.executescript(RECORDED.read_text(encoding="ascii"))
+            recorded.close()
         self.done: queue.Queue[tuple[int, str | None]] = queue.Queue()
         self.store = SqliteStore(
             SqliteOptions(directory=path, node="a", cluster="mesh"), lambda seq, error: self.done.put((seq, error))
