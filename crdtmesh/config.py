@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
 from crdtmesh.errors import ConfigError
+from crdtmesh.identity.files import IdentityFolder
 from crdtmesh.networks import AllowedNetwork
 
 Discovery = Literal["mdns", "dns", "static", "none"]
@@ -71,7 +72,7 @@ class NodeConfig:
         cluster: which cluster to belong to; in the discovery record and in every handshake. Others are ignored.
         system: the actor system that `invoke` and `state` use when none is named.
         data_dir: where state is kept. Default: `~/.local/share/crdtmesh/NAME`.
-        bind: address of gossip and peer links. Anything but loopback needs `insecure` until certificates exist.
+        bind: address of gossip and peer links. Beyond loopback it needs certificate and gossip keys, or `insecure`.
         advertise: the address others should use; needed only when `bind` is 0.0.0.0 or ::, and then guessed if absent.
         api_bind: address of the gRPC and HTTP endpoints. Default: `bind` if it is loopback, else 127.0.0.1.
         gossip_port: UDP and TCP; 0 takes a free one. Likewise `link_port`, `grpc_port` and `http_port` (TCP).
@@ -84,7 +85,12 @@ class NodeConfig:
         discovery: `mdns`, `dns` (`join` holds names, looked up again and again), `static` (only `join`) or `none`
             (wait to be found).
         actors: `MODULE:SYSTEM` of a Python actor system to host in a child process.
-        insecure: accept unencrypted, unauthenticated peers beyond loopback.
+        identity_dir: where certificates and keys are. Default: `~/.config/crdtmesh/CLUSTER`.
+        authority: certificates of who signs for this cluster, PEM. Default: `IDENTITY_DIR/authority.pem`.
+        certificate: this node's certificate, PEM. Default: `IDENTITY_DIR/nodes/NAME.pem`.
+        certificate_key: its private key, PEM; by default it stands in the same file.
+        gossip_keys: keys that seal gossip, one a line in base64. Default: `IDENTITY_DIR/gossip.keys`.
+        insecure: accept unencrypted, unauthenticated peers beyond loopback; certificates and keys are not used.
         log_level: `debug`, `info`, `warning`, `error`.
         expected_nodes: size of the finished cluster, 0 if not known; fewer than half of it and one are no majority.
         drain_timeout_s: how long a shutdown waits for calls in flight, in seconds.
@@ -109,6 +115,11 @@ class NodeConfig:
     join: tuple[str, ...] = ()
     discovery: Discovery = "mdns"
     actors: str | None = None
+    identity_dir: Path | None = None
+    authority: Path | None = None
+    certificate: Path | None = None
+    certificate_key: Path | None = None
+    gossip_keys: Path | None = None
     insecure: bool = False
     log_level: LogLevel = "info"
     expected_nodes: int = 0
@@ -181,6 +192,14 @@ class NodeConfig:
         return self.http_socket if self.http_socket is not None else self.data_path / "run" / "http.sock"
 
     @property
+    def identity(self) -> IdentityFolder:
+        """The folder of certificates and keys in force."""
+        if self.identity_dir is not None:
+            return IdentityFolder(self.identity_dir)
+        base = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
+        return IdentityFolder(Path(base) / "crdtmesh" / self.cluster)
+
+    @property
     def api_address(self) -> str:
         """The address of the gRPC and HTTP endpoints in force."""
         if self.api_bind is not None:
@@ -195,6 +214,7 @@ class NodeConfig:
             socket=str(self.socket_path),
             http_socket=str(self.http_socket_path),
             api_bind=self.api_address,
+            identity_dir=str(self.identity.path),
         )
         return values
 
@@ -362,7 +382,19 @@ _CONVERTERS: Final[Mapping[str, Any]] = {
     **dict.fromkeys(
         ("name", "cluster", "system", "bind", "advertise", "api_bind", "actors", "user_function_host"), _text
     ),
-    **dict.fromkeys(("data_dir", "socket", "http_socket"), lambda value: Path(_text(value)).expanduser()),
+    **dict.fromkeys(
+        (
+            "data_dir",
+            "socket",
+            "http_socket",
+            "identity_dir",
+            "authority",
+            "certificate",
+            "certificate_key",
+            "gossip_keys",
+        ),
+        lambda value: Path(_text(value)).expanduser(),
+    ),
     **dict.fromkeys(
         ("gossip_port", "link_port", "grpc_port", "http_port", "user_function_port", "expected_nodes"), _integer
     ),

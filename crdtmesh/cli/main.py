@@ -20,6 +20,8 @@ COMMANDS: Final = {
     "invoke": ("invoke", "Call an action of an actor, and print its answer as JSON."),
     "actors": ("actors", "List the actors that live nodes offer; spawn and delete instances."),
     "state": ("state", "Read and change replicated state directly."),
+    "certs": ("certs", "Make a cluster's authority, and the certificates of its nodes and clients."),
+    "keys": ("keys", "Make and rotate the keys that seal gossip."),
     "config": ("config", "Show the settings in force."),
     "demo": ("demo", "Run three nodes on this machine, kill one, and prove that all agree."),
 }

@@ -61,6 +61,16 @@ _CONFIG_OPTIONS: Final = (
     click.option("--join", multiple=True, metavar="HOST:PORT", help="Gossip address of a member; may be repeated."),
     click.option("--discovery", type=click.Choice(get_args(Discovery)), help="How to find others. Default: mdns."),
     click.option("--actors", metavar="MODULE:SYSTEM", help="A Python actor system to host in a child process."),
+    *(
+        click.option(flag, type=click.Path(path_type=Path), help=text)
+        for flag, text in (
+            ("--identity-dir", "Where certificates and keys are. Default: ~/.config/crdtmesh/CLUSTER."),
+            ("--authority", "Certificates of who signs for this cluster, PEM. Default: IDENTITY_DIR/authority.pem."),
+            ("--certificate", "This node's certificate, PEM. Default: IDENTITY_DIR/nodes/NAME.pem."),
+            ("--certificate-key", "Its private key, PEM. Default: in the certificate's file."),
+            ("--gossip-keys", "Keys that seal gossip, base64, one a line. Default: IDENTITY_DIR/gossip.keys."),
+        )
+    ),
     click.option(
         "--insecure", is_flag=True, default=None, help="Accept unencrypted, unauthenticated peers beyond loopback."
     ),
