@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup proto reference demo test test-deep bench lint clean
+.PHONY: setup proto reference demo test test-deep e2e bench lint clean
 
 setup: $(STAMP)
 
@@ -35,6 +35,9 @@ test: setup
 test-deep: setup  ## 100,000 examples for each data type: hours; TYPES=ORSet,Vote EXAMPLES=10000 BUDGET=600 for less; goes on where it stopped
 	$(BIN)/python -m tests.deep $(if $(TYPES),--types $(TYPES)) $(if $(EXAMPLES),--examples $(EXAMPLES)) $(if $(BUDGET),--seconds $(BUDGET))
 	$(if $(TYPES)$(BUDGET),,$(BIN)/python -m tests.mutations crdts --json)
+
+e2e: setup  ## real nodes on 3, 5 and 9 hosts of this machine, 105 cells of faults: 40 min; CELLS='3-*' BUDGET=300 for less; goes on where it stopped
+	$(BIN)/python -m tests.hosts --json --results .e2e.jsonl $(if $(CELLS),--only '$(CELLS)') $(if $(BUDGET),--budget $(BUDGET))
 
 bench: setup  ## all benchmarks, JSON lines on standard output
 	$(BIN)/python -m pip install --quiet --editable '.[bench]'

@@ -27,6 +27,7 @@ class LocalNode:
         cluster: of the node.
         arguments: further arguments of `up`.
         environment: variables beside those of this process; those named `CRDTMESH_*` there are not passed on.
+        launcher: a command in front of it that ends by becoming it, such as `nsenter --net=PATH --`.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class LocalNode:
         cluster: str,
         arguments: tuple[str, ...] = (),
         environment: dict[str, str] | None = None,
+        launcher: tuple[str, ...] = (),
     ) -> None:
         self.name = name
         self.folder = folder
@@ -49,6 +51,7 @@ class LocalNode:
         self.http_socket = ""
         self._cluster = cluster
         self._arguments = arguments
+        self._launcher = launcher
         self._environment = {key: value for key, value in os.environ.items() if not key.startswith("CRDTMESH_")}
         self._environment.update(environment or {})
         self._process: asyncio.subprocess.Process | None = None
@@ -138,7 +141,7 @@ class LocalNode:
 
     def _command(self) -> list[str]:
         return [
-            *(sys.executable, "-m", "crdtmesh.cli", "up"),
+            *(*self._launcher, sys.executable, "-m", "crdtmesh.cli", "up"),
             *("--name", self.name, "--cluster", self._cluster, "--format", "json"),
             *("--data-dir", str(self.folder / self.name), "--bind", "127.0.0.1"),
             *("--gossip-port", _port(self.gossip), "--link-port", _port(self.links)),

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Debian packages that tests use: a real Serf agent to talk to.
+# Debian packages that tests use: a real Serf agent to talk to, and strace to make syncs fail.
 set -euo pipefail
-packages=(serf)
+packages=(serf strace)
 missing=()
 for package in "${packages[@]}"; do
     dpkg -s "$package" >/dev/null 2>&1 || missing+=("$package")
