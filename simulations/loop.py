@@ -170,19 +170,23 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         return task
 
     async def create_connection(  # type: ignore[override]
-        self, protocol_factory: Callable[[], asyncio.Protocol], host: str, port: int, *, ssl: object = None
+        self,
+        protocol_factory: Callable[[], asyncio.Protocol],
+        host: str,
+        port: int,
     ) -> Any:
         """Dials another process; a machine has one port for links."""
         assert self._wires is not None
-        assert ssl is None
         return await self._wires.connect(self, protocol_factory, host)
 
     async def create_server(  # type: ignore[override]
-        self, protocol_factory: Callable[[], asyncio.Protocol], host: str, port: int, *, ssl: object = None
+        self,
+        protocol_factory: Callable[[], asyncio.Protocol],
+        host: str,
+        port: int,
     ) -> Any:
         """Listens."""
         assert self._wires is not None
-        assert ssl is None
         return self._wires.listen(self, protocol_factory, host, port)
 
     def get_debug(self) -> bool:

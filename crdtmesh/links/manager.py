@@ -139,7 +139,7 @@ class LinkManager:
             OSError: the address cannot be bound.
         """
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._accept, host, port, ssl=self._security.server_context())
+        self._server = await loop.create_server(self._accept, host, port)
         bound = self._server.sockets[0].getsockname()
         return str(bound[0]), int(bound[1])
 
@@ -241,13 +241,17 @@ class LinkManager:
             detail = f"over connections_pending_max={self._options.connections_pending_max}"
             self._end(next(silent, next(iter(self._pending))), CloseReason.OVERLOADED, detail)
 
+    def secured(self, connection: Connection) -> None:
+        """Refuse a channel whose other end is no node of this cluster, or not the one that was dialled."""
+        stranger = self._security.stranger(connection.channel, dialled=connection.peer_name)
+        if stranger is not None:
+            connection.session.refuse(stranger)
+
     def hello_received(self, connection: Connection, peer: Identity) -> None:
         """Judge an accepted connection, or let it wait."""
         if connection.session.is_closed:  # what came with the hello ended it
             return
-        refusal = self._security.refusal(peer, connection.transport)
-        if refusal is not None:
-            self._end(connection, CloseReason.IDENTITY_UNPROVEN, refusal)
+        if self._is_unproven(connection, peer):
             return
         for other, earlier in list(self._waiting.items()):
             if earlier.node == peer.node and earlier.start_id == peer.start_id:
@@ -262,6 +266,8 @@ class LinkManager:
         self._waiting.pop(connection, None)
         record = self._peers.get(peer.node)
         if connection.session.dials:
+            if self._is_unproven(connection, peer):
+                return
             refusal = self._judge_answer(connection, peer, record)
             if refusal is not None:
                 self._end(connection, *refusal)
@@ -351,7 +357,7 @@ class LinkManager:
 
     def _accept(self) -> Connection:
         session = Session(self._options, self._identity, dials=False, now_ns=self._clock_ns(), counters=self.counters)
-        return Connection(session, self, clock_ns=self._clock_ns)
+        return Connection(session, self, clock_ns=self._clock_ns, channel=self._security.channel(dials=False))
 
     def _judge_waiting(self) -> None:
         for connection in list(self._waiting):
@@ -403,7 +409,8 @@ class LinkManager:
             expected_node=record.name,
             counters=self.counters,
         )
-        record.dial = Connection(session, self, clock_ns=self._clock_ns, peer_name=record.name)
+        channel = self._security.channel(dials=True)
+        record.dial = Connection(session, self, clock_ns=self._clock_ns, peer_name=record.name, channel=channel)
         task = asyncio.get_running_loop().create_task(self._connect(record, record.dial))
         record.dial_task = task
         self._tasks.add(task)
@@ -414,7 +421,7 @@ class LinkManager:
         host, port = record.address.host, record.address.port
         try:
             async with asyncio.timeout(self._options.connect_timeout_s):
-                await loop.create_connection(lambda: connection, host, port, ssl=self._security.client_context())
+                await loop.create_connection(lambda: connection, host, port)
         except (OSError, TimeoutError) as error:
             self.counters.dials_failed += 1
             self._log(logging.DEBUG, "link.dial_failed", peer=record.name, host=host, port=port, error=repr(error))
@@ -431,8 +438,16 @@ class LinkManager:
             return CloseReason.DUPLICATE, "this dial was given up"
         if peer.start_id != record.address.start_id:
             return CloseReason.UNEXPECTED_PEER, "another start of the node answered than membership names"
-        refusal = self._security.refusal(peer, connection.transport)
-        return None if refusal is None else (CloseReason.IDENTITY_UNPROVEN, refusal)
+        return None
+
+    def _is_unproven(self, connection: Connection, peer: Identity) -> bool:
+        """Ends a connection whose channel does not prove its hello; the peer is not told why."""
+        refusal = self._security.refusal(peer, connection.channel)
+        if refusal is None:
+            return False
+        connection.session.refuse(refusal)
+        connection.pump()
+        return True
 
     def _abandon_dial(self, record: _Peer, reason: CloseReason) -> None:
         connection, record.dial = record.dial, None

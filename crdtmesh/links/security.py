@@ -4,13 +4,16 @@ A link without certificates proves nothing about its peer, so beyond loopback it
 Membership has the same rule and the node calls `require_secure` for both.
 """
 
-import asyncio
+from __future__ import annotations
+
 import ipaddress
-import ssl
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from crdtmesh.links.errors import InsecureBindError, bounded
 from crdtmesh.links.options import Identity
+
+if TYPE_CHECKING:
+    from crdtmesh.links.tls import TlsChannel
 
 __all__ = ["LinkSecurity", "PlainLinks", "require_secure"]
 
@@ -52,27 +55,32 @@ def _is_loopback(bind: str) -> bool:
 class LinkSecurity(Protocol):
     """How connections are encrypted, and how a hello is bound to what the channel proves."""
 
-    def server_context(self) -> ssl.SSLContext | None:
-        """For accepted connections; None for plain TCP."""
+    def channel(self, *, dials: bool) -> TlsChannel | None:
+        """For a new connection; None for plain TCP."""
 
-    def client_context(self) -> ssl.SSLContext | None:
-        """For dialled connections; None for plain TCP."""
+    def stranger(self, channel: TlsChannel | None, *, dialled: str | None) -> str | None:
+        """Why the other end of a channel may not speak at all; None when it may.
 
-    def refusal(self, peer: Identity, transport: asyncio.BaseTransport) -> str | None:
+        Args:
+            channel: that is up.
+            dialled: the node that was dialled; None for an accepted connection.
+        """
+
+    def refusal(self, peer: Identity, channel: TlsChannel | None) -> str | None:
         """Why the channel does not prove that its other end is `peer`; None when it does."""
 
 
 class PlainLinks:
     """No encryption and no proof: loopback, or a network whose operator wrote `--insecure`."""
 
-    def server_context(self) -> ssl.SSLContext | None:
+    def channel(self, *, dials: bool) -> TlsChannel | None:
         """Plain TCP."""
         return None
 
-    def client_context(self) -> ssl.SSLContext | None:
-        """Plain TCP."""
+    def stranger(self, channel: TlsChannel | None, *, dialled: str | None) -> str | None:
+        """Everyone may speak."""
         return None
 
-    def refusal(self, peer: Identity, transport: asyncio.BaseTransport) -> str | None:
+    def refusal(self, peer: Identity, channel: TlsChannel | None) -> str | None:
         """Everyone is believed."""
         return None

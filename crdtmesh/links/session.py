@@ -302,6 +302,11 @@ class Session:
         if self.state is not State.CLOSED:
             self._end(CloseReason.LOST, detail, by_peer=True)
 
+    def refuse(self, detail: str) -> None:
+        """The peer is not who it has to be: end without a word to it. Does nothing when closed."""
+        if self.state is not State.CLOSED:
+            self._end(CloseReason.IDENTITY_UNPROVEN, detail)
+
     # --- inside
 
     def _receive_frame(self, frame: Frame, now_ns: int) -> None:

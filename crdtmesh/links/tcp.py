@@ -3,16 +3,24 @@
 Writes are coalesced. Whatever is sent during one loop turn leaves in one `write` at its end, and answers to received
 bytes leave when all of those were handled. Nothing is taken from the session while the transport is full, so what
 waits stays in the bounded queues of the session, where a control message can still overtake it.
+
+With a `TlsChannel` the bytes of the session travel inside it. The session's own deadline for the handshake covers that
+of TLS, and the connection counts as pending from its first moment.
 """
+
+from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Final, Protocol, cast
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from crdtmesh.links.frames import BATCH_SIZE_BYTES_MAX, Channel
 from crdtmesh.links.options import Identity
 from crdtmesh.links.session import Session
 from crdtmesh.links.states import Closed, Established, HelloReceived, MessagesReceived, State
+
+if TYPE_CHECKING:
+    from crdtmesh.links.tls import TlsChannel
 
 __all__ = ["Connection", "ConnectionOwner"]
 
@@ -27,22 +35,25 @@ _FLUSH_ON_CLOSE_S: Final = 1.0
 class ConnectionOwner(Protocol):
     """Who decides about connections: the link manager."""
 
-    def opened(self, connection: "Connection") -> None:
+    def opened(self, connection: Connection) -> None:
         """The transport is there; nothing was received yet."""
 
-    def hello_received(self, connection: "Connection", peer: Identity) -> None:
+    def secured(self, connection: Connection) -> None:
+        """The channel is up; nothing of the session was read yet. To be refused here, if at all."""
+
+    def hello_received(self, connection: Connection, peer: Identity) -> None:
         """A good hello came on an accepted connection: admit, close, or wait."""
 
-    def established(self, connection: "Connection", peer: Identity) -> None:
+    def established(self, connection: Connection, peer: Identity) -> None:
         """The session is up."""
 
-    def messages_received(self, connection: "Connection", channel: Channel, payloads: list[bytes]) -> None:
+    def messages_received(self, connection: Connection, channel: Channel, payloads: list[bytes]) -> None:
         """Messages came, in order."""
 
-    def closed(self, connection: "Connection", closed: Closed) -> None:
+    def closed(self, connection: Connection, closed: Closed) -> None:
         """The session ended; nothing more is received or sent."""
 
-    def gone(self, connection: "Connection") -> None:
+    def gone(self, connection: Connection) -> None:
         """The transport is closed: the last call for each connection that was opened."""
 
 
@@ -56,6 +67,7 @@ class Connection(asyncio.Protocol):
         *,
         clock_ns: Callable[[], int],
         peer_name: str | None = None,
+        channel: TlsChannel | None = None,
     ) -> None:
         """Wrap a session.
 
@@ -64,8 +76,10 @@ class Connection(asyncio.Protocol):
             owner: gets the callbacks.
             clock_ns: monotonic time.
             peer_name: who is dialled; None for an accepted connection, until its hello is good.
+            channel: encrypts; None for plain TCP.
         """
         self.session = session
+        self.channel = channel
         self.peer_name = peer_name
         self.peer_host = ""
         self._owner = owner
@@ -94,7 +108,10 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Hand bytes to the session and answer."""
-        self.session.receive(data, now_ns=self._clock_ns())
+        if self.channel is not None:
+            data = self._opened(self.channel, data)
+        if data:
+            self.session.receive(data, now_ns=self._clock_ns())
         self.pump()
 
     def eof_received(self) -> None:
@@ -117,12 +134,6 @@ class Connection(asyncio.Protocol):
         self._flush()
 
     # --- commands
-
-    @property
-    def transport(self) -> asyncio.Transport:
-        """The transport, between `opened` and `closed`."""
-        assert self._transport is not None
-        return self._transport
 
     def send(self, channel: Channel, payload: bytes) -> bool:
         """Queue a message; it leaves at the end of this loop turn. See `Session.send`."""
@@ -153,6 +164,22 @@ class Connection(asyncio.Protocol):
 
     # --- inside
 
+    def _opened(self, channel: TlsChannel, data: bytes) -> bytes:
+        """What encrypted bytes say."""
+        from crdtmesh.links.tls import TlsFailed
+
+        if self.session.is_closed:
+            return b""
+        was_up = channel.is_up
+        try:
+            plain = channel.receive(data)
+        except TlsFailed as failed:
+            self.session.refuse(str(failed))
+            return b""
+        if channel.is_up and not was_up:
+            self._owner.secured(self)
+        return plain
+
     def _deliver(self, event: HelloReceived | Established | MessagesReceived | Closed) -> None:
         match event:
             case MessagesReceived(channel, payloads):
@@ -170,13 +197,24 @@ class Connection(asyncio.Protocol):
         self._flush_is_due = False
         transport = self._transport
         if transport is not None and not transport.is_closing():
-            while not self._is_paused and (data := self.session.take_outgoing()):
-                transport.write(data)
+            self._write(transport)
         if self._timer is None or self.session.state is not State.UP:
             self._set_timer()  # else it is armed, and can only be early
         # Draining ends inside `take_outgoing`, and that is an event as well.
         if self.session.has_events and not self._is_pumping:
             self.pump()
+
+    def _write(self, transport: asyncio.Transport) -> None:
+        channel = self.channel
+        if channel is None:
+            while not self._is_paused and (data := self.session.take_outgoing()):
+                transport.write(data)
+            return
+        if data := channel.take_outgoing():  # of the handshake, or a change of keys that the peer asked for
+            transport.write(data)
+        while channel.is_up and not self._is_paused and (data := self.session.take_outgoing()):
+            channel.seal(data)
+            transport.write(channel.take_outgoing())
 
     def _shut(self) -> None:
         if self._timer is not None:
@@ -187,6 +225,11 @@ class Connection(asyncio.Protocol):
             return
         goodbye = self.session.take_outgoing()
         if goodbye and not transport.is_closing():
+            if self.channel is not None and self.channel.is_up:
+                self.channel.seal(goodbye)
+                goodbye = self.channel.take_outgoing()
+            elif self.channel is not None:
+                goodbye = b""  # not a word in the clear, nor an alert that says why
             transport.write(goodbye)
         transport.close()
         # A peer that reads nothing would keep the transport, and our descriptor, for ever.

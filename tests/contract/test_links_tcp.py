@@ -17,6 +17,7 @@ from crdtmesh.links.manager import LinkManager
 from crdtmesh.links.options import Identity, LinkOptions, PeerAddress
 from crdtmesh.links.security import LinkSecurity, PlainLinks
 from crdtmesh.links.session import Session
+from crdtmesh.links.tls import TlsChannel
 
 PATIENCE_S = 20.0
 NOBODY = 1  # a port on loopback where nothing listens
@@ -295,19 +296,21 @@ async def test_node_that_waits_twice_keeps_the_newer_connection() -> None:
 class Distrust(PlainLinks):
     """A channel that proves nobody."""
 
-    def refusal(self, peer: Identity, transport: asyncio.BaseTransport) -> str:
+    def refusal(self, peer: Identity, channel: TlsChannel | None) -> str:
         return f"no certificate names {peer.node}"
 
 
 @pytest.mark.parametrize("distrusting", ["a", "b"])
-async def test_hello_that_the_channel_does_not_prove_gets_no_link(distrusting: str) -> None:
-    nodes = [Node(name, security=Distrust() if name == distrusting else None) for name in ("a", "b")]
-    async with running(*nodes):
-        for node in nodes:
-            node.knows(*nodes)
-        for node in nodes:
-            await eventually(lambda node=node: node.rejected(CloseReason.IDENTITY_UNPROVEN) >= 1)  # type: ignore[misc]
-        assert [] == next(node for node in nodes if node.name == distrusting).ups
+async def test_hello_that_the_channel_does_not_prove_gets_no_link_and_is_not_told_why(distrusting: str) -> None:
+    nodes = {name: Node(name, security=Distrust() if name == distrusting else None) for name in ("a", "b")}
+    async with running(*nodes.values()):
+        for node in nodes.values():
+            node.knows(*nodes.values())
+        judge, judged = nodes[distrusting], nodes["b" if distrusting == "a" else "a"]
+        await eventually(lambda: judge.rejected(CloseReason.IDENTITY_UNPROVEN) >= 1)
+        await eventually(lambda: judged.rejected(CloseReason.LOST) >= 1)
+        assert [] == judge.ups
+        assert 0 == judged.rejected(CloseReason.IDENTITY_UNPROVEN)
 
 
 def hostile_streams() -> list[bytes]:
