@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import ipaddress
 import logging
 import socket
@@ -22,6 +23,7 @@ from crdtmesh.errors import ConfigError, StartError
 from crdtmesh.links import PeerAddress
 from crdtmesh.mesh_tag import TAG, MeshTag, decode
 from crdtmesh.observability import logs
+from crdtmesh.security import NodeSecurity
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -42,14 +44,18 @@ class Membership:
     Args:
         config: of the node.
         tag: what this node tells of itself.
+        security: its keys.
         on_change: called after each change of the table.
     """
 
-    def __init__(self, config: NodeConfig, tag: MeshTag, *, on_change: Callable[[], None]) -> None:
+    def __init__(
+        self, config: NodeConfig, tag: MeshTag, security: NodeSecurity, *, on_change: Callable[[], None]
+    ) -> None:
         self._config = config
+        self._security = security
         self._tag = tag
         self._on_change = on_change
-        self._agent = gossip.Agent(_agent_config(config, tag))
+        self._agent = gossip.Agent(_agent_config(config, tag, security.keyring))
         self._reader: asyncio.Task[None] | None = None
         self._conflicts: dict[str, tuple[str, float]] = {}
         self._conflict_limit = logs.RateLimit(CONFLICTS_LOGGED_PER_S)
@@ -163,6 +169,8 @@ class Membership:
             elif isinstance(event, gossip.NameConflict):
                 is_ours = event.claimant == self._agent.local.endpoint
                 self._conflict(event.name, str(event.holder if is_ours else event.claimant))
+            elif isinstance(event, gossip.KeyringChanged):
+                self._security.keys_changed()
 
     def _conflict(self, name: str, other: str) -> None:
         now_s = time.monotonic()
@@ -175,7 +183,7 @@ class Membership:
             logs.event(_LOG, logging.ERROR, "member.name_conflict", name=name, other=other)
 
 
-def _agent_config(config: NodeConfig, tag: MeshTag) -> gossip.AgentConfig:
+def _agent_config(config: NodeConfig, tag: MeshTag, keyring: gossip.Keyring | None) -> gossip.AgentConfig:
     bind = ipaddress.ip_address(config.bind)
     advertise = config.advertise or (_guess_address(bind.version) if bind.is_unspecified else None)
     discoveries: tuple[gossip.Discovery, ...] = ()
@@ -195,6 +203,8 @@ def _agent_config(config: NodeConfig, tag: MeshTag) -> gossip.AgentConfig:
             join=contacts,
             discoveries=discoveries,
             is_insecure=config.insecure,
+            # The label is bound into each sealed packet: a key that two clusters share by mistake does not join them.
+            swim=dataclasses.replace(gossip.LAN, keyring=keyring, label=config.cluster if keyring is not None else ""),
             serf=gossip.SerfConfig(),
         )
     except gossip.ConfigError as error:

@@ -21,7 +21,7 @@ class MeshTag:
     """What one node tells all others about itself.
 
     Attributes:
-        cluster: hash of the cluster's name, from `cluster_hash`.
+        cluster: hash of the cluster's name and secret, from `cluster_hash`.
         start_id: 16 random bytes, fresh for each run.
         link_port: TCP port of its peer links.
         grpc_port: TCP port of its gRPC endpoint, for tools.
@@ -39,9 +39,14 @@ class MeshTag:
         return text
 
 
-def cluster_hash(cluster: str) -> str:
-    """16 hexadecimal digits: a chance meeting of two names is 1 in 2**64."""
-    return hashlib.blake2b(cluster.encode(), digest_size=8).hexdigest()
+def cluster_hash(cluster: str, secret: bytes = b"") -> str:
+    """16 hexadecimal digits: a chance meeting of two names is 1 in 2**64.
+
+    Args:
+        cluster: its name.
+        secret: of the cluster, at most 64 bytes: nodes with another one, or with none, belong to another mesh.
+    """
+    return hashlib.blake2b(cluster.encode(), digest_size=8, key=secret).hexdigest()
 
 
 def decode(text: str) -> MeshTag | None:

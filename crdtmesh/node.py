@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import logging
 import random
 import secrets
@@ -34,7 +33,7 @@ from crdtmesh.edge.spawn_api import SpawnApi
 from crdtmesh.engine import CommitLost, Engine, wall_clock_ms
 from crdtmesh.errors import StartError
 from crdtmesh.host_process import HostProcess
-from crdtmesh.links import Channel, CloseReason, Identity, LinkCounters, LinkManager, LinkOptions, require_secure
+from crdtmesh.links import Channel, CloseReason, Identity, LinkManager, LinkOptions
 from crdtmesh.membership import Membership
 from crdtmesh.mesh_tag import MeshTag, cluster_hash
 from crdtmesh.networks import AllowedNetwork
@@ -51,15 +50,11 @@ from crdtmesh.runtime.definition import MESH_SYSTEM
 from crdtmesh.runtime.options import RuntimeOptions
 from crdtmesh.runtime.placement import Placement
 from crdtmesh.runtime.runtime import Runtime
+from crdtmesh.security import NodeSecurity
 from crdtmesh.voters import Voters
 from crdtmesh.wire import values
 
 _LOG: Final = logging.getLogger(__name__)
-
-INSECURE_WARNING: Final = (
-    "--insecure: peers are neither encrypted nor authenticated; anyone who reaches the gossip or link port can join, "
-    "read and change everything"
-)
 
 
 class Node:
@@ -91,7 +86,7 @@ class Node:
         """Starts everything; on failure closes what was opened.
 
         Raises:
-            MeshError: a port is taken, the data directory is refused, or the address needs `--insecure`.
+            MeshError: a port is taken, the data directory is refused, or the address needs an identity.
         """
         try:
             await self._start()
@@ -102,6 +97,10 @@ class Node:
     async def stopped(self) -> None:
         """Waits until something asks the node to stop."""
         await self._stop_requested.wait()
+
+    def reload(self) -> None:
+        """Reads certificates and keys again."""
+        self._security.reload()
 
     def request_stop(self) -> None:
         """Asks the owner of the node to call `stop`."""
@@ -178,6 +177,7 @@ class Node:
             version=crdtmesh.__version__,
             start_id=self.start_id.hex(),
             uptime_s=time.monotonic() - self._started_s,
+            security=self._security.view(),
             state="ready" if self.is_ready else "read_only" if self._is_read_only else "draining",
             hosts=engine.hosts,
             calls=counters.calls,
@@ -192,7 +192,7 @@ class Node:
             ],
             peers=self._peer_views(),
             systems=self._system_views(digests=digests),
-            warnings=[*self._warnings, *self._membership.warnings()],
+            warnings=[*self._warnings, *self._security.warnings(), *self._membership.warnings()],
             counters={**self._counters(), **self._engine.watches.sizes()},
         )
 
@@ -244,9 +244,7 @@ class Node:
 
     async def _start(self) -> None:
         config = self.config
-        if require_secure(config.bind, insecure=config.insecure):
-            self._warnings.append(INSECURE_WARNING)
-            logs.event(_LOG, logging.WARNING, "node.insecure", bind=config.bind, meaning=INSECURE_WARNING)
+        self._security = NodeSecurity(config)
         self._stalls.start()
         self._closing.callback(self._stalls.stop)
         store = self._open_store()
@@ -261,7 +259,7 @@ class Node:
         replica.load(store.load())
         runtime = Runtime(
             RuntimeOptions(),
-            placement=Placement(config.name, cluster_hash(config.cluster).encode()),
+            placement=Placement(config.name, self._security.placement_key),
             replica=replica,
             encode_state=lambda name, value: values.value_from_plain(name, value).SerializeToString(),
             now_ns=time.monotonic_ns(),
@@ -286,6 +284,8 @@ class Node:
         await self._start_http()
         if config.actors is not None:
             self._start_host_process(config.actors)
+        watch = asyncio.create_task(self._security.watch(), name="identity")
+        self._closing.callback(watch.cancel)
         self._engine.wake()
         logs.event(_LOG, logging.INFO, "node.ready", node=config.name, cluster=config.cluster)
 
@@ -318,6 +318,7 @@ class Node:
             on_up=lambda peer, _: self._engine.peer_up(peer),
             on_down=self._link_down,
             on_message=self._engine.peer_message,
+            security=self._security.links,
         )
         self._closing.push_async_callback(self._links.aclose)
         try:
@@ -346,11 +347,12 @@ class Node:
         self._membership = Membership(
             self.config,
             MeshTag(
-                cluster=cluster_hash(self.config.cluster),
+                cluster=cluster_hash(self.config.cluster, self._security.secret),
                 start_id=self.start_id,
                 link_port=self._link_endpoint[1],
                 grpc_port=self._server.port,
             ),
+            self._security,
             on_change=self._members_changed,
         )
         self._closing.push_async_callback(self._membership.aclose)
@@ -474,7 +476,7 @@ class Node:
             "loop.stall_worst_ms": round(self._stalls.worst_s * 1000),
             **{f"replication.{name}": count for name, count in self._engine.replica.counters().items()},
             **self._membership.counters(),
-            **_link_counters(self._links.counters),
+            **self._links.counters.named(),
         }
 
     def _counts(self) -> Counts:
@@ -491,6 +493,7 @@ class Node:
             watches=self._engine.watches.readers,
             is_ready=self.is_ready,
             stall_worst_s=self._stalls.worst_s,
+            certificate_ends_s=self._security.expires_s,
         )
 
     def _peer_views(self) -> list[PeerView]:
@@ -518,17 +521,6 @@ class Node:
             )
             for shard in replica.summary()
         ]
-
-
-def _link_counters(counters: LinkCounters) -> dict[str, int]:
-    """The links' totals under the names that status shows."""
-    plain = {
-        f"link.{item.name}": value
-        for item in dataclasses.fields(counters)
-        if isinstance(value := getattr(counters, item.name), int)
-    }
-    closed = {f"link.closed.{reason.value}": count for reason, count in counters.closed.items() if count}
-    return {**plain, **closed, "link.queue_refusals": sum(counters.queue_refusals)}
 
 
 def _join_address(host: str, port: int) -> str:

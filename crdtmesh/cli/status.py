@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import json
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from crdtmesh.cli.tables import echo_table
 
 if TYPE_CHECKING:
     from crdtmesh.sdk.client import Client
-    from crdtmesh.sdk.cluster import NodeStatus
+    from crdtmesh.sdk.cluster import NodeStatus, SecurityStatus
 
 
 @click.command()
@@ -35,6 +36,7 @@ def _show(status: NodeStatus) -> None:
     click.echo(f"crdtmesh {status.version}, start id {status.start_id}")
     for listener in status.listeners:
         click.echo(f"  {listener}")
+    click.echo(_security(status.security))
     click.echo(f"hosts {status.hosts}, calls {status.calls}, of which failed {status.calls_failed}")
     for warning in status.warnings:
         click.echo(f"warning: {warning}")
@@ -62,6 +64,15 @@ def _show(status: NodeStatus) -> None:
                 for system in status.systems
             ],
         )
+
+
+def _security(security: SecurityStatus) -> str:
+    links = "TLS 1.3" if security.are_links_encrypted else "plain"
+    line = f"links {links}, gossip {'sealed' if security.is_gossip_encrypted else 'plain'}"
+    if not security.certificate:
+        return line
+    ends = dt.datetime.fromtimestamp(security.certificate_ends_s, dt.UTC)
+    return f"{line}, certificate {security.certificate} until {ends:%Y-%m-%d %H:%M} UTC"
 
 
 def _yes(claim: bool) -> str:

@@ -30,6 +30,7 @@ def command(output: str, **options: object) -> None:
     """Run a node, with an actor host beside it if asked.
 
     Ends with exit code 0 on Ctrl-C, SIGTERM or `crdtmesh leave`: calls in flight end first, and the others are told.
+    SIGHUP reads certificates and keys again; they are also read when their files change.
     """
     from crdtmesh.observability import logs
 
@@ -73,6 +74,7 @@ async def _run(config: NodeConfig, *, as_json: bool) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, node.request_stop)
     await node.start()
+    loop.add_signal_handler(signal.SIGHUP, node.reload)
     tune_gc()
     try:
         _announce(node, as_json=as_json)

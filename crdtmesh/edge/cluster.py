@@ -53,6 +53,16 @@ class SystemView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SecurityView:
+    """How this node's peers are kept apart from strangers; see `cluster.proto`."""
+
+    links_encrypted: bool
+    gossip_encrypted: bool
+    certificate: str
+    certificate_ends_s: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NodeStatus:
     """This node's health; see `cluster.proto`."""
 
@@ -65,6 +75,7 @@ class NodeStatus:
     hosts: int
     calls: int
     calls_failed: int
+    security: SecurityView
     listeners: Sequence[str] = ()
     peers: Sequence[PeerView] = ()
     systems: Sequence[SystemView] = ()
@@ -156,6 +167,12 @@ class ClusterServicer(cluster_pb2_grpc.ClusterServicer):
             calls_failed=status.calls_failed,
             warnings=status.warnings,
             counters=status.counters,
+            security=cluster_pb2.SecurityStatus(
+                links_encrypted=status.security.links_encrypted,
+                gossip_encrypted=status.security.gossip_encrypted,
+                certificate=status.security.certificate,
+                certificate_ends_s=status.security.certificate_ends_s,
+            ),
             peers=[
                 cluster_pb2.PeerStatus(
                     name=peer.name, linked=peer.linked, awaits_repair=peer.awaits_repair, queued_bytes=peer.queued_bytes

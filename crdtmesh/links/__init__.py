@@ -10,18 +10,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from crdtmesh.links.counters import LinkCounters
-    from crdtmesh.links.errors import CloseReason, InsecureBindError, LinkError, MessageTooLargeError
+    from crdtmesh.links.errors import CloseReason, LinkError, MessageTooLargeError
     from crdtmesh.links.frames import Channel
     from crdtmesh.links.manager import LinkManager, LinkStatus
     from crdtmesh.links.options import Identity, LinkOptions, PeerAddress
-    from crdtmesh.links.security import LinkSecurity, require_secure
+    from crdtmesh.links.security import LinkSecurity, is_loopback
     from crdtmesh.links.session import Session
 
 __all__ = [
     "Channel",
     "CloseReason",
     "Identity",
-    "InsecureBindError",
     "LinkCounters",
     "LinkError",
     "LinkManager",
@@ -31,14 +30,13 @@ __all__ = [
     "MessageTooLargeError",
     "PeerAddress",
     "Session",
-    "require_secure",
+    "is_loopback",
 ]
 
 _MODULES: Final = {
     "Channel": "frames",
     "CloseReason": "errors",
     "Identity": "options",
-    "InsecureBindError": "errors",
     "LinkCounters": "counters",
     "LinkError": "errors",
     "LinkManager": "manager",
@@ -48,7 +46,7 @@ _MODULES: Final = {
     "MessageTooLargeError": "errors",
     "PeerAddress": "options",
     "Session": "session",
-    "require_secure": "security",
+    "is_loopback": "security",
 }
 
 

@@ -1,6 +1,6 @@
 """What the links count. Plain numbers that the node reads when metrics are collected."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from crdtmesh.links.errors import CloseReason
 
@@ -37,3 +37,11 @@ class LinkCounters:
     connections_accepted: int = 0
     connections_dropped: int = 0
     callback_errors: int = 0
+
+    def named(self) -> dict[str, int]:
+        """The totals under the names that status shows."""
+        plain = {
+            f"link.{item.name}": value for item in fields(self) if isinstance(value := getattr(self, item.name), int)
+        }
+        closed = {f"link.closed.{reason.value}": count for reason, count in self.closed.items() if count}
+        return {**plain, **closed, "link.queue_refusals": sum(self.queue_refusals)}

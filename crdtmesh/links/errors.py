@@ -2,7 +2,6 @@
 
 ```
 LinkError
-├── InsecureBindError      a bind address beyond loopback without `--insecure`
 ├── LocalProtocolError     our own caller broke a rule; nothing was changed
 │   └── MessageTooLargeError
 └── RemoteProtocolError    the peer broke a rule; stays inside `links`, where it becomes a close reason
@@ -16,7 +15,6 @@ from typing import Final, Literal
 
 __all__ = [
     "CloseReason",
-    "InsecureBindError",
     "LinkError",
     "LocalProtocolError",
     "MessageTooLargeError",
@@ -63,10 +61,6 @@ class LinkError(Exception):
     """Any error of the peer links."""
 
     outcome: Literal["not_applied"] = "not_applied"
-
-
-class InsecureBindError(LinkError):
-    """A bind address beyond loopback while nothing proves who connects. Nothing was bound."""
 
 
 class LocalProtocolError(LinkError):

@@ -1,7 +1,7 @@
-"""Who may bind where, and the seam for encrypted channels.
+"""The seam for encrypted channels, and which addresses need them.
 
-A link without certificates proves nothing about its peer, so beyond loopback it needs a word from the operator.
-Membership has the same rule and the node calls `require_secure` for both.
+A link without certificates proves nothing about its peer, so beyond loopback it needs a word from the operator: the
+node sees to that (`crdtmesh.security`).
 """
 
 from __future__ import annotations
@@ -9,39 +9,20 @@ from __future__ import annotations
 import ipaddress
 from typing import TYPE_CHECKING, Protocol
 
-from crdtmesh.links.errors import InsecureBindError, bounded
 from crdtmesh.links.options import Identity
 
 if TYPE_CHECKING:
     from crdtmesh.links.tls import TlsChannel
 
-__all__ = ["LinkSecurity", "PlainLinks", "require_secure"]
+__all__ = ["LinkSecurity", "PlainLinks", "is_loopback"]
 
 
-def require_secure(bind: str, *, insecure: bool) -> bool:
-    """Refuse an address beyond loopback unless the operator wrote `--insecure`.
+def is_loopback(bind: str) -> bool:
+    """Whether only this machine reaches an address.
 
     Args:
         bind: an IP address, or `localhost`. Other names may resolve to anything and count as beyond loopback.
-        insecure: whether `--insecure` was given.
-
-    Returns:
-        True when the address is exposed, so that the node says so at each start; False on loopback.
-
-    Raises:
-        InsecureBindError: the address is beyond loopback and `insecure` is False.
     """
-    if _is_loopback(bind):
-        return False
-    if not insecure:
-        raise InsecureBindError(
-            f"loopback address expected without certificates, got --bind {bounded(bind)}; bind to 127.0.0.1, or "
-            "write --insecure to let anyone who reaches this address join, read and change everything"
-        )
-    return True
-
-
-def _is_loopback(bind: str) -> bool:
     if bind == "localhost":
         return True
     try:

@@ -33,6 +33,7 @@ class Gauges(NamedTuple):
         watches: readers that follow state on this node.
         is_ready: whether calls are welcome.
         stall_worst_s: the longest standstill of the event loop, in seconds.
+        certificate_ends_s: when this node's certificate ends, in seconds since 1970; None without one.
     """
 
     members: Mapping[str, int]
@@ -43,6 +44,7 @@ class Gauges(NamedTuple):
     watches: int
     is_ready: bool
     stall_worst_s: float
+    certificate_ends_s: float | None = None
 
 
 class Counts(NamedTuple):
@@ -167,6 +169,12 @@ def _gauge_families(gauges: Gauges) -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "crdtmesh_loop_stall_worst_seconds", "Longest standstill of the event loop.", gauges.stall_worst_s
     )
+    if gauges.certificate_ends_s is not None:
+        yield GaugeMetricFamily(
+            "crdtmesh_certificate_expiry_timestamp_seconds",
+            "When this node's certificate ends, in seconds since 1970.",
+            gauges.certificate_ends_s,
+        )
 
 
 def _counter_families(counts: Counts) -> Iterator[Metric]:

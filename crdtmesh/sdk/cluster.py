@@ -90,6 +90,23 @@ class SystemStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SecurityStatus:
+    """How a node's peers are kept apart from strangers.
+
+    Attributes:
+        are_links_encrypted: peer links run over TLS 1.3 with certificates on both sides.
+        is_gossip_encrypted: gossip is sealed with the cluster's key.
+        certificate: the name that its certificate proves; empty without one.
+        certificate_ends_s: when that ends, in seconds since 1970; 0 without one.
+    """
+
+    are_links_encrypted: bool
+    is_gossip_encrypted: bool
+    certificate: str
+    certificate_ends_s: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NodeStatus:
     """A node's own state.
 
@@ -103,6 +120,7 @@ class NodeStatus:
         calls, calls_failed: since its start.
         warnings: what an operator should know.
         counters: by name.
+        security: of its links and its gossip.
     """
 
     name: str
@@ -119,6 +137,7 @@ class NodeStatus:
     calls_failed: int
     warnings: tuple[str, ...]
     counters: Mapping[str, int]
+    security: SecurityStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -272,4 +291,10 @@ async def status_of(unary: Unary, digests: bool, timeout: float | None) -> NodeS
         calls_failed=response.calls_failed,
         warnings=tuple(response.warnings),
         counters=dict(response.counters),
+        security=SecurityStatus(
+            are_links_encrypted=response.security.links_encrypted,
+            is_gossip_encrypted=response.security.gossip_encrypted,
+            certificate=response.security.certificate,
+            certificate_ends_s=response.security.certificate_ends_s,
+        ),
     )

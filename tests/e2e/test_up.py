@@ -64,14 +64,6 @@ async def test_a_directory_of_a_newer_format_is_refused_untouched(nodes: Nodes) 
     assert before == _contents(nodes.folder / "a")
 
 
-async def test_beyond_loopback_a_node_needs_the_word_insecure(tmp_path: Path) -> None:
-    ran = await crdtmesh("up", "--bind", "0.0.0.0", "--data-dir", str(tmp_path / "a"), "--discovery", "none")
-
-    assert 1 == ran.code
-    assert "--insecure" in ran.err
-    assert not (tmp_path / "a").exists()
-
-
 async def test_insecure_is_said_at_each_start(tmp_path: Path) -> None:
     node = LocalNode(
         "a", tmp_path, cluster="test-insecure", arguments=("--bind", "0.0.0.0", "--insecure", "--discovery", "none")

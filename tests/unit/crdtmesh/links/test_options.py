@@ -9,23 +9,21 @@ from typing import Any
 import pytest
 
 from crdtmesh import links
-from crdtmesh.links.errors import InsecureBindError, bounded
+from crdtmesh.links.errors import bounded
 from crdtmesh.links.options import Identity, LinkOptions
-from crdtmesh.links.security import require_secure
+from crdtmesh.links.security import is_loopback
 
 
 @pytest.mark.parametrize("bind", ["127.0.0.1", "127.8.9.10", "::1", "::ffff:127.0.0.1", "localhost"])
-def test_loopback_needs_nothing(bind: str) -> None:
-    assert not require_secure(bind, insecure=False)
+def test_loopback_is_what_only_this_machine_reaches(bind: str) -> None:
+    assert is_loopback(bind)
 
 
 @pytest.mark.parametrize(
     "bind", ["0.0.0.0", "::", "", "192.168.1.4", "::ffff:10.0.0.1", "localhost.example", "2130706433", "127.0.0.1\n"]
 )
-def test_anything_beyond_loopback_needs_insecure_written_out(bind: str) -> None:
-    with pytest.raises(InsecureBindError, match="--insecure"):
-        require_secure(bind, insecure=False)
-    assert require_secure(bind, insecure=True)
+def test_every_other_address_is_beyond_loopback(bind: str) -> None:
+    assert not is_loopback(bind)
 
 
 @pytest.mark.parametrize(

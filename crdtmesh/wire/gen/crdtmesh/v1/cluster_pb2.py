@@ -26,7 +26,7 @@ from ...crdtmesh.v1 import state_pb2 as crdtmesh_dot_v1_dot_state__pb2
 from ...crdtmesh.v1 import values_pb2 as crdtmesh_dot_v1_dot_values__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x63rdtmesh/v1/cluster.proto\x12\x0b\x63rdtmesh.v1\x1a\x17\x63rdtmesh/v1/state.proto\x1a\x18\x63rdtmesh/v1/values.proto\"\x10\n\x0eMembersRequest\"7\n\x0fMembersResponse\x12$\n\x07members\x18\x01 \x03(\x0b\x32\x13.crdtmesh.v1.Member\"\xc7\x01\n\x06Member\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x03 \x01(\t\x12\x13\n\x0bincarnation\x18\x04 \x01(\x04\x12+\n\x04tags\x18\x05 \x03(\x0b\x32\x1d.crdtmesh.v1.Member.TagsEntry\x12\x0e\n\x06linked\x18\x06 \x01(\x08\x12\x10\n\x08start_id\x18\x07 \x01(\t\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\" \n\rStatusRequest\x12\x0f\n\x07\x64igests\x18\x01 \x01(\x08\"\x8e\x03\n\x0eStatusResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x63luster\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\x12\x10\n\x08start_id\x18\x04 \x01(\t\x12\x10\n\x08uptime_s\x18\x05 \x01(\x01\x12\r\n\x05state\x18\x06 \x01(\t\x12\x11\n\tlisteners\x18\x07 \x03(\t\x12&\n\x05peers\x18\x08 \x03(\x0b\x32\x17.crdtmesh.v1.PeerStatus\x12*\n\x07systems\x18\t \x03(\x0b\x32\x19.crdtmesh.v1.SystemStatus\x12\r\n\x05hosts\x18\n \x01(\r\x12\r\n\x05\x63\x61lls\x18\x0b \x01(\x04\x12\x14\n\x0c\x63\x61lls_failed\x18\x0c \x01(\x04\x12\x10\n\x08warnings\x18\r \x03(\t\x12;\n\x08\x63ounters\x18\x0e \x03(\x0b\x32).crdtmesh.v1.StatusResponse.CountersEntry\x1a/\n\rCountersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\"W\n\nPeerStatus\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06linked\x18\x02 \x01(\x08\x12\x15\n\rawaits_repair\x18\x03 \x01(\x08\x12\x14\n\x0cqueued_bytes\x18\x04 \x01(\x04\"_\n\x0cSystemStatus\x12\x0e\n\x06system\x18\x01 \x01(\t\x12\x0f\n\x07\x65ntries\x18\x02 \x01(\x04\x12\x0e\n\x06\x65vents\x18\x03 \x01(\x04\x12\x0e\n\x06\x64igest\x18\x04 \x01(\t\x12\x0e\n\x06voters\x18\x05 \x03(\t\"#\n\x13RemoveMemberRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\'\n\x14RemoveMemberResponse\x12\x0f\n\x07systems\x18\x01 \x03(\t\"\x0e\n\x0cLeaveRequest\"\x0f\n\rLeaveResponse\"4\n\x0e\x45xplainRequest\x12\"\n\x03key\x18\x01 \x01(\x0b\x32\x15.crdtmesh.v1.StateKey\"\xdb\x01\n\x0f\x45xplainResponse\x12\"\n\x03key\x18\x01 \x01(\x0b\x32\x15.crdtmesh.v1.StateKey\x12\r\n\x05shard\x18\x02 \x01(\r\x12\r\n\x05\x66ound\x18\x03 \x01(\x08\x12\x0f\n\x07version\x18\x04 \x01(\x04\x12!\n\x05value\x18\x05 \x01(\x0b\x32\x12.crdtmesh.v1.Value\x12\x12\n\nsize_bytes\x18\x06 \x01(\x04\x12\x13\n\x0b\x66ingerprint\x18\x07 \x01(\t\x12)\n\x07writers\x18\x08 \x03(\x0b\x32\x18.crdtmesh.v1.EntryWriter\"\xda\x01\n\x0b\x45ntryWriter\x12\x12\n\nreplica_id\x18\x01 \x01(\t\x12\x0c\n\x04node\x18\x02 \x01(\t\x12&\n\x04live\x18\x03 \x03(\x0b\x32\x18.crdtmesh.v1.DotInterval\x12\x12\n\nlive_count\x18\x04 \x01(\x04\x12\x0c\n\x04last\x18\x05 \x01(\x04\x12)\n\x07\x61pplied\x18\x06 \x03(\x0b\x32\x18.crdtmesh.v1.DotInterval\x12\'\n\x05known\x18\x07 \x03(\x0b\x32\x18.crdtmesh.v1.DotInterval\x12\x0b\n\x03low\x18\x08 \x01(\x04\"*\n\x0b\x44otInterval\x12\r\n\x05\x66irst\x18\x01 \x01(\x04\x12\x0c\n\x04last\x18\x02 \x01(\x04\x32\xed\x02\n\x07\x43luster\x12\x44\n\x07Members\x12\x1b.crdtmesh.v1.MembersRequest\x1a\x1c.crdtmesh.v1.MembersResponse\x12\x41\n\x06Status\x12\x1a.crdtmesh.v1.StatusRequest\x1a\x1b.crdtmesh.v1.StatusResponse\x12S\n\x0cRemoveMember\x12 .crdtmesh.v1.RemoveMemberRequest\x1a!.crdtmesh.v1.RemoveMemberResponse\x12\x44\n\x07\x45xplain\x12\x1b.crdtmesh.v1.ExplainRequest\x1a\x1c.crdtmesh.v1.ExplainResponse\x12>\n\x05Leave\x12\x19.crdtmesh.v1.LeaveRequest\x1a\x1a.crdtmesh.v1.LeaveResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x63rdtmesh/v1/cluster.proto\x12\x0b\x63rdtmesh.v1\x1a\x17\x63rdtmesh/v1/state.proto\x1a\x18\x63rdtmesh/v1/values.proto\"\x10\n\x0eMembersRequest\"7\n\x0fMembersResponse\x12$\n\x07members\x18\x01 \x03(\x0b\x32\x13.crdtmesh.v1.Member\"\xc7\x01\n\x06Member\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x03 \x01(\t\x12\x13\n\x0bincarnation\x18\x04 \x01(\x04\x12+\n\x04tags\x18\x05 \x03(\x0b\x32\x1d.crdtmesh.v1.Member.TagsEntry\x12\x0e\n\x06linked\x18\x06 \x01(\x08\x12\x10\n\x08start_id\x18\x07 \x01(\t\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\" \n\rStatusRequest\x12\x0f\n\x07\x64igests\x18\x01 \x01(\x08\"\xbd\x03\n\x0eStatusResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x63luster\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\x12\x10\n\x08start_id\x18\x04 \x01(\t\x12\x10\n\x08uptime_s\x18\x05 \x01(\x01\x12\r\n\x05state\x18\x06 \x01(\t\x12\x11\n\tlisteners\x18\x07 \x03(\t\x12&\n\x05peers\x18\x08 \x03(\x0b\x32\x17.crdtmesh.v1.PeerStatus\x12*\n\x07systems\x18\t \x03(\x0b\x32\x19.crdtmesh.v1.SystemStatus\x12\r\n\x05hosts\x18\n \x01(\r\x12\r\n\x05\x63\x61lls\x18\x0b \x01(\x04\x12\x14\n\x0c\x63\x61lls_failed\x18\x0c \x01(\x04\x12\x10\n\x08warnings\x18\r \x03(\t\x12;\n\x08\x63ounters\x18\x0e \x03(\x0b\x32).crdtmesh.v1.StatusResponse.CountersEntry\x12-\n\x08security\x18\x0f \x01(\x0b\x32\x1b.crdtmesh.v1.SecurityStatus\x1a/\n\rCountersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\"t\n\x0eSecurityStatus\x12\x17\n\x0flinks_encrypted\x18\x01 \x01(\x08\x12\x18\n\x10gossip_encrypted\x18\x02 \x01(\x08\x12\x13\n\x0b\x63\x65rtificate\x18\x03 \x01(\t\x12\x1a\n\x12\x63\x65rtificate_ends_s\x18\x04 \x01(\x03\"W\n\nPeerStatus\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06linked\x18\x02 \x01(\x08\x12\x15\n\rawaits_repair\x18\x03 \x01(\x08\x12\x14\n\x0cqueued_bytes\x18\x04 \x01(\x04\"_\n\x0cSystemStatus\x12\x0e\n\x06system\x18\x01 \x01(\t\x12\x0f\n\x07\x65ntries\x18\x02 \x01(\x04\x12\x0e\n\x06\x65vents\x18\x03 \x01(\x04\x12\x0e\n\x06\x64igest\x18\x04 \x01(\t\x12\x0e\n\x06voters\x18\x05 \x03(\t\"#\n\x13RemoveMemberRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\'\n\x14RemoveMemberResponse\x12\x0f\n\x07systems\x18\x01 \x03(\t\"\x0e\n\x0cLeaveRequest\"\x0f\n\rLeaveResponse\"4\n\x0e\x45xplainRequest\x12\"\n\x03key\x18\x01 \x01(\x0b\x32\x15.crdtmesh.v1.StateKey\"\xdb\x01\n\x0f\x45xplainResponse\x12\"\n\x03key\x18\x01 \x01(\x0b\x32\x15.crdtmesh.v1.StateKey\x12\r\n\x05shard\x18\x02 \x01(\r\x12\r\n\x05\x66ound\x18\x03 \x01(\x08\x12\x0f\n\x07version\x18\x04 \x01(\x04\x12!\n\x05value\x18\x05 \x01(\x0b\x32\x12.crdtmesh.v1.Value\x12\x12\n\nsize_bytes\x18\x06 \x01(\x04\x12\x13\n\x0b\x66ingerprint\x18\x07 \x01(\t\x12)\n\x07writers\x18\x08 \x03(\x0b\x32\x18.crdtmesh.v1.EntryWriter\"\xda\x01\n\x0b\x45ntryWriter\x12\x12\n\nreplica_id\x18\x01 \x01(\t\x12\x0c\n\x04node\x18\x02 \x01(\t\x12&\n\x04live\x18\x03 \x03(\x0b\x32\x18.crdtmesh.v1.DotInterval\x12\x12\n\nlive_count\x18\x04 \x01(\x04\x12\x0c\n\x04last\x18\x05 \x01(\x04\x12)\n\x07\x61pplied\x18\x06 \x03(\x0b\x32\x18.crdtmesh.v1.DotInterval\x12\'\n\x05known\x18\x07 \x03(\x0b\x32\x18.crdtmesh.v1.DotInterval\x12\x0b\n\x03low\x18\x08 \x01(\x04\"*\n\x0b\x44otInterval\x12\r\n\x05\x66irst\x18\x01 \x01(\x04\x12\x0c\n\x04last\x18\x02 \x01(\x04\x32\xed\x02\n\x07\x43luster\x12\x44\n\x07Members\x12\x1b.crdtmesh.v1.MembersRequest\x1a\x1c.crdtmesh.v1.MembersResponse\x12\x41\n\x06Status\x12\x1a.crdtmesh.v1.StatusRequest\x1a\x1b.crdtmesh.v1.StatusResponse\x12S\n\x0cRemoveMember\x12 .crdtmesh.v1.RemoveMemberRequest\x1a!.crdtmesh.v1.RemoveMemberResponse\x12\x44\n\x07\x45xplain\x12\x1b.crdtmesh.v1.ExplainRequest\x1a\x1c.crdtmesh.v1.ExplainResponse\x12>\n\x05Leave\x12\x19.crdtmesh.v1.LeaveRequest\x1a\x1a.crdtmesh.v1.LeaveResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -48,29 +48,31 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STATUSREQUEST']._serialized_start=370
   _globals['_STATUSREQUEST']._serialized_end=402
   _globals['_STATUSRESPONSE']._serialized_start=405
-  _globals['_STATUSRESPONSE']._serialized_end=803
-  _globals['_STATUSRESPONSE_COUNTERSENTRY']._serialized_start=756
-  _globals['_STATUSRESPONSE_COUNTERSENTRY']._serialized_end=803
-  _globals['_PEERSTATUS']._serialized_start=805
-  _globals['_PEERSTATUS']._serialized_end=892
-  _globals['_SYSTEMSTATUS']._serialized_start=894
-  _globals['_SYSTEMSTATUS']._serialized_end=989
-  _globals['_REMOVEMEMBERREQUEST']._serialized_start=991
-  _globals['_REMOVEMEMBERREQUEST']._serialized_end=1026
-  _globals['_REMOVEMEMBERRESPONSE']._serialized_start=1028
-  _globals['_REMOVEMEMBERRESPONSE']._serialized_end=1067
-  _globals['_LEAVEREQUEST']._serialized_start=1069
-  _globals['_LEAVEREQUEST']._serialized_end=1083
-  _globals['_LEAVERESPONSE']._serialized_start=1085
-  _globals['_LEAVERESPONSE']._serialized_end=1100
-  _globals['_EXPLAINREQUEST']._serialized_start=1102
-  _globals['_EXPLAINREQUEST']._serialized_end=1154
-  _globals['_EXPLAINRESPONSE']._serialized_start=1157
-  _globals['_EXPLAINRESPONSE']._serialized_end=1376
-  _globals['_ENTRYWRITER']._serialized_start=1379
-  _globals['_ENTRYWRITER']._serialized_end=1597
-  _globals['_DOTINTERVAL']._serialized_start=1599
-  _globals['_DOTINTERVAL']._serialized_end=1641
-  _globals['_CLUSTER']._serialized_start=1644
-  _globals['_CLUSTER']._serialized_end=2009
+  _globals['_STATUSRESPONSE']._serialized_end=850
+  _globals['_STATUSRESPONSE_COUNTERSENTRY']._serialized_start=803
+  _globals['_STATUSRESPONSE_COUNTERSENTRY']._serialized_end=850
+  _globals['_SECURITYSTATUS']._serialized_start=852
+  _globals['_SECURITYSTATUS']._serialized_end=968
+  _globals['_PEERSTATUS']._serialized_start=970
+  _globals['_PEERSTATUS']._serialized_end=1057
+  _globals['_SYSTEMSTATUS']._serialized_start=1059
+  _globals['_SYSTEMSTATUS']._serialized_end=1154
+  _globals['_REMOVEMEMBERREQUEST']._serialized_start=1156
+  _globals['_REMOVEMEMBERREQUEST']._serialized_end=1191
+  _globals['_REMOVEMEMBERRESPONSE']._serialized_start=1193
+  _globals['_REMOVEMEMBERRESPONSE']._serialized_end=1232
+  _globals['_LEAVEREQUEST']._serialized_start=1234
+  _globals['_LEAVEREQUEST']._serialized_end=1248
+  _globals['_LEAVERESPONSE']._serialized_start=1250
+  _globals['_LEAVERESPONSE']._serialized_end=1265
+  _globals['_EXPLAINREQUEST']._serialized_start=1267
+  _globals['_EXPLAINREQUEST']._serialized_end=1319
+  _globals['_EXPLAINRESPONSE']._serialized_start=1322
+  _globals['_EXPLAINRESPONSE']._serialized_end=1541
+  _globals['_ENTRYWRITER']._serialized_start=1544
+  _globals['_ENTRYWRITER']._serialized_end=1762
+  _globals['_DOTINTERVAL']._serialized_start=1764
+  _globals['_DOTINTERVAL']._serialized_end=1806
+  _globals['_CLUSTER']._serialized_start=1809
+  _globals['_CLUSTER']._serialized_end=2174
 # @@protoc_insertion_point(module_scope)

@@ -50,7 +50,7 @@ class StatusRequest(_message.Message):
     def __init__(self, digests: _Optional[bool] = ...) -> None: ...
 
 class StatusResponse(_message.Message):
-    __slots__ = ("name", "cluster", "version", "start_id", "uptime_s", "state", "listeners", "peers", "systems", "hosts", "calls", "calls_failed", "warnings", "counters")
+    __slots__ = ("name", "cluster", "version", "start_id", "uptime_s", "state", "listeners", "peers", "systems", "hosts", "calls", "calls_failed", "warnings", "counters", "security")
     class CountersEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -72,6 +72,7 @@ class StatusResponse(_message.Message):
     CALLS_FAILED_FIELD_NUMBER: _ClassVar[int]
     WARNINGS_FIELD_NUMBER: _ClassVar[int]
     COUNTERS_FIELD_NUMBER: _ClassVar[int]
+    SECURITY_FIELD_NUMBER: _ClassVar[int]
     name: str
     cluster: str
     version: str
@@ -86,7 +87,20 @@ class StatusResponse(_message.Message):
     calls_failed: int
     warnings: _containers.RepeatedScalarFieldContainer[str]
     counters: _containers.ScalarMap[str, int]
-    def __init__(self, name: _Optional[str] = ..., cluster: _Optional[str] = ..., version: _Optional[str] = ..., start_id: _Optional[str] = ..., uptime_s: _Optional[float] = ..., state: _Optional[str] = ..., listeners: _Optional[_Iterable[str]] = ..., peers: _Optional[_Iterable[_Union[PeerStatus, _Mapping]]] = ..., systems: _Optional[_Iterable[_Union[SystemStatus, _Mapping]]] = ..., hosts: _Optional[int] = ..., calls: _Optional[int] = ..., calls_failed: _Optional[int] = ..., warnings: _Optional[_Iterable[str]] = ..., counters: _Optional[_Mapping[str, int]] = ...) -> None: ...
+    security: SecurityStatus
+    def __init__(self, name: _Optional[str] = ..., cluster: _Optional[str] = ..., version: _Optional[str] = ..., start_id: _Optional[str] = ..., uptime_s: _Optional[float] = ..., state: _Optional[str] = ..., listeners: _Optional[_Iterable[str]] = ..., peers: _Optional[_Iterable[_Union[PeerStatus, _Mapping]]] = ..., systems: _Optional[_Iterable[_Union[SystemStatus, _Mapping]]] = ..., hosts: _Optional[int] = ..., calls: _Optional[int] = ..., calls_failed: _Optional[int] = ..., warnings: _Optional[_Iterable[str]] = ..., counters: _Optional[_Mapping[str, int]] = ..., security: _Optional[_Union[SecurityStatus, _Mapping]] = ...) -> None: ...
+
+class SecurityStatus(_message.Message):
+    __slots__ = ("links_encrypted", "gossip_encrypted", "certificate", "certificate_ends_s")
+    LINKS_ENCRYPTED_FIELD_NUMBER: _ClassVar[int]
+    GOSSIP_ENCRYPTED_FIELD_NUMBER: _ClassVar[int]
+    CERTIFICATE_FIELD_NUMBER: _ClassVar[int]
+    CERTIFICATE_ENDS_S_FIELD_NUMBER: _ClassVar[int]
+    links_encrypted: bool
+    gossip_encrypted: bool
+    certificate: str
+    certificate_ends_s: int
+    def __init__(self, links_encrypted: _Optional[bool] = ..., gossip_encrypted: _Optional[bool] = ..., certificate: _Optional[str] = ..., certificate_ends_s: _Optional[int] = ...) -> None: ...
 
 class PeerStatus(_message.Message):
     __slots__ = ("name", "linked", "awaits_repair", "queued_bytes")
