@@ -55,6 +55,8 @@ SOCKET_PATH_SIZE_BYTES_MAX: Final = 107
 # Each name costs a lookup per round; the membership layer takes no more.
 DNS_NAMES_MAX: Final = 32
 
+_PORTS: Final = ("gossip_port", "link_port", "grpc_port", "http_port", "join_port")
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,127}")
 
 
@@ -76,6 +78,7 @@ class NodeConfig:
         advertise: the address others should use; needed only when `bind` is 0.0.0.0 or ::, and then guessed if absent.
         api_bind: address of the gRPC and HTTP endpoints. Default: `bind` if it is loopback, else 127.0.0.1.
         gossip_port: UDP and TCP; 0 takes a free one. Likewise `link_port`, `grpc_port` and `http_port` (TCP).
+        join_port: TCP, likewise; open only where the authority's key is, for machines that redeem an invitation.
         socket: path of the gRPC Unix socket; at most 107 bytes. Default: `DATA_DIR/run/node.sock`.
         http_socket: path of the HTTP Unix socket, likewise. Default: `DATA_DIR/run/http.sock`.
         user_function_host: where actors that were registered by HTTP are called: an address or a name.
@@ -107,6 +110,7 @@ class NodeConfig:
     link_port: int = 7947
     grpc_port: int = 9980
     http_port: int = 9001
+    join_port: int = 7948
     socket: Path | None = None
     http_socket: Path | None = None
     user_function_host: str = "127.0.0.1"
@@ -135,7 +139,7 @@ class NodeConfig:
                 )
         for key in ("bind", "advertise", "api_bind"):
             _check_address(key, getattr(self, key))
-        for key in ("gossip_port", "link_port", "grpc_port", "http_port", "user_function_port"):
+        for key in (*_PORTS, "user_function_port"):
             least = 1 if key == "user_function_port" else 0
             if not least <= getattr(self, key) <= 65_535:
                 raise ConfigError(
@@ -396,7 +400,8 @@ _CONVERTERS: Final[Mapping[str, Any]] = {
         lambda value: Path(_text(value)).expanduser(),
     ),
     **dict.fromkeys(
-        ("gossip_port", "link_port", "grpc_port", "http_port", "user_function_port", "expected_nodes"), _integer
+        ("gossip_port", "link_port", "grpc_port", "http_port", "join_port", "user_function_port", "expected_nodes"),
+        _integer,
     ),
     **dict.fromkeys(("join", "callback_allow"), _addresses),
     "discovery": _choice(*get_args(Discovery)),
@@ -406,7 +411,8 @@ _CONVERTERS: Final[Mapping[str, Any]] = {
 }
 _EXPECTED: Final[Mapping[str, str]] = {
     **dict.fromkeys(
-        ("gossip_port", "link_port", "grpc_port", "http_port", "user_function_port"), "expected a port number"
+        ("gossip_port", "link_port", "grpc_port", "http_port", "join_port", "user_function_port"),
+        "expected a port number",
     ),
     "callback_allow": "expected a list of NETWORK:PORT",
     "join": "expected a list of HOST:PORT",

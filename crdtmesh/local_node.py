@@ -145,7 +145,7 @@ class LocalNode:
             *("--name", self.name, "--cluster", self._cluster, "--format", "json"),
             *("--data-dir", str(self.folder / self.name), "--bind", "127.0.0.1"),
             *("--gossip-port", _port(self.gossip), "--link-port", _port(self.links)),
-            *("--grpc-port", _port(self.grpc), "--http-port", _port(self.http)),
+            *("--grpc-port", _port(self.grpc), "--http-port", _port(self.http), "--join-port", "0"),
             *self._arguments,
         ]
 

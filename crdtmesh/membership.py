@@ -104,6 +104,10 @@ class Membership:
             if member.name != self._config.name
         }
 
+    def has(self, name: str) -> bool:
+        """Whether a member of that name is in the table, in whatever state."""
+        return any(member.name == name for member in self._agent.members())
+
     def starts(self) -> dict[str, str]:
         """Which start of each node is live, this one included; start ids in hex."""
         return {member.name: tag.start_id.hex() for member, tag in self._present()}

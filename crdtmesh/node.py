@@ -184,6 +184,7 @@ class Node:
             calls_failed=sum(counters.failures.values()),
             listeners=[
                 f"gossip {self.gossip_address}",
+                *self._security.listeners,
                 f"links {self.link_address}",
                 f"grpc {self.grpc_address}",
                 f"grpc unix:{self.config.socket_path}",
@@ -281,11 +282,11 @@ class Node:
         await self._start_links()
         await self._start_endpoint()
         await self._start_membership()
+        self._closing.push_async_callback(self._security.aclose)
+        await self._security.start(self.gossip_address, self._membership.has)
         await self._start_http()
         if config.actors is not None:
             self._start_host_process(config.actors)
-        watch = asyncio.create_task(self._security.watch(), name="identity")
-        self._closing.callback(watch.cancel)
         self._engine.wake()
         logs.event(_LOG, logging.INFO, "node.ready", node=config.name, cluster=config.cluster)
 
@@ -477,6 +478,7 @@ class Node:
             **{f"replication.{name}": count for name, count in self._engine.replica.counters().items()},
             **self._membership.counters(),
             **self._links.counters.named(),
+            **self._security.counters(),
         }
 
     def _counts(self) -> Counts:

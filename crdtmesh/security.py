@@ -10,15 +10,15 @@ import asyncio
 import datetime as dt
 import hashlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import gossip
-from crdtmesh.config import NodeConfig
+from crdtmesh.config import NodeConfig, how_to_set
 from crdtmesh.edge.cluster import SecurityView
-from crdtmesh.errors import ConfigError
+from crdtmesh.errors import ConfigError, StartError
 from crdtmesh.identity.errors import IdentityError
 from crdtmesh.identity.files import read_secret, write_secret
 from crdtmesh.identity.keys import encode_keys, parse_keys
@@ -27,6 +27,9 @@ from crdtmesh.links.security import is_loopback
 from crdtmesh.links.tls import TlsLinks
 from crdtmesh.mesh_tag import cluster_hash
 from crdtmesh.observability import logs
+
+if TYPE_CHECKING:
+    from crdtmesh.identity.joining import JoinServer
 
 __all__ = ["INSECURE_WARNING", "NodeSecurity"]
 
@@ -82,7 +85,7 @@ class NodeSecurity:
         links: for peer links; None for plain TCP.
         keyring: for gossip; None for plain packets.
         secret: of the cluster, empty if it has none: what must not be guessed by outsiders is keyed with it.
-        has_authority: whether this node can issue certificates.
+        listeners: addresses of its own, for status.
 
     Raises:
         ConfigError: the node would be exposed without certificate and keys.
@@ -98,6 +101,10 @@ class NodeSecurity:
         self._ends: dt.datetime | None = None
         self._authority_ends: dt.datetime | None = None
         self._files = _Files(None, None, None, None, None)
+        self._seen = self._files.state()
+        self._watch: asyncio.Task[None] | None = None
+        self._joining: JoinServer | None = None
+        self.listeners: list[str] = []
         if config.insecure:
             if not is_loopback(config.bind):
                 self._warnings.append(INSECURE_WARNING)
@@ -127,11 +134,6 @@ class NodeSecurity:
         return Name(self._config.cluster, "node", self._config.name)
 
     @property
-    def has_authority(self) -> bool:
-        """Whether the authority's key is on this machine, so that this node can let others join."""
-        return self.links is not None and self._config.identity.authority_key.exists()
-
-    @property
     def expires_s(self) -> float | None:
         """When this node's certificate ends, in seconds since 1970; None without one."""
         return None if self._ends is None else self._ends.timestamp()
@@ -155,6 +157,52 @@ class NodeSecurity:
         """What an operator should look at."""
         now = dt.datetime.now(dt.UTC)
         return [*self._warnings, *self._expiry_warnings(now)]
+
+    async def start(self, gossip_address: str, is_member: Callable[[str], bool]) -> None:
+        """Begins to look at the files, and opens the port for invitations where the authority's key is.
+
+        Args:
+            gossip_address: HOST:PORT that new nodes contact.
+            is_member: whether a name is in the membership table.
+
+        Raises:
+            StartError: the port can't be had.
+        """
+        config = self._config
+        if self._files.gossip_keys is not None or self.links is not None:
+            self._watch = asyncio.create_task(self.watch(), name="identity")
+        if self.links is None or not config.identity.authority_key.exists():
+            return
+        from crdtmesh.identity.joining import JoinServer
+
+        assert self._files.certificate is not None
+        self._joining = JoinServer(
+            config.identity,
+            certificate=self._files.certificate,
+            certificate_key=self._files.certificate_key,
+            cluster=config.cluster,
+            gossip=gossip_address,
+            is_member=is_member,
+        )
+        try:
+            port = await self._joining.start(config.bind, config.join_port)
+        except OSError as error:
+            raise StartError(
+                f"join port {config.join_port} on {config.bind} can't be had: {error.strerror}; "
+                f"set another by {how_to_set('join_port')}"
+            ) from None
+        self.listeners = [f"join {gossip_address.rpartition(':')[0]}:{port}"]
+
+    async def aclose(self) -> None:
+        """Stops what `start` began."""
+        if self._watch is not None:
+            self._watch.cancel()
+        if self._joining is not None:
+            await self._joining.aclose()
+
+    def counters(self) -> dict[str, int]:
+        """What happened since the start, under the names that status shows."""
+        return {} if self._joining is None else self._joining.counters()
 
     async def watch(self) -> None:
         """Reads files again when they have changed, until it is cancelled."""

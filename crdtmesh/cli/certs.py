@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +13,7 @@ from crdtmesh.cli.identity import config_of, identity_options, show
 from crdtmesh.config import NodeConfig
 from crdtmesh.errors import ConfigError
 from crdtmesh.identity.errors import IdentityError
-from crdtmesh.identity.files import append_line, read_secret, write_secret
+from crdtmesh.identity.files import read_secret, write_secret
 from crdtmesh.identity.keys import KEY_SIZE_BYTES, encode_keys
 from crdtmesh.identity.names import ROLES, Name, Role, parse
 
@@ -94,13 +93,14 @@ def issue(
     Writes one file with private key and certificate: IDENTITY_DIR/nodes/NAME.pem for a node, where `up` looks for it.
     """
     from crdtmesh.identity.authority import expiry, new_request
+    from crdtmesh.identity.joining import note_issued
 
     config = config_of(options)
     authority = load_authority(config)
     holder = name_of(authority, role, config.name if name is None else name)
     if request is not None:
         certificate = authority.sign(_read(request), holder, now=_now(), days=days)
-        note_issued(config, holder, certificate)
+        note_issued(config.identity, holder, certificate)
         ends = expiry(certificate).isoformat()
         show(
             output,
@@ -112,7 +112,7 @@ def issue(
     certificate = authority.sign(made.signing_request, holder, now=_now(), days=days)
     path = config.identity.certificate(holder.name, role)
     write_secret(path, made.bundle(certificate), replaces=renew)
-    note_issued(config, holder, certificate)
+    note_issued(config.identity, holder, certificate)
     ends = expiry(certificate).isoformat()
     show(
         output,
@@ -154,19 +154,6 @@ def name_of(authority: Authority, role: Role, name: str) -> Name:
     if parse(holder.uri) != holder:
         raise ConfigError(f"NAME: expected 1 to 128 letters, digits, dots or hyphens, got {name!r:.64}")
     return holder
-
-
-def note_issued(config: NodeConfig, holder: Name, certificate: bytes) -> None:
-    """Adds a line to the list of what was issued on this machine."""
-    from crdtmesh.identity.authority import expiry, fingerprint
-
-    entry = {
-        "name": holder.uri,
-        "issued": _now().isoformat(timespec="seconds"),
-        "expires": expiry(certificate).isoformat(),
-        "fingerprint": fingerprint(certificate),
-    }
-    append_line(config.identity.issued, json.dumps(entry))
 
 
 def _read(path: Path) -> bytes:

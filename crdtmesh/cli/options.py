@@ -42,6 +42,11 @@ _CONFIG_OPTIONS: Final = (
     ),
     click.option("--http-port", type=int, help="TCP of Spawn's HTTP protocol; 0 takes a free one. Default: 9001."),
     click.option(
+        "--join-port",
+        type=int,
+        help="TCP of invitations, where the authority's key is; 0 takes a free one. Default: 7948.",
+    ),
+    click.option(
         "--http-socket",
         type=click.Path(path_type=Path),
         help="Unix socket of the HTTP endpoint. Default: DATA_DIR/run/http.sock.",

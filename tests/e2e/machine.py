@@ -25,13 +25,14 @@ class Machine:
     def make(cls, folder: Path, *, cluster: str) -> Machine:
         """A machine whose node is called as the folder is, with free ports."""
         folder.mkdir()
-        ports = dict(zip(("GOSSIP", "LINK", "GRPC", "HTTP"), _free_ports(4), strict=True))
+        ports = dict(zip(("GOSSIP", "LINK", "GRPC", "HTTP", "JOIN"), _free_ports(5), strict=True))
         environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith("CRDTMESH_")},
             **{f"CRDTMESH_{name}_PORT": str(port) for name, port in ports.items()},
             "CRDTMESH_NAME": folder.name,
             "CRDTMESH_CLUSTER": re.sub(r"[^A-Za-z0-9]", "-", cluster),
             "XDG_DATA_HOME": str(folder),
+            "XDG_CONFIG_HOME": str(folder / "config"),
         }
         return cls(folder, environment)
 

@@ -16,25 +16,36 @@ BLOCK = re.compile(r"^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | 
 
 @pytest.fixture
 async def machines(tmp_path: Path) -> AsyncIterator[list[Machine]]:
-    """Two machines with `home.py` and a running node each."""
+    """Two machines with `home.py` and a running node each; the second one was invited."""
     print(f"logs in {tmp_path}")
     (python,) = _blocks("python")
-    up = _commands("up")[0].replace("192.168.1.10", "127.0.0.1")
-    made = [Machine.make(tmp_path / name, cluster=tmp_path.name) for name in ("kitchen", "hall")]
+    first_up, second_up = (re.sub(r"192\.168\.1\.\d+", "127.0.0.1", line) for line in _commands("up"))
+    here, there = (Machine.make(tmp_path / name, cluster=tmp_path.name) for name in ("kitchen", "hall"))
     running = []
     try:
-        for machine in made:
+        for machine in (here, there):
             (machine.folder / "home.py").write_text(python)
-            running.append(await machine.start(up))
-        for process in running:
-            assert process.stdout is not None
-            assert b"is ready" in await asyncio.wait_for(process.stdout.readline(), 30)
-        yield made
+        for line in _commands("certs"):
+            await here.run(line)
+        running.append(await _started(here, first_up))
+        (invite,), (join,) = _commands("invite"), _commands("join")
+        printed = (await here.run(invite)).strip()
+        assert printed.startswith(join.removesuffix("TOKEN"))
+        assert second_up.partition(" --actors")[0] in await there.run(printed)
+        running.append(await _started(there, second_up))
+        yield [here, there]
     finally:
         for process in running:
             process.terminate()
         await asyncio.gather(*(asyncio.wait_for(process.communicate(), 20) for process in running))
     assert [0, 0] == [process.returncode for process in running]
+
+
+async def _started(machine: Machine, up: str) -> asyncio.subprocess.Process:
+    process = await machine.start(up)
+    assert process.stdout is not None
+    assert b"is ready" in await asyncio.wait_for(process.stdout.readline(), 30)
+    return process
 
 
 async def test_the_first_screen_runs_as_it_stands_there(machines: list[Machine]) -> None:
@@ -50,6 +61,8 @@ async def test_the_first_screen_runs_as_it_stands_there(machines: list[Machine])
         return (await here.run("crdtmesh actors list")).count("home/shopping") == 1
 
     assert await eventually(both)
+    for machine in machines:
+        assert "links TLS 1.3, gossip sealed" in await machine.run("crdtmesh status")
     assert await eventually(hosted)
     assert '["milk"]\n' == await here.run(invoke)
 
