@@ -20,7 +20,7 @@ from tests.hosts.enclosure import enclose, survey
 from tests.hosts.matrix import Cell, brief, whole
 from tests.hosts.results import Results, commit
 from tests.hosts.runner import Runner
-from tests.hosts.table import table
+from tests.hosts.table import table, times, totals
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,7 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"no cell is called {given.only}; --list shows all", file=sys.stderr)
         return 2
     if given.table:
-        print(table(Results(given.table).read()))
+        found = Results(given.table).read()
+        print(totals(found), times(found), table(found), sep="\n\n")
         return 0
     enclose(words)
     return asyncio.run(_run(given, cells))
@@ -92,7 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--keep", help="a folder for logs and captures; they stay for cells that fail")
     parser.add_argument("--json", action="store_true", help="one line of JSON on standard output")
     parser.add_argument(
-        "--table", type=Path, metavar="RESULTS", help="print results as a table in Markdown, run nothing"
+        "--table", type=Path, metavar="RESULTS", help="print results as tables in Markdown, run nothing"
     )
     return parser
 

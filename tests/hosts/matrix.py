@@ -21,12 +21,14 @@ class Sky:
         seconds: for how long; more when what befalls a host takes longer.
         cut: draws the links that are cut, if any are.
         flap_s: cut and whole in turns of so many seconds; 0: cut all the time.
+        shows: kinds of the switch's counts that can't be zero afterwards, or the fault was none.
     """
 
     shape: Shape = CLEAR
     seconds: float = 8.0
     cut: Callable[[int, random.Random], Weather] | None = None
     flap_s: float = 0.0
+    shows: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +85,18 @@ def bridge(size: int, rng: random.Random) -> Weather:
 
 NETWORKS: Final[dict[str, Sky]] = {
     "clean": Sky(),
-    "wan": Sky(Shape(delay_s=0.040, jitter_s=0.010, tail=0.01, tail_s=0.5, loss=0.02, reordering=0.02, hold_s=0.030)),
-    "loss": Sky(Shape(loss=0.20, duplication=0.05, reordering=0.05, hold_s=0.010, corruption=0.001)),
-    "split": Sky(seconds=20.0, cut=split),
-    "oneway": Sky(cut=one_way),
-    "flapping": Sky(cut=split, flap_s=2.0),
-    "bridge": Sky(cut=bridge),
+    "wan": Sky(
+        Shape(delay_s=0.040, jitter_s=0.010, tail=0.01, tail_s=0.5, loss=0.02, reordering=0.02, hold_s=0.030),
+        shows=("delayed", "lost", "reordered"),
+    ),
+    "loss": Sky(
+        Shape(loss=0.20, duplication=0.05, reordering=0.05, hold_s=0.010, corruption=0.001),
+        shows=("lost", "duplicated", "reordered"),
+    ),
+    "split": Sky(seconds=20.0, cut=split, shows=("cut",)),
+    "oneway": Sky(cut=one_way, shows=("cut",)),
+    "flapping": Sky(cut=split, flap_s=2.0, shows=("cut",)),
+    "bridge": Sky(cut=bridge, shows=("cut",)),
 }
 """By name. Those named `wan` and `loss` do a little of everything else that such cables do."""
 

@@ -20,7 +20,8 @@ from tests.hosts.mesh import Agreement, Mesh
 from tests.hosts.shape import Weather
 from tests.hosts.witnesses import judge, not_held_up
 
-CLIENTS_MAX: Final = 5
+# Some wait for a node that is gone while the others go on.
+CLIENTS: Final = 6
 
 # Before the faults, so that there is something to lose.
 CALM_S: Final = 1.0
@@ -81,6 +82,7 @@ class Trial:
     cell: Cell
     seed: int
     _befell: str = ""
+    _had_effect: bool = True
     _restart_s: float | None = None
 
     async def run(self) -> Verdict:
@@ -90,7 +92,7 @@ class Trial:
         weather = self.cell.sky.cut(self.cell.size, rng) if self.cell.sky.cut else Weather()
         before = Counter(await self.mesh.wire.counts())
         clients = Clients(self.cell.name, self.mesh.clients, f"{self.seed}:{self.cell.name}")
-        clients.start(min(self.cell.size, CLIENTS_MAX))
+        clients.start(CLIENTS)
         await asyncio.sleep(CALM_S)
         await asyncio.gather(self._storm(weather), self._strike(victim))
         await clients.finish()
@@ -141,10 +143,14 @@ class Trial:
         if victim is None:
             return
         if self.cell.process == "diskfull":
-            self._befell += f", state {await _state(victim)}"
+            state = await _state(victim)
+            self._befell += f", state {state}"
+            self._had_effect = state == "read_only"
             victim.free_disk()
         elif self.cell.process == "syncerror":
-            self._befell = f"{await victim.mend_syncs()} syncs failed with EIO, state {await _state(victim)}"
+            failed = await victim.mend_syncs()
+            self._befell = f"{failed} syncs failed with EIO, state {await _state(victim)}"
+            self._had_effect = failed > 0
         else:
             return
         await victim.node.stop()
@@ -164,6 +170,7 @@ class Trial:
         broken = [*judgement.broken, *not_held_up(history, unharmed), *unexpected_alarms(await self.mesh.alarms())]
         if agreement.members_s is None:
             broken.append(f"membership: not all nodes were alive for all nodes within {AGREE_TIMEOUT_S:.0f} s")
+        broken += without_effect(self.cell, happened, self._had_effect)
         return Verdict(
             cell=self.cell.name,
             seed=self.seed,
@@ -181,6 +188,12 @@ class Trial:
             restart_s=_rounded(self._restart_s),
             broken=tuple(broken),
         )
+
+
+def without_effect(cell: Cell, happened: Mapping[str, int], had_effect: bool) -> list[str]:
+    """Faults that were asked for and did not happen: a cell without them shows nothing."""
+    found = [f"faults: no frame was {kind}" for kind in cell.sky.shows if not happened.get(kind)]
+    return found if had_effect else [*found, f"faults: {cell.process} had no effect on the node"]
 
 
 async def _state(host: Host) -> str:

@@ -2,7 +2,7 @@ import json
 from pathlib import Path
 
 from tests.hosts.results import Results, commit
-from tests.hosts.table import HEAD, table
+from tests.hosts.table import HEAD, table, times, totals
 from tests.hosts.trial import Verdict
 
 
@@ -40,3 +40,23 @@ def test_the_table_has_a_row_for_each_cell_and_names_what_failed() -> None:
     assert [head, rule] == HEAD.splitlines()
     assert "| a | 1,000 | 10 | 12, 0, 0, 0 | h2: SIGKILL | 1,234 | 1,000 | 3 | 0 | 0.5 | 0.1 |" == good
     assert bad.startswith("| b **failed**: lost: x |")
+
+
+def test_the_times_are_median_and_maximum_over_the_sizes() -> None:
+    results = [
+        {"cell": f"{size}-wan-kill", "converged_s": time_s}
+        for size, time_s in ((3, 0.5), (5, 1.0), (9, 4.25), (7, None))
+    ]
+    rows = times(results).splitlines()
+
+    assert "|  | none | kill | pause | diskfull | syncerror |" == rows[0]
+    assert "| wan |  | 1.00, 4.25 |  |  |  |" == rows[3]
+
+
+def test_the_totals_name_what_was_run_and_what_it_gave() -> None:
+    results = [{"commit": "abc", **verdict(*words).to_json()} for words in (("3-wan-kill",), ("5-wan-kill", "lost: x"))]
+
+    assert (
+        "Commit abc, seed 1, hosts by namespaces: 2 cells, 1 failed; 2,000 frames, 20 of them not delivered; "
+        "2,468 calls, 2,000 updates acknowledged, 6 unknown, lost 0."
+    ) == totals(results)
