@@ -12,6 +12,10 @@ log, then writes the entries that were changed until then in slices, one slice a
 C, the new part of the index, and the cut of the log up to the noted length. An entry may be newer on disk than the E
 beside it: the log rows that made it so are still there, and applying them again changes nothing. A crash half way
 leaves the checkpoint before, and the whole log.
+
+Entries that were dropped since the checkpoint before keep their rows until the end, for rows of the index name them.
+One that was made again by then has the same number, so it never has a second row; if that was after the beginning, the
+end writes its row too: the old one may show what a row of the log that is now cut had removed.
 """
 
 from collections import deque
@@ -55,7 +59,6 @@ class _Mark(NamedTuple):
     low: CausalContext
     spans: int
     trims: int
-    dropped: list[int]
 
 
 class _Covered(NamedTuple):
@@ -136,9 +139,8 @@ class Checkpoints:
         self._mark_rows = self._log_rows - new_rows
         self._log_bytes = 0
         for shard in shards:
-            dropped, shard.dropped = shard.dropped, []
             applied, known, low = shard.applied.copy(), shard.known.copy(), shard.low.copy()
-            self._marks.append(_Mark(shard, applied, known, low, shard.span_count, shard.trims, dropped))
+            self._marks.append(_Mark(shard, applied, known, low, shard.span_count, shard.trims))
             self._entries.extend((shard, entry) for entry in shard.dirty)
             shard.dirty = []
 
@@ -148,7 +150,7 @@ class Checkpoints:
         limit = len(self._entries) if self._is_replacing else self._options.checkpoint_slice_entries
         for _ in range(min(len(self._entries), limit)):
             shard, entry = self._entries.popleft()
-            if entry.number < 0:  # dropped since; the next checkpoint deletes its row
+            if entry.number < 0:  # dropped since; its row is deleted at the end
                 continue
             record = entry_record(shard, entry, self._shards)
             entry.is_dirty = False
@@ -160,9 +162,7 @@ class Checkpoints:
     def _finish(self) -> Iterator[Record]:
         for mark in self._marks:
             yield from self._index_records(mark)
-            for number in mark.dropped:
-                yield StateRecord(_row_key(ENTRY_KIND, mark.shard, self._shards, number), None)
-            mark.shard.entries.release(mark.dropped)
+            yield from self._entry_records(mark.shard)
             yield shard_record(mark, self._shards)
         for key in self._replaced:
             yield StateRecord(key, None)
@@ -172,16 +172,27 @@ class Checkpoints:
         self._log_rows -= self._mark_rows
         self._marks = []
 
+    def _entry_records(self, shard: Shard) -> Iterator[Record]:
+        """What the slices left: rows of entries that were dropped, and of those made again since the beginning."""
+        for number in shard.entries.dropped:
+            yield StateRecord(_row_key(ENTRY_KIND, shard, self._shards, number), None)
+        for entry in shard.entries.returned:
+            if entry.is_dirty or entry.is_bottom:
+                yield entry_record(shard, entry, self._shards)
+        shard.entries.settle()
+
     def _index_records(self, mark: _Mark) -> Iterator[Record]:
         """What the index learnt since the last checkpoint; all of it anew when it was trimmed since."""
         shard = mark.shard
         name = shard.system, shard.number
         rows = self._index_rows.get(name, 0)
         before = self._written.get(name)
-        if before is None or before.trims != mark.trims:
-            new, new_spans, count = mark.known, shard.span_runs(0, mark.spans), 0
+        # Trimming numbers the events of several keys anew; some that the log has too do no harm.
+        spans = mark.spans if mark.trims == shard.trims else shard.span_count
+        if before is None or before.trims != shard.trims:
+            new, new_spans, count = mark.known, shard.span_runs(0, spans), 0
         else:
-            new, new_spans, count = mark.known.difference(before.known), shard.span_runs(before.spans, mark.spans), rows
+            new, new_spans, count = mark.known.difference(before.known), shard.span_runs(before.spans, spans), rows
         runs = [run for first, last in new.intervals() for run in shard.owners_within(first, last)]
         for start in range(0, max(len(runs), 1), _INDEX_ROW_RUNS):
             part = runs[start : start + _INDEX_ROW_RUNS]
@@ -192,7 +203,7 @@ class Checkpoints:
         for number in range(count, rows):
             yield StateRecord(_row_key(INDEX_KIND, shard, self._shards, number), None)
         self._index_rows[name] = count
-        self._written[name] = _Covered(mark.known, mark.spans, mark.trims)
+        self._written[name] = _Covered(mark.known, spans, shard.trims)
 
     def loaded(self, shards: Iterable[Shard], index_rows: dict[ShardName, int]) -> None:
         """Takes up the state of the disk, after its state rows and before its log."""

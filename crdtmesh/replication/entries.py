@@ -1,6 +1,6 @@
 """The entries of one shard: by name for callers, by number for the index and the disk."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from crdtmesh.replication.entry import Entry
@@ -12,19 +12,23 @@ from crdtmesh.replication.options import ENTRIES_PER_SHARD_MAX
 class EntryTable:
     """Entries, which keep their number for as long as they live.
 
-    A number that became free is given again only after `release`: until then rows on disk may speak of it.
+    Rows on disk speak of a number until `settle`. If the name of a dropped entry is used again before, it gets the
+    number again; to other names the number is given only after. So no name and no number ever has two rows.
 
     Args:
         system: whose entries they are.
     """
 
-    __slots__ = ("_by_name", "_free", "_numbered", "_system", "_version")
+    __slots__ = ("_by_name", "_dropped", "_free", "_numbered", "_returned", "_system", "_version")
 
     def __init__(self, system: str) -> None:
         self._system = system
         self._by_name: dict[tuple[str, str], Entry] = {}
         self._numbered: list[Entry | None] = []
         self._free: list[int] = []
+        # Since the last `settle`: what was dropped, and what was made again after that.
+        self._dropped: dict[tuple[str, str], int] = {}
+        self._returned: dict[tuple[str, str], Entry] = {}
         # Versions of an entry that was dropped and made again go on from here.
         self._version = 0
 
@@ -55,18 +59,25 @@ class EntryTable:
             if type(entry.data_type) is not type(data_type):
                 raise LimitExceeded(f"type {name.type_name!r:.64} became known while the node ran; restart it")
             return entry
-        if self._free:
-            number = self._free.pop()
-        else:
-            number = len(self._numbered)
-            if number >= ENTRIES_PER_SHARD_MAX:
-                raise LimitExceeded(f"a shard of {self._system!r:.64} holds {ENTRIES_PER_SHARD_MAX} entries, its limit")
-            self._numbered.append(None)
-        entry = Entry(self._system, name, number, data_type)
+        entry = Entry(self._system, name, self._number_for(name), data_type)
         entry.version = self._version
         self._by_name[name] = entry
-        self._numbered[number] = entry
+        self._numbered[entry.number] = entry
+        if self._dropped.pop(name, None) is not None:
+            self._returned[name] = entry
         return entry
+
+    def _number_for(self, name: EntryName) -> int:
+        number = self._dropped.get(name)
+        if number is not None:
+            return number
+        if self._free:
+            return self._free.pop()
+        number = len(self._numbered)
+        if number >= ENTRIES_PER_SHARD_MAX:
+            raise LimitExceeded(f"a shard of {self._system!r:.64} holds {ENTRIES_PER_SHARD_MAX} entries, its limit")
+        self._numbered.append(None)
+        return number
 
     def restore(self, name: EntryName, data_type: AnyType, number: int, store: Any, size_bytes: int) -> Entry:
         """Puts an entry from disk back under its number; numbers in between belong to entries that come later.
@@ -93,19 +104,33 @@ class EntryTable:
     def take_back(self, entry: Entry) -> None:
         """Forgets an entry that was just made and that nothing was applied to."""
         self._remove(entry)
-        self._free.append(entry.number)
+        if self._returned.pop(entry.name, None) is None:
+            self._free.append(entry.number)
+        else:
+            self._dropped[entry.name] = entry.number
 
-    def drop(self, entry: Entry) -> int:
-        """Forgets an entry of which nothing is left; its number, which stays taken until `release`."""
-        number = entry.number
+    def drop(self, entry: Entry) -> None:
+        """Forgets an entry of which nothing is left."""
         self._remove(entry)
         self._version = max(self._version, entry.version)
+        self._returned.pop(entry.name, None)
+        self._dropped[entry.name] = entry.number
         entry.number = -1
-        return number
 
-    def release(self, numbers: Iterable[int]) -> None:
-        """The disk has no row any more that speaks of these numbers."""
-        self._free += numbers
+    @property
+    def dropped(self) -> list[int]:
+        """Numbers of entries that were dropped since the last `settle` and are gone."""
+        return list(self._dropped.values())
+
+    @property
+    def returned(self) -> list[Entry]:
+        """Entries that were dropped since the last `settle` and made again."""
+        return list(self._returned.values())
+
+    def settle(self) -> None:
+        """The disk has no row any more of what was dropped, and none of before of what was made again."""
+        self._free += self._dropped.values()
+        self._dropped, self._returned = {}, {}
 
     def sorted(self, prefix: str = "") -> Iterator[Entry]:
         """Entries that are not bottom, in order of key and type."""

@@ -109,7 +109,6 @@ class Shard:
         mutation: the own replica id, and its next dot.
         revision: grows when E grows.
         dirty: entries changed since the last checkpoint took them.
-        dropped: numbers of entries dropped since the last checkpoint took them.
         trims: grows when the index is trimmed.
     """
 
@@ -118,7 +117,6 @@ class Shard:
         "_span_runs",
         "applied",
         "dirty",
-        "dropped",
         "entries",
         "index",
         "known",
@@ -146,7 +144,6 @@ class Shard:
         self.revision = 0
         self.dirty: list[Entry] = []
         self.low = CausalContext(self.table)
-        self.dropped: list[int] = []
         self.trims = 0
         self._fingerprints: Fingerprints | None = None
 
@@ -497,7 +494,7 @@ class Shard:
             if entry.number not in indexed:
                 if self._fingerprints is not None:
                     self._fingerprints.forget(entry)
-                self.dropped.append(self.entries.drop(entry))
+                self.entries.drop(entry)
 
     # --- what others ask
 

@@ -6,10 +6,15 @@ Each is a module with `run() -> list[str]`: what went wrong, and nothing if all 
 from collections.abc import Callable
 from typing import Final
 
-from simulations.scenarios import all_restarted_while_split, removal_learnt_between_chunks
+from simulations.scenarios import (
+    all_restarted_while_split,
+    key_made_again_during_checkpoint,
+    removal_learnt_between_chunks,
+)
 
 SCENARIOS: Final[dict[str, Callable[[], list[str]]]] = {
     "all_restarted_while_split": all_restarted_while_split.run,
+    "key_made_again_during_checkpoint": key_made_again_during_checkpoint.run,
     "removal_learnt_between_chunks": removal_learnt_between_chunks.run,
 }
 """All of them, by name."""
