@@ -7,6 +7,7 @@ is allowed both ways.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 from crdtmesh.crdts.operations import Operation
@@ -87,9 +88,10 @@ def meaning(history: History, finals: Sequence[FinalState]) -> list[str]:
         specification = SPECIFICATIONS.get(key.type_name)
         if specification is None or (history.wipes and key.type_name in SUMS_SURVIVE_LOSS):
             continue
+        done = [call for call in calls if call.event is not None or _promises_without_event(history, call)]
         for final in finals:
-            applied = [call for call in calls if _counts(history, final, call)]
-            problem = specification(deeds_of(applied), final.values.get(key))
+            deeds = deeds_of(done, partial(_is_held, final))
+            problem = specification(deeds, final.values.get(key))
             if problem:
                 failures.append(f"{key.key} on {final.node} {problem}")
     return failures
@@ -244,14 +246,14 @@ def _updates(history: History) -> Iterator[tuple[EntryKey, list[Call]]]:
     yield from sorted(by_key.items())
 
 
-def _counts(history: History, final: FinalState, call: Call) -> bool:
-    """Whether what a call did is part of what a node's state means.
+def _promises_without_event(history: History, call: Call) -> bool:
+    """Whether a call that found nothing to do, and took no event, promises that what it saw is so."""
+    return bool(call.ran_on) and history.promised(call) and call.key.type_name == "ORSet"
 
-    An update that found nothing to do takes no event. It still promises that what it saw is so.
-    """
-    if call.event is None:
-        return bool(call.ran_on) and history.promised(call) and call.key.type_name == "ORSet"
-    return holds(final.applied, call.event)
+
+def _is_held(final: FinalState, call: Call) -> bool:
+    """Whether what a call did is part of what a node's state means."""
+    return call.event is None or holds(final.applied, call.event)
 
 
 def _difference(first: FinalState, second: FinalState) -> str:

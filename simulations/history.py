@@ -49,6 +49,7 @@ class Call:
         outcome: what the client knows.
         reason: the node's words for a failure.
         ran_on: the node where the update was applied; empty before.
+        order: greater than that of all updates that were applied before, on whatever node.
         event: the dots that an update took; None for a no-op, a read, or a call that never reached a node.
         visible: the events that the update could see when it was computed.
         times_applied: how often it took an event.
@@ -70,6 +71,7 @@ class Call:
     outcome: Outcome = Outcome.OPEN
     reason: str = ""
     ran_on: str = ""
+    order: int = 0
     event: EventRun | None = None
     visible: Applied = field(default_factory=dict)
     times_applied: int = 0
@@ -85,12 +87,14 @@ class History:
         wipes: (node, time) of each loss of a disk: what was acknowledged there before is promised no longer.
         held_up: (node, from, to) of each time that a process was stopped, slowed down, or waited for its disk.
         identities: how many replica ids were made.
+        updates: how often an update was applied.
     """
 
     calls: list[Call] = field(default_factory=list)
     wipes: list[tuple[str, int]] = field(default_factory=list)
     held_up: list[tuple[str, int, int]] = field(default_factory=list)
     identities: int = 0
+    updates: int = 0
 
     def promised(self, call: Call) -> bool:
         """Whether the mesh owes this update to its client.

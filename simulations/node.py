@@ -252,6 +252,9 @@ class SimulatedNode:
         """Notes what a call has done."""
         if self.loop.is_gone:
             return
+        history = self._world.history
+        history.updates += 1
+        call.order = history.updates
         call.ran_on = self.name
         call.operations = tuple(operations)
         call.event = result.event

@@ -3,14 +3,19 @@
 Independent of how the types work: there are no dots, contexts or stores here. Every function takes the deeds that one
 node has applied and the value that it reads, and says what is wrong with the value; an empty text means nothing.
 
-A deed is *latest* while no other one about the same thing has seen it. Deeds arrive in any order, and some are lost
-with a disk, so what is applied need not hold the past of all that is applied: hence additions count as successors of
-the additions that they saw, as removals do.
+The rule of what stands, once for all types. A deed *takes the place* of another one about the same thing if it saw it,
+and saw none that had taken its place before. A deed *stands* on a node that has applied it, and none that took its
+place. Which deeds are about the same thing, and which of them take a place at all, is what the types differ in.
+
+Both halves of the first sentence matter, because deeds arrive in any order and some are lost with a disk. Whoever
+removes an element that is gone already removes nothing: it saw the element's addition *and* the removal before its
+own. A node that has the second removal and not yet the first (or never, if that one died with a disk) still holds the
+element, and is right to. So deeds that are lost count in what others saw, and not in what a node holds.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from crdtmesh.crdts.operations import Operation
@@ -20,17 +25,19 @@ from simulations.history import Call, holds
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Deed:
-    """One operation of one call, applied.
+    """One operation of one call, as a node sees it.
 
     Attributes:
         operation: what was done.
         call: the call that did it.
         index: its place among the operations of the call.
+        is_applied: whether the node has applied it; if not, others may have seen it all the same.
     """
 
     operation: Operation
     call: Call
     index: int
+    is_applied: bool = True
 
     @property
     def name(self) -> str:
@@ -42,6 +49,11 @@ class Deed:
         """The first argument of the operation."""
         return self.operation.arguments[0]
 
+    @property
+    def order(self) -> tuple[int, int]:
+        """Greater than that of all that it saw."""
+        return self.call.order, self.index
+
     def saw(self, other: "Deed") -> bool:
         """Whether it was computed on a state that held another one."""
         if self.call is other.call:
@@ -50,24 +62,56 @@ class Deed:
 
 
 Specification = Callable[[Sequence[Deed], PlainValue], str]
-"""What is wrong with a value, given all that was done; empty if nothing is."""
+"""What is wrong with a value, given all that was done, oldest first; empty if nothing is."""
 
 
-def deeds_of(calls: Iterable[Call]) -> list[Deed]:
-    """The deeds of applied calls."""
-    return [Deed(operation, call, index) for call in calls for index, operation in enumerate(call.operations)]
+def deeds_of(calls: Iterable[Call], is_applied: Callable[[Call], bool] = lambda call: True) -> list[Deed]:
+    """The deeds of calls that did something somewhere, oldest first."""
+    deeds: list[Deed] = []
+    for call in calls:
+        holds_it = is_applied(call)
+        deeds += [Deed(operation, call, index, holds_it) for index, operation in enumerate(call.operations)]
+    return in_order(deeds)
+
+
+def in_order(deeds: Iterable[Deed]) -> list[Deed]:
+    """Oldest first."""
+    return sorted(deeds, key=lambda deed: deed.order)
+
+
+def places_taken(deed: Deed, others: Iterable[Deed]) -> Iterator[Deed]:
+    """Those of others, given and found oldest first, that took the place of a deed.
+
+    One without an event found nothing to do, and was acknowledged as if it had: what it saw was gone, and stays so.
+    """
+    found: list[Deed] = []
+    for other in others:
+        if other is deed or not other.saw(deed):
+            continue
+        if other.call.event is None or not any(other.saw(earlier) for earlier in found):
+            found.append(other)
+            yield other
+
+
+def stands(deed: Deed, others: Iterable[Deed]) -> bool:
+    """Whether a deed is applied, and none of others that took its place."""
+    return deed.is_applied and not any(other.is_applied for other in places_taken(deed, others))
 
 
 def latest(deeds: Sequence[Deed]) -> list[Deed]:
-    """Those that no other one has seen."""
-    return [deed for deed in deeds if not any(other is not deed and other.saw(deed) for other in deeds)]
+    """Those that stand, if each takes the place of all that it saw."""
+    return [deed for deed in deeds if stands(deed, deeds)]
 
 
 def kept(deeds: Sequence[Deed], names: Iterable[str], removal: str) -> list[Deed]:
-    """Those of some names that no removal has seen."""
+    """Those of some names that stand, if only removals take a place."""
     removals = [deed for deed in deeds if deed.name == removal]
     wanted = frozenset(names)
-    return [deed for deed in deeds if deed.name in wanted and not any(removal.saw(deed) for removal in removals)]
+    return [deed for deed in deeds if deed.name in wanted and stands(deed, removals)]
+
+
+def _applied(deeds: Iterable[Deed]) -> list[Deed]:
+    return [deed for deed in deeds if deed.is_applied]
 
 
 # --- counters
@@ -80,19 +124,19 @@ def _amount(deed: Deed) -> int:
 
 
 def summed(deeds: Sequence[Deed], value: PlainValue) -> str:
-    """The sum of all moves that no reset has seen."""
+    """The sum of all moves whose place no reset took."""
     return _expect(sum(_amount(deed) for deed in kept(deeds, ("increment", "decrement"), "reset")), value or 0)
 
 
 def running_sums(deeds: Sequence[Deed], value: PlainValue) -> str:
-    """For each replica its running sum at its last move, unless a reset has seen that move.
+    """For each replica its running sum at its last move, unless a reset took the place of that move.
 
     A move that is concurrent with a reset carries the sum before it past the reset; that is the price of one number for
     each replica.
     """
     resets = [deed for deed in deeds if deed.name == "reset"]
     total = 0
-    for moves in _by_replica(deed for deed in deeds if deed.name != "reset").values():
+    for moves in _by_replica(deed for deed in _applied(deeds) if deed.name != "reset").values():
         total += _running(moves, resets)
     return _expect(total, value or 0)
 
@@ -101,11 +145,11 @@ def _running(moves: Sequence[Deed], resets: Sequence[Deed]) -> int:
     total = 0
     before: Deed | None = None
     for move in moves:
-        if before is not None and any(reset.saw(before) and move.saw(reset) for reset in resets):
+        if before is not None and any(move.saw(reset) for reset in places_taken(before, resets)):
             total = 0
         total += _amount(move)
         before = move
-    return 0 if before is None or any(reset.saw(before) for reset in resets) else total
+    return total if before is not None and stands(before, resets) else 0
 
 
 def _by_replica(deeds: Iterable[Deed]) -> dict[bytes, list[Deed]]:
@@ -121,14 +165,15 @@ def _by_replica(deeds: Iterable[Deed]) -> dict[bytes, list[Deed]]:
 
 def bounded(deeds: Sequence[Deed], value: PlainValue) -> str:
     """What increments created and decrements destroyed; never below zero, in no replica's rights."""
+    moved = sum(map(_moved, _applied(deeds)))
     if value is None:
-        return _expect(0, sum(map(_moved, deeds)))
+        return _expect(0, moved)
     assert isinstance(value, dict)
     rights = value["rights"]
     assert isinstance(rights, dict)
     if any(not isinstance(held, int) or held < 0 for held in rights.values()):
         return f"rights below zero: {rights!r}"
-    return _expect(sum(map(_moved, deeds)), value["value"])
+    return _expect(moved, value["value"])
 
 
 def _moved(deed: Deed) -> int:
@@ -154,7 +199,7 @@ def remove_wins(deeds: Sequence[Deed], value: PlainValue) -> str:
 
 
 def two_phase(deeds: Sequence[Deed], value: PlainValue) -> str:
-    """An element is in if it was added and never removed, as far as no reset has seen either.
+    """An element is in if it was added and never removed, as far as no reset took the place of either.
 
     A removal takes the place of the additions that it saw; it stands until a reset sees it.
     """
@@ -177,7 +222,7 @@ def _elements(deeds: Sequence[Deed], value: PlainValue, is_in: Callable[[Sequenc
             key = encode(deed.argument)
             elements[key] = deed.argument
             about[key].append(deed)
-    expected = {key for key, named in about.items() if is_in([*named, *wholes])}
+    expected = {key for key, named in about.items() if is_in(in_order([*named, *wholes]))}
     found = {encode(element): element for element in (value if isinstance(value, list | tuple) else ())}
     lost = [elements[key] for key in sorted(expected - found.keys())]
     extra = [found[key] for key in sorted(found.keys() - expected)]
@@ -188,7 +233,7 @@ def _elements(deeds: Sequence[Deed], value: PlainValue, is_in: Callable[[Sequenc
 
 
 def one_of_the_latest(deeds: Sequence[Deed], value: PlainValue) -> str:
-    """A value that somebody wrote, and that no other write or clear has seen."""
+    """A value that somebody wrote, and whose place no other write or clear took."""
     return _one_of(latest(deeds), value)
 
 
@@ -201,7 +246,7 @@ def one_of_the_first(deeds: Sequence[Deed], value: PlainValue) -> str:
 
 
 def all_of_the_latest(deeds: Sequence[Deed], value: PlainValue) -> str:
-    """All values of the writes that no other write or clear has seen."""
+    """All values of the writes whose place no other write or clear took."""
     expected = {encode(deed.argument) for deed in latest(deeds) if deed.name == "set"}
     found = {encode(each) for each in (value if isinstance(value, list | tuple) else ())}
     return "" if expected == found else f"is {_cut(value)}, expected {len(expected)} values, of {len(found)} found"
@@ -215,17 +260,17 @@ def _one_of(writes: Iterable[Deed], value: PlainValue) -> str:
 
 
 def greatest(deeds: Sequence[Deed], value: PlainValue) -> str:
-    """The greatest number whose write no clear has seen."""
+    """The greatest number whose write stands."""
     return _expect(max(_standing(deeds), default=None), value)
 
 
 def least(deeds: Sequence[Deed], value: PlainValue) -> str:
-    """The least number whose write no clear has seen."""
+    """The least number whose write stands."""
     return _expect(min(_standing(deeds), default=None), value)
 
 
 def _standing(deeds: Sequence[Deed]) -> list[Any]:
-    """Numbers that no clear has seen, nor a write that replaced them."""
+    """Numbers whose place no clear took, nor a write that replaced them."""
     return [deed.argument for deed in latest(deeds) if deed.name == "set"]
 
 
@@ -241,11 +286,11 @@ def disable_wins(deeds: Sequence[Deed], value: PlainValue) -> str:
 
 
 def ballots(deeds: Sequence[Deed], value: PlainValue) -> str:
-    """Each replica's last ballot, if it was not withdrawn and no reset has seen it."""
+    """Each replica's last ballot, if it was not withdrawn and no reset took its place."""
     valid = kept(deeds, ["vote"], "reset")
     counted = [
         own[-1].argument
-        for own in _by_replica(deed for deed in deeds if deed.name != "reset").values()
+        for own in _by_replica(deed for deed in _applied(deeds) if deed.name != "reset").values()
         if own[-1] in valid
     ]
     expected = {"against": counted.count(False), "for": counted.count(True)}
@@ -256,13 +301,13 @@ def ballots(deeds: Sequence[Deed], value: PlainValue) -> str:
 
 
 def latest_puts(deeds: Sequence[Deed], value: PlainValue) -> str:
-    """For each key one of the puts that nothing about the key has seen."""
+    """For each key one of the puts whose place nothing about the key took."""
     held = value if isinstance(value, dict) else {}
     wholes = [deed for deed in deeds if not deed.operation.arguments]
     problems = []
     for key in sorted({deed.argument for deed in deeds if deed.operation.arguments} | held.keys()):
         about = [deed for deed in deeds if deed.operation.arguments and deed.argument == key]
-        allowed = [deed.operation.arguments[1] for deed in latest([*about, *wholes]) if deed.name == "put"]
+        allowed = [deed.operation.arguments[1] for deed in latest(in_order([*about, *wholes])) if deed.name == "put"]
         if (key in held) != bool(allowed) or (key in held and held[key] not in allowed):
             problems.append(f"{key} is {_cut(held.get(key))}, expected one of {_cut(allowed)}")
     return "; ".join(problems)
@@ -307,14 +352,14 @@ def _names_pair(deed: Deed, key: str, data: bytes) -> bool:
 def unwritten(deeds: Sequence[Deed], value: PlainValue) -> str:
     """No key is there that nobody wrote. What else they mean needs a history that is closed under what was seen."""
     held = value if isinstance(value, dict) else {}
-    invented = sorted(held.keys() - {deed.argument for deed in deeds if deed.name == "update"})
+    invented = sorted(held.keys() - {deed.argument for deed in _applied(deeds) if deed.name == "update"})
     return f"has {_cut(invented)}, which nobody wrote" if invented else ""
 
 
 def documents(deeds: Sequence[Deed], value: PlainValue) -> str:
-    """The object `o` is a map of puts; the list `l` holds what was inserted and no removal has seen, in some order."""
+    """The object `o` is a map of puts; the list `l` holds what was inserted and no removal took, in some order."""
     held = value if isinstance(value, dict) else {}
-    fields = [Deed(meant, deed.call, deed.index) for deed in deeds if (meant := _meant_for_field(deed)) is not None]
+    fields = [replace(deed, operation=meant) for deed in deeds if (meant := _meant_for_field(deed)) is not None]
     problem = latest_puts(fields, held.get("o"))
     removals = [
         deed for deed in deeds if not deed.operation.arguments or (deed.name, deed.argument) == ("delete", ("l",))
@@ -323,7 +368,7 @@ def documents(deeds: Sequence[Deed], value: PlainValue) -> str:
     expected = sorted(
         str(text)
         for deed in inserted
-        if not any(removal.saw(deed) for removal in removals)
+        if stands(deed, removals)
         for text in (deed.operation.arguments[-1:] if deed.name == "insert" else _items(deed.operation.arguments[-1]))
     )
     found = sorted(map(str, _items(held.get("l", ()))))
@@ -346,15 +391,11 @@ def _items(value: PlainValue) -> Sequence[PlainValue]:
 
 
 def writings(deeds: Sequence[Deed], value: PlainValue) -> str:
-    """What is read was written, each once, and nothing that began a new text or cleared it had seen it."""
+    """What is read was written, each once, and nothing that began a new text or cleared it took its place."""
     text = value or ""
     assert isinstance(text, str)
     ends = [deed for deed in deeds if deed.name != "insert"]
-    standing = {
-        str(deed.operation.arguments[-1])
-        for deed in deeds
-        if deed.operation.arguments and not any(end is not deed and end.saw(deed) for end in ends)
-    }
+    standing = {str(deed.operation.arguments[-1]) for deed in deeds if deed.operation.arguments and stands(deed, ends)}
     found = [f"{part}]" for part in text.split("]")[:-1]]
     extra = [part for part in found if part not in standing]
     doubled = len(found) != len(set(found)) or "".join(found) != text
@@ -393,7 +434,7 @@ def _inner(deed: Deed, kind: str) -> Deed:
         meant = Operation(str(name), tuple(rest))
     else:
         meant = Operation(deed.name, deed.operation.arguments[1:])
-    return Deed(meant, deed.call, deed.index)
+    return replace(deed, operation=meant)
 
 
 SPECIFICATIONS: Final[dict[str, Specification]] = {

@@ -1,7 +1,7 @@
 """Every data type has a mix of operations and a meaning, and each meaning accepts and refuses what it should."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pytest
 
@@ -15,8 +15,7 @@ from simulations.history import Call
 from simulations.mixes import LOOKALIKES, MIXES, Drawing
 from simulations.specifications import SPECIFICATIONS, deeds_of
 
-A = b"a" * 16
-B = b"b" * 16
+A, B, C, D = (name * 16 for name in (b"a", b"b", b"c", b"d"))
 
 
 def deed(replica: bytes, number: int, *operations: tuple[object, ...], sees: Mapping[bytes, int] | None = None) -> Call:
@@ -33,8 +32,8 @@ def deed(replica: bytes, number: int, *operations: tuple[object, ...], sees: Map
     )
 
 
-def problem(name: str, value: PlainValue, *calls: Call) -> str:
-    return SPECIFICATIONS[name](deeds_of(calls), value)
+def problem(name: str, value: PlainValue, *calls: Call, lost: Sequence[Call] = ()) -> str:
+    return SPECIFICATIONS[name](deeds_of(calls, lambda call: call not in lost), value)
 
 
 def test_every_registered_type_is_written_to_and_has_a_meaning() -> None:
@@ -66,6 +65,34 @@ def test_reset_of_a_running_sum_spares_what_it_has_not_seen() -> None:
     after = deed(A, 2, ("increment", 2), sees={A: 1, B: 1})
     assert problem("PNCounter", 2, first, reset, after) == ""
     assert problem("PNCounter", 7, first, reset, after)
+
+
+def test_reset_spares_a_sum_that_was_gone_already_when_it_was_made() -> None:
+    first, reset = deed(A, 1, ("increment", 6)), deed(B, 1, ("reset",), sees={A: 1})
+    again = deed(C, 1, ("reset",), sees={A: 1, B: 1})
+    # The second reset comes before the first one: it removed nothing of this replica, whose sum still stands.
+    moved = deed(A, 2, ("decrement", 8), sees={A: 1, C: 1})
+    assert problem("PNCounter", -2, first, reset, again, moved) == ""
+    assert problem("PNCounter", -8, first, reset, again, moved)
+    informed = deed(A, 2, ("decrement", 8), sees={A: 1, B: 1, C: 1})
+    assert problem("PNCounter", -8, first, reset, again, informed) == ""
+
+
+def test_element_is_back_when_what_removed_it_is_lost_though_others_had_seen_that() -> None:
+    first, removal = deed(A, 1, ("add", "x")), deed(B, 1, ("remove", "x"), sees={A: 1})
+    second = deed(C, 1, ("add", "x"), sees={A: 1, B: 1})
+    last = deed(D, 1, ("remove", "x"), sees={A: 1, B: 1, C: 1})
+    calls = first, removal, second, last
+    assert problem("ORSet", (), *calls) == "" != problem("ORSet", ("x",), *calls)
+    assert problem("ORSet", ("x",), *calls, lost=[removal]) == "" != problem("ORSet", (), *calls, lost=[removal])
+
+
+def test_acknowledged_removal_without_an_event_keeps_away_all_that_it_saw() -> None:
+    first, removal = deed(A, 1, ("add", "x")), deed(B, 1, ("remove", "x"), sees={A: 1})
+    found_nothing = deed(C, 1, ("remove", "x"), sees={A: 1, B: 1})
+    found_nothing.event = None
+    assert problem("ORSet", (), first, removal, found_nothing, lost=[removal]) == ""
+    assert problem("ORSet", ("x",), first, removal, found_nothing, lost=[removal])
 
 
 def test_removals_win_in_one_set_and_additions_in_the_other() -> None:
