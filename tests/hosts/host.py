@@ -14,6 +14,7 @@ from typing import Final
 
 from crdtmesh.local_node import LocalNode
 from crdtmesh.sdk.client import Client
+from tests.hosts.planted import launcher
 from tests.hosts.wire import Wire
 
 # Enough for thousands of the runs here, and soon filled.
@@ -38,9 +39,10 @@ class Host:
         wire: its network.
         cluster: of the node.
         has_disk: whether a file system of its own can be mounted; else its disk is a folder.
+        bug: planted in the node; empty for none.
     """
 
-    def __init__(self, number: int, folder: Path, *, wire: Wire, cluster: str, has_disk: bool) -> None:
+    def __init__(self, number: int, folder: Path, *, wire: Wire, cluster: str, has_disk: bool, bug: str = "") -> None:
         self.name = f"h{number}"
         self.number = number
         self._disk = folder / f"disk-{self.name}"
@@ -53,7 +55,7 @@ class Host:
             folder,
             cluster=cluster,
             arguments=("--data-dir", str(self._disk / "d"), *TRUST, *wire.arguments(number)),
-            launcher=wire.launcher(number),
+            launcher=(*wire.launcher(number), *launcher(bug)),
         )
         self._tracer: asyncio.subprocess.Process | None = None
         self._client: Client | None = None
@@ -88,11 +90,6 @@ class Host:
         """SIGKILL."""
         await self.node.kill()
 
-    async def restart(self) -> None:
-        """Ends the node, if it runs, and starts it with its data."""
-        await self.node.stop()
-        await self.node.start()
-
     def pause(self) -> None:
         """SIGSTOP."""
         self.node.signal(signal.SIGSTOP)
@@ -100,6 +97,11 @@ class Host:
     def resume(self) -> None:
         """SIGCONT."""
         self.node.signal(signal.SIGCONT)
+
+    async def begin_a_new_log(self) -> None:
+        """A restart: the write-ahead log of a node that has run for a while is written over, and needs no more room."""
+        await self.node.stop()
+        await self.node.start()
 
     def fill_disk(self) -> str:
         """No byte more fits: the file system is full, or the process may make no file longer.

@@ -40,13 +40,14 @@ class Agreement:
 class Mesh:
     """All hosts and what joins them."""
 
-    def __init__(self, size: int, folder: Path, *, means: Means, seed: int, has_disks: bool) -> None:
+    def __init__(self, size: int, folder: Path, *, means: Means, seed: int, has_disks: bool, bug: str = "") -> None:
         self.means = means
         self.folder = folder
         self.wire = Wire(means, size, seed)
         self.hosts: list[Host] = []
         self._size = size
         self._has_disks = has_disks
+        self._bug = bug
         self._cluster = f"hosts-{secrets.token_hex(4)}"
 
     async def start(self) -> float:
@@ -61,12 +62,11 @@ class Mesh:
         started_s = time.monotonic()
         await self.wire.start()
         self.hosts = [
-            Host(number, self.folder, wire=self.wire, cluster=self._cluster, has_disk=self._has_disks)
+            Host(number, self.folder, wire=self.wire, cluster=self._cluster, has_disk=self._has_disks, bug=self._bug)
             for number in range(self._size)
         ]
         await asyncio.gather(*(host.start() for host in self.hosts))
-        if not await _within(MEET_TIMEOUT_S, self._all_alive):
-            raise RuntimeError(f"{self._size} hosts did not find each other in {MEET_TIMEOUT_S:.0f} s")
+        await self.meet()
         return time.monotonic() - started_s
 
     async def close(self) -> None:
@@ -92,6 +92,15 @@ class Mesh:
 
         data_s, members_s = await asyncio.gather(timed(lambda: self._is_equal(system)), timed(self._all_alive))
         return Agreement(data_s=data_s, members_s=members_s)
+
+    async def meet(self) -> None:
+        """Waits until each node takes all others for alive.
+
+        Raises:
+            RuntimeError: it did not in time.
+        """
+        if not await _within(MEET_TIMEOUT_S, self._all_alive):
+            raise RuntimeError(f"{self._size} hosts did not find each other in {MEET_TIMEOUT_S:.0f} s")
 
     async def holdings(self, system: str) -> list[Holding]:
         """What each node holds of a system."""

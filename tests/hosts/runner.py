@@ -30,6 +30,7 @@ class Runner:
         results: what was run before, and where to write to.
         budget_s: no cell begins after so many seconds; 0 for no limit.
         says: takes a line for each cell.
+        bug: planted in all nodes; empty for none.
 
     Attributes:
         is_cut: whether the budget ended the run.
@@ -44,6 +45,7 @@ class Runner:
         results: Results,
         budget_s: float,
         says: Callable[[str], None],
+        bug: str = "",
     ) -> None:
         self.is_cut = False
         self._grounds = grounds
@@ -52,6 +54,7 @@ class Runner:
         self._results = results
         self._budget_s = budget_s
         self._says = says
+        self._bug = bug
         self._started_s = time.monotonic()
         self._mesh: Mesh | None = None
         self._size = 0
@@ -98,6 +101,7 @@ class Runner:
         return {
             "commit": commit(),
             "seed": self._seed,
+            "planted": self._bug,
             "means": self._grounds.means,
             "stepped_down": list(self._grounds.notes),
             "ran": len(done),
@@ -135,7 +139,9 @@ class Runner:
             folder = self._folder / f"mesh-{self._meshes}"
             folder.mkdir(parents=True)
             grounds = self._grounds
-            self._mesh = Mesh(size, folder, means=grounds.means, seed=self._seed, has_disks=grounds.has_disks)
+            self._mesh = Mesh(
+                size, folder, means=grounds.means, seed=self._seed, has_disks=grounds.has_disks, bug=self._bug
+            )
             self._size = size
             self._says(f"{size} hosts, joined by {grounds.means}, found each other in {await self._mesh.start():.1f} s")
         return self._mesh

@@ -90,6 +90,9 @@ class Trial:
         rng = random.Random(f"{self.seed}:{self.cell.name}")
         victim = None if self.cell.process == "none" else rng.choice(self.mesh.hosts)
         weather = self.cell.sky.cut(self.cell.size, rng) if self.cell.sky.cut else Weather()
+        if victim and self.cell.process == "diskfull":
+            await victim.begin_a_new_log()
+            await self.mesh.meet()
         before = Counter(await self.mesh.wire.counts())
         clients = Clients(self.cell.name, self.mesh.clients, f"{self.seed}:{self.cell.name}")
         clients.start(CLIENTS)
