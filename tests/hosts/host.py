@@ -20,9 +20,6 @@ from tests.hosts.wire import Wire
 # Enough for thousands of the runs here, and soon filled.
 DISK_SIZE_BYTES: Final = 32 << 20
 
-TRUST: Final = ("--insecure",)
-"""How nodes know each other: the one place where certificates go."""
-
 # Until strace is attached to all threads it says so; on a loaded machine that takes a second.
 ATTACH_TIMEOUT_S: Final = 15.0
 
@@ -38,11 +35,22 @@ class Host:
         folder: everything of it is kept there.
         wire: its network.
         cluster: of the node.
+        trust: arguments by which the node finds its certificate and keys.
         has_disk: whether a file system of its own can be mounted; else its disk is a folder.
         bug: planted in the node; empty for none.
     """
 
-    def __init__(self, number: int, folder: Path, *, wire: Wire, cluster: str, has_disk: bool, bug: str = "") -> None:
+    def __init__(
+        self,
+        number: int,
+        folder: Path,
+        *,
+        wire: Wire,
+        cluster: str,
+        trust: tuple[str, ...],
+        has_disk: bool,
+        bug: str = "",
+    ) -> None:
         self.name = f"h{number}"
         self.number = number
         self._disk = folder / f"disk-{self.name}"
@@ -54,7 +62,7 @@ class Host:
             self.name,
             folder,
             cluster=cluster,
-            arguments=("--data-dir", str(self._disk / "d"), *TRUST, *wire.arguments(number)),
+            arguments=("--data-dir", str(self._disk / "d"), *trust, *wire.arguments(number)),
             launcher=(*wire.launcher(number), *launcher(bug)),
         )
         self._tracer: asyncio.subprocess.Process | None = None

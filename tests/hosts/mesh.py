@@ -16,6 +16,7 @@ from crdtmesh.sdk.client import Client
 from crdtmesh.sdk.errors import CallError
 from tests.hosts.host import Host
 from tests.hosts.shape import Weather
+from tests.hosts.trust import make_identity
 from tests.hosts.wire import Means, Wire
 from tests.hosts.witnesses import Holding
 
@@ -61,10 +62,14 @@ class Mesh:
         """
         started_s = time.monotonic()
         await self.wire.start()
-        self.hosts = [
-            Host(number, self.folder, wire=self.wire, cluster=self._cluster, has_disk=self._has_disks, bug=self._bug)
-            for number in range(self._size)
-        ]
+        names = [f"h{number}" for number in range(self._size)]
+        trust = await make_identity(self.folder / "identity", self._cluster, names)
+        for number in range(self._size):
+            host = Host(
+                number, self.folder, wire=self.wire, cluster=self._cluster, trust=trust, has_disk=self._has_disks,
+                bug=self._bug,
+            )  # fmt: skip
+            self.hosts.append(host)
         await asyncio.gather(*(host.start() for host in self.hosts))
         await self.meet()
         return time.monotonic() - started_s
