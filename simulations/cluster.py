@@ -170,6 +170,7 @@ class Cluster:
         if host is not None:
             host.loop.kill()
         node.crash()
+        self.history.ended(name, self.scheduler.now_ns)
         if wipe:
             self._lose_disk(name)
         return True
@@ -191,6 +192,7 @@ class Cluster:
         if machine.damage in REFUSED_DAMAGES:
             self.failed(f"{name} started on a disk with {machine.damage}")
         self.trace.note("start", name, machine.starts)
+        self.history.started(name, self.scheduler.now_ns)
         machine.damage = ""
         machine.disk.slow = partial(self._held_up, name)
         self.nodes[name] = node

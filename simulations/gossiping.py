@@ -8,13 +8,24 @@ from crdtmesh.mesh_tag import TAG, MeshTag, decode
 from gossip.config import SwimConfig
 from gossip.identity import Endpoint
 from gossip.messages import MemberState
-from gossip.outputs import CloseStream, MemberEvent, OpenStream, Outgoing, SendDatagram, SendStream, StreamId
+from gossip.outputs import (
+    CloseStream,
+    MemberEvent,
+    OpenStream,
+    Outgoing,
+    ProbeFinished,
+    ProbeOutcome,
+    SendDatagram,
+    SendStream,
+    StreamId,
+)
 from gossip.serf import encode_tags
 from gossip.swim import Swim
 from simulations.clocks import MachineClock
+from simulations.history import Conclusion, History, ProbeAnswer
 from simulations.loop import VirtualLoop
 from simulations.network import Network
-from simulations.scheduler import SECOND_NS
+from simulations.scheduler import SECOND_NS, Scheduler
 from simulations.streams import StreamFabric
 from simulations.trace import Trace
 
@@ -30,6 +41,8 @@ class Neighbourhood(Protocol):
     streams: StreamFabric
     trace: Trace
     swim_config: SwimConfig
+    history: History
+    scheduler: Scheduler
 
     def endpoint_of(self, name: str) -> Endpoint:
         """Where a node's gossip port is."""
@@ -198,7 +211,14 @@ class SimulatedGossip:
 
     def _member_event(self, event: object) -> bool:
         """Notes an event; whether it is one of a member."""
+        history = self._world.history
+        if isinstance(event, ProbeFinished) and event.outcome is ProbeOutcome.ACKED:
+            now_ns = self._world.scheduler.now_ns
+            history.answers.append(ProbeAnswer(self.name, event.target, event.duration_ns, now_ns))
         if isinstance(event, MemberEvent):
+            before = None if event.previous is None else event.previous.incarnation
+            conclusion = Conclusion(self.name, event.member.name, event.change, event.member.incarnation, before)
+            history.conclusions.append(conclusion)
             self._world.trace.note(f"member.{event.change}", self.name, event.member.name, event.member.incarnation)
             self._world.reported(self.name, f"member.{event.change}", event.member.name)
             return True

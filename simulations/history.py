@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from crdtmesh.crdts.operations import Operation
 from crdtmesh.crdts.values import PlainValue
 from crdtmesh.replication.outputs import EntryKey, EventRun
+from gossip.outputs import MemberChange
 
 Applied = Mapping[tuple[int, bytes], tuple[tuple[int, int], ...]]
 """Events as closed intervals of numbers, by shard and replica id."""
@@ -78,6 +79,35 @@ class Call:
     value: PlainValue = None
 
 
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """What a node concluded about a member.
+
+    Attributes:
+        node: who.
+        member: about whom.
+        change: what.
+        incarnation: of the member, from then on.
+        before: its incarnation until then; None for one that was not known.
+    """
+
+    node: str
+    member: str
+    change: MemberChange
+    incarnation: int
+    before: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeAnswer:
+    """A probe that a node took for answered, how long its round took by that node's clock, and when it was over."""
+
+    node: str
+    member: str
+    took_ns: int
+    ended_ns: int
+
+
 @dataclass(slots=True)
 class History:
     """Everything recorded in one run.
@@ -88,6 +118,9 @@ class History:
         held_up: (node, from, to) of each time that a process was stopped, slowed down, or waited for its disk.
         identities: how many replica ids were made.
         updates: how often an update was applied.
+        conclusions: of all nodes about members, in their order.
+        answers: to probes, as far as nodes took them for answered.
+        runs: from when to when the processes of each node ran; None as an end for those that still do.
     """
 
     calls: list[Call] = field(default_factory=list)
@@ -95,6 +128,17 @@ class History:
     held_up: list[tuple[str, int, int]] = field(default_factory=list)
     identities: int = 0
     updates: int = 0
+    conclusions: list[Conclusion] = field(default_factory=list)
+    answers: list[ProbeAnswer] = field(default_factory=list)
+    runs: dict[str, list[tuple[int, int | None]]] = field(default_factory=dict)
+
+    def started(self, node: str, now_ns: int) -> None:
+        """A process of a node begins to run."""
+        self.runs.setdefault(node, []).append((now_ns, None))
+
+    def ended(self, node: str, now_ns: int) -> None:
+        """The process of a node is gone."""
+        self.runs[node][-1] = self.runs[node][-1][0], now_ns
 
     def promised(self, call: Call) -> bool:
         """Whether the mesh owes this update to its client.

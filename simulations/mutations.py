@@ -5,13 +5,16 @@ A bug is tried from several first seeds, so that the count is no accident of one
 
 import multiprocessing
 import statistics
+import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import Any, Final
 
 from simulations.drawing import draw_plan
-from simulations.planted import PLANTED, Focus, Patch, Planted
+from simulations.patching import Patch
+from simulations.planted import PLANTED, Focus, Planted
+from simulations.rerun import elsewhere
 from simulations.run import RunResult, execute
 from simulations.scheduler import SeedStreams
 
@@ -57,7 +60,7 @@ def catch(planted: Planted, *, first: int = 1, seeds_max: int = SEEDS_MAX) -> tu
     planted.plant(patch)
     try:
         for count in range(1, seeds_max + 1):
-            failures = _failures(first + count - 1, planted.focus)
+            failures = _failures(first + count - 1, planted)
             if failures:
                 return count, failures[0]
     finally:
@@ -79,7 +82,7 @@ def try_all(names: Sequence[str] = (), *, tries: int = TRIES, jobs: int = 1) -> 
 
 def try_one(name: str, tries: int) -> Catch:
     """Tries one planted bug."""
-    planted = next(each for each in PLANTED if each.plant.__name__ == name)
+    planted = _named(name)
     caught = [catch(planted, first=1 + STRIDE * number) for number in range(tries)]
     failure = next((failure for _, failure in caught if failure), "")
     return Catch(name=name, seeds=tuple(count for count, _ in caught), failure=failure)
@@ -95,8 +98,23 @@ def as_dict(catches: Sequence[Catch]) -> dict[str, Any]:
     }
 
 
-def _failures(seed: int, focus: Focus) -> list[str]:
+def _failures(seed: int, planted: Planted) -> list[str]:
     try:
-        return run_focused(seed, focus).failures
+        result = run_focused(seed, planted.focus)
     except Exception as error:  # a bug that makes a core raise is caught by that
         return [f"raised {error!r:.200}"]
+    if planted.is_repeated and not result.failures:
+        there = elsewhere("simulations.mutations", planted.plant.__name__, str(seed))
+        if there != result.trace_hash:
+            return [f"reproducible: hash {result.trace_hash} here, {there} in another process"]
+    return result.failures
+
+
+def _named(name: str) -> Planted:
+    return next(each for each in PLANTED if each.plant.__name__ == name)
+
+
+if __name__ == "__main__":
+    chosen = _named(sys.argv[1])
+    chosen.plant(Patch())
+    sys.stdout.write(run_focused(int(sys.argv[2]), chosen.focus).trace_hash)

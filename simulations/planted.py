@@ -1,7 +1,8 @@
 """Bugs to plant, one at a time: what the net of checkers must catch.
 
 Each is a patch of production code that lasts as long as a check of the checkers (`mutations`, and the tests). They are
-what a tired author might write: the rule that each one breaks is in its docstring.
+what a tired author might write: the rule that each one breaks is in its docstring. Those of replication and engine are
+here, others in `plants`.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,30 +24,21 @@ from crdtmesh.runtime.replies import Replies
 from gossip.refutation import Refuter
 from gossip.rules import Rules
 from simulations.node import SimulatedNode
+from simulations.patching import Patch, Plant
 from simulations.plan import PathShape, RunPlan
+from simulations.plants import (
+    accept_life_at_the_same_incarnation,
+    drop_calls_at_a_full_mailbox,
+    keep_the_lesser_sum,
+    let_refuted_suspicions_end,
+    let_the_order_of_a_set_reach_bytes,
+    place_by_the_hash_of_the_process,
+    remove_without_a_context,
+    take_late_acks,
+)
 from simulations.scheduler import MILLISECOND_NS, SECOND_NS
 
 Focus = Callable[[RunPlan], RunPlan]
-
-
-class Patch:
-    """Replaces attributes, and puts them back."""
-
-    def __init__(self) -> None:
-        self._undo: list[tuple[Any, str, Any]] = []
-
-    def setattr(self, owner: Any, name: str, value: Any) -> None:
-        """Replaces an attribute of a class or module that has it."""
-        self._undo.append((owner, name, owner.__dict__[name]))
-        setattr(owner, name, value)
-
-    def undo(self) -> None:
-        """Puts everything back."""
-        while self._undo:
-            setattr(*self._undo.pop())
-
-
-Plant = Callable[[Patch], None]
 
 
 def acknowledge_before_sync(patch: Patch) -> None:
@@ -309,6 +301,25 @@ def many_chunks(plan: RunPlan) -> RunPlan:
     return replace(plan, workload=workload, payload_loss=loss, replication=replication)
 
 
+def late_answers(plan: RunPlan) -> RunPlan:
+    """Datagrams that take seconds, to and from nodes that go down for long."""
+    datagrams = PathShape(delay_ns_max=500 * MILLISECOND_NS, tail=0.4, tail_ns_max=5 * SECOND_NS)
+    faults = replace(plan.faults, crashes=8, down_ns_max=8 * SECOND_NS)
+    return replace(plan, datagrams=datagrams, faults=faults)
+
+
+def full_mailboxes(plan: RunPlan) -> RunPlan:
+    """Slow handlers behind mailboxes for one call."""
+    plan = many_turns(plan)
+    return replace(plan, mailbox_max=1, window_max=1, workload=replace(plan.workload, turns=1.0))
+
+
+def many_routes(plan: RunPlan) -> RunPlan:
+    """Nodes without hosts, whose calls go to others."""
+    workload = replace(plan.workload, turns=1.0, clients=6, keys=4, think_ns_mean=100 * MILLISECOND_NS)
+    return replace(plan, hostless=1, workload=workload)
+
+
 @dataclass(frozen=True)
 class Planted:
     """A bug to plant.
@@ -316,35 +327,45 @@ class Planted:
     Attributes:
         plant: makes it.
         focus: turns up what the rule is about, for a bug that an ordinary run seldom meets.
+        is_repeated: each run is made again in a process with another hash seed, and must be the same.
     """
 
     plant: Plant
     focus: Focus = as_drawn
+    is_repeated: bool = False
 
 
 PLANTED: Sequence[Planted] = (
     Planted(absorb_context_early),
+    Planted(accept_life_at_the_same_incarnation),
     Planted(acknowledge_before_sync),
     Planted(acknowledge_levels_with_one_disk, many_lost_disks),
     Planted(answer_well_after_a_failed_commit, many_failing_disks),
     Planted(break_ties_by_arrival, one_register),
     Planted(compress_contexts_to_their_maximum),
     Planted(compute_turn_on_current_state, many_turns),
+    Planted(drop_calls_at_a_full_mailbox, full_mailboxes),
     Planted(drop_deltas_of_removals),
     Planted(forget_to_log_what_peers_send),
+    Planted(keep_the_lesser_sum),
+    Planted(let_refuted_suspicions_end),
+    Planted(let_the_order_of_a_set_reach_bytes, is_repeated=True),
     Planted(load_without_the_log),
     Planted(mark_unapplied_events_as_applied, many_losses),
     Planted(never_declare_dead),
     Planted(never_refute),
     Planted(never_repair),
     Planted(note_applied_at_the_end_of_a_checkpoint, many_crashes),
+    Planted(place_by_the_hash_of_the_process, many_routes, is_repeated=True),
     Planted(put_two_entries_under_one_dot),
+    Planted(remove_without_a_context),
     Planted(repair_by_what_is_known),
     Planted(repair_on_the_base_of_the_first_chunk, many_chunks),
     Planted(repair_without_base),
     Planted(reuse_replica_id_after_lost_state),
     Planted(send_the_whole_context_with_a_part, many_chunks),
     Planted(show_reads_before_sync, many_crashes),
+    Planted(take_late_acks, late_answers),
 )
 """All of them."""
 

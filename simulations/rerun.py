@@ -61,10 +61,15 @@ def write_trace(folder: Path, plan: RunPlan, result: RunResult, *, replay: str) 
 
 def hash_elsewhere(seed: int, options: RunOptions) -> str:
     """The trace hash of a seed in a new process, whose strings hash differently."""
+    return elsewhere("simulations.rerun", str(seed), repr(options.seconds), str(options.nodes or 0))
+
+
+def elsewhere(module: str, *arguments: str) -> str:
+    """What a module prints, which is a trace hash, in a new process whose strings hash differently."""
     here = os.environ.get("PYTHONHASHSEED", "")
     there = str(int(here) % 1000 + 1) if here.isdigit() else "1"
-    command = [sys.executable, "-m", "simulations.rerun", str(seed), repr(options.seconds), str(options.nodes or 0)]
-    done = subprocess.run(  # noqa: S603 - this very module
+    command = [sys.executable, "-m", module, *arguments]
+    done = subprocess.run(  # noqa: S603 - modules of this package
         command, env={**os.environ, "PYTHONHASHSEED": there}, capture_output=True, text=True, check=False
     )
     return done.stdout.strip() or f"no hash: {done.stderr[-200:]!r}"

@@ -15,6 +15,7 @@ from simulations.complaints import complaints
 from simulations.drawing import draw_plan
 from simulations.history import History, Outcome
 from simulations.marks import watching
+from simulations.member_checks import check_members
 from simulations.plan import RunPlan, WorkloadPlan
 from simulations.scheduler import MILLISECOND_NS, SECOND_NS, Scheduler, SeedStreams
 from simulations.trace import Observer, Trace
@@ -206,7 +207,7 @@ class Run:
         if is_forged:
             failures += check_conduct(self.history, finals)
         else:
-            failures += check_all(self.history, finals)
+            failures += check_all(self.history, finals) + check_members(self.history)
             failures += [f"alarms: {text}" for text in unexpected_alarms(self.cluster.all_reports())]
         if was_peaceful:
             unexpected = unexpected_in_peace(self.history, self.cluster.all_reports())

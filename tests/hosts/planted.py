@@ -10,7 +10,8 @@ import sys
 from typing import Final
 
 from crdtmesh.cli import main as run_command_line
-from simulations.planted import PLANTED, Patch
+from simulations.patching import Patch
+from simulations.planted import PLANTED
 
 BUGS: Final = {planted.plant.__name__: planted.plant for planted in PLANTED}
 
