@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup proto reference demo test test-deep e2e bench lint clean
+.PHONY: setup proto reference demo test test-deep test-nightly e2e bench lint clean
 
 setup: $(STAMP)
 
@@ -38,6 +38,9 @@ test-deep: setup  ## 100,000 examples for each data type: hours; TYPES=ORSet,Vot
 
 e2e: setup  ## real nodes on 3, 5 and 9 hosts of this machine, 105 cells of faults: 40 min; CELLS='3-*' BUDGET=300 for less; goes on where it stopped
 	$(BIN)/python -m tests.hosts --json --results .e2e.jsonl $(if $(CELLS),--only '$(CELLS)') $(if $(BUDGET),--budget $(BUDGET))
+
+test-nightly: setup  ## 2,000 simulated seeds, of which each marker and kind of fault needs one: hours; BUDGET=600 for a part; goes on where it stopped
+	$(BIN)/python -m simulations run --seeds $(or $(SEEDS),1:2000) --require-all --resume .nightly.jsonl --json $(if $(BUDGET),--budget $(BUDGET))
 
 bench: setup  ## all benchmarks, JSON lines on standard output
 	$(BIN)/python -m pip install --quiet --editable '.[bench]'

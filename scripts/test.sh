@@ -18,13 +18,7 @@ stage() {
 
 pytest() { "$PYTHON" -m pytest -q --durations=5 --durations-min=1 "$@"; }
 
-seeds() (
-    work=$(mktemp -d)
-    trap 'rm -rf "$work"' EXIT
-    "$PYTHON" -m simulations run --seeds 1:200 --json --budget "${SIMULATED_SECONDS:-300}" >"$work/report.json" || true
-    cat "$work/report.json"
-    "$PYTHON" scripts/check_seeds.py "$work/report.json" simulations/open_failures.txt
-)
+seeds() { "$PYTHON" -m simulations run --seeds 1:200 --json --budget "${SIMULATED_SECONDS:-300}"; }
 
 wheel() (
     work=$(mktemp -d)

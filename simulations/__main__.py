@@ -1,7 +1,7 @@
 """The command line: `python -m simulations run --seeds 1:200 --json`; other commands are about membership alone.
 
 Seeds are independent, so they are spread over processes and the result does not depend on how many there are. Exit
-codes: 0 all promises kept, 1 some broken, 2 wrong usage, 130 interrupted.
+codes: 0 all promises kept, 1 some broken or (with `--require-all`) something not met, 2 wrong usage, 130 interrupted.
 """
 
 import json
@@ -29,6 +29,7 @@ DEFAULT_TRACES: Final = Path("simulation-traces")
 
 _FILE: Final = click.Path(dir_okay=False, path_type=Path)
 _FOLDER: Final = click.Path(file_okay=False, path_type=Path)
+_REQUIRE_HELP: Final = "Fail, too, if no seed reached some marker, or met some kind of fault."
 _REPEAT_HELP: Final = "Seeds that this divides are run again in another process; 0 for none."
 
 
@@ -48,6 +49,7 @@ def main() -> None:
 @click.option("--resume", type=_FILE, default=None, help="Keep results in this file, and go on from what it holds.")
 @click.option("--repeat-every", type=click.IntRange(min=0), default=10, show_default=True, help=_REPEAT_HELP)
 @click.option("--traces", type=_FOLDER, default=DEFAULT_TRACES, show_default=True, help="Where failing seeds go.")
+@click.option("--require-all", is_flag=True, help=_REQUIRE_HELP)
 @click.option("--save-traces", is_flag=True, help="Write the traces of all seeds, not only of those that fail.")
 @click.option("--trace", is_flag=True, help="Print the parameters and everything that happens; one process.")
 def run(  # noqa: PLR0913 - one parameter for each option of the command
@@ -62,6 +64,7 @@ def run(  # noqa: PLR0913 - one parameter for each option of the command
     resume: Path | None,
     repeat_every: int,
     traces: Path,
+    require_all: bool,
     save_traces: bool,
     trace: bool,
 ) -> None:
@@ -78,7 +81,10 @@ def run(  # noqa: PLR0913 - one parameter for each option of the command
     click.echo(json.dumps(report.as_dict()) if as_json else report.as_text())
     if is_interrupted:
         sys.exit(EXIT_INTERRUPTED)
-    if report.failed:
+    if require_all and report.is_tame:
+        missing = ", ".join([*report.never_reached, *report.never_happened])
+        click.echo(f"no seed reached or met: {missing}; make a drawn fault or workload stronger, or run more", err=True)
+    if report.failed or (require_all and report.is_tame):
         sys.exit(EXIT_FAILURES)
 
 

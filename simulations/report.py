@@ -52,6 +52,16 @@ class Report:
         """Markers that no seed hit."""
         return [name for name in MARKS if not self._reached[name]]
 
+    @property
+    def never_happened(self) -> list[str]:
+        """Faults that no seed met."""
+        return [kind for kind in FAULT_KINDS if not self._faults[kind]]
+
+    @property
+    def is_tame(self) -> bool:
+        """Whether a marker or a fault is missing, so that a range without failures says less than it should."""
+        return bool(self.never_reached or self.never_happened)
+
     def add(self, result: RunResult) -> None:
         """Adds one run."""
         self._hashes[result.seed] = result.trace_hash
@@ -91,7 +101,7 @@ class Report:
                 "max": self._percentile_s(1.0),
             },
             "faults": dict(sorted(self._faults.items())),
-            "faults_never": [kind for kind in FAULT_KINDS if not self._faults[kind]],
+            "faults_never": self.never_happened,
             "reached": dict(sorted(self._reached.items())),
             "reached_never": self.never_reached,
             "reports": dict(sorted(self._reports.items())),
@@ -108,7 +118,7 @@ class Report:
             f"acknowledged updates that are lost: {self._lost}",
             f"convergence after the heal: p50 {self._percentile_s(0.5)} s, p99 {self._percentile_s(0.99)} s",
             f"faults: {faults}",
-            f"faults that never happened: {', '.join(k for k in FAULT_KINDS if not self._faults[k]) or 'none'}",
+            f"faults that never happened: {', '.join(self.never_happened) or 'none'}",
             f"markers that no seed reached: {', '.join(self.never_reached) or 'none'}",
             f"trace hash {self.trace_hash()}, {self._repeated} seeds also run in another process",
         ]

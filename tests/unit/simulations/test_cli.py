@@ -1,11 +1,14 @@
 """The command line of the simulator."""
 
 import json
+from collections import Counter
 
 import pytest
 from click.testing import CliRunner
 
 import simulations.__main__ as cli
+from simulations.marks import MARKS
+from simulations.plan import FAULT_KINDS
 from simulations.report import Report
 from simulations.run import RunOptions, RunResult
 from simulations.workers import attempt
@@ -50,6 +53,21 @@ def test_broken_promise_ends_in_exit_1_and_the_command_that_replays_it(monkeypat
     assert (1, [9]) == (code, json.loads(out)["failed_seeds"])
     assert "python -m simulations run --seeds 9:9 --seconds 5 --trace" in err
     assert "convergence: no" in err
+
+
+def test_marker_that_no_seed_reaches_fails_a_range_that_has_to_reach_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    reached, faults = Counter(dict.fromkeys(MARKS, 1)), Counter(dict.fromkeys(FAULT_KINDS, 1))
+    results = [RunResult(seed=1, reached=reached, faults=faults)]
+    monkeypatch.setattr(cli, "run_seeds", lambda *_, **__: results)
+    assert 0 == invoke("--seeds", "1:1", "--require-all")[0]
+    del reached["index trimmed"]
+    code, _, err = invoke("--seeds", "1:1", "--require-all")
+    assert 1 == code
+    assert "no seed reached or met: index trimmed" in err
+    assert 0 == invoke("--seeds", "1:1")[0]
+    reached["index trimmed"] = 1
+    del faults["crash_all"]
+    assert 1 == invoke("--seeds", "1:1", "--require-all")[0]
 
 
 def test_interrupt_reports_what_was_done_until_then(monkeypatch: pytest.MonkeyPatch) -> None:
