@@ -54,6 +54,11 @@ class Cell:
         return f"{self.size}-{self.network}-{self.process}"
 
     @property
+    def is_connected(self) -> bool:
+        """Whether every host runs and can be reached by every other, however badly, for the time of the faults."""
+        return self.sky.cut is None and self.process not in {"kill", "pause"}
+
+    @property
     def sky(self) -> Sky:
         """Of its network."""
         return NETWORKS[self.network]
@@ -86,7 +91,16 @@ def bridge(size: int, rng: random.Random) -> Weather:
 NETWORKS: Final[dict[str, Sky]] = {
     "clean": Sky(),
     "wan": Sky(
-        Shape(delay_s=0.040, jitter_s=0.010, tail=0.01, tail_s=0.5, loss=0.02, reordering=0.02, hold_s=0.030),
+        Shape(
+            delay_s=0.040,
+            jitter_s=0.010,
+            tail=0.01,
+            tail_s=0.5,
+            loss=0.02,
+            reordering=0.02,
+            hold_s=0.030,
+            rate_bytes_s=500_000,
+        ),
         shows=("delayed", "lost", "reordered"),
     ),
     "loss": Sky(

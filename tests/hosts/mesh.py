@@ -111,6 +111,11 @@ class Mesh:
         """What each node holds of a system."""
         return list(await asyncio.gather(*(_holding(host, system) for host in self.hosts)))
 
+    async def deaths(self, *, without: Host | None) -> int:
+        """How often nodes have declared another one dead, since their starts."""
+        found = [await host.client.status() for host in self.hosts if host is not without]
+        return sum(status.counters.get("gossip.member.died", 0) for status in found)
+
     async def alarms(self) -> dict[str, int]:
         """What nodes reported that an operator should look at, by kind; since their starts."""
         found: dict[str, int] = {}

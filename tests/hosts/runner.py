@@ -111,6 +111,7 @@ class Runner:
             "acknowledged": sum(verdict.acknowledged for verdict in done),
             "unknown": sum(verdict.unknown for verdict in done),
             "lost": sum(verdict.lost for verdict in done),
+            "false_deaths": sum(verdict.false_deaths or 0 for verdict in done),
             **{name: {"median": median(found), "max": found[-1]} for name, found in times.items() if found},
             "cells": [verdict.to_json() for verdict in done],
         }
@@ -173,5 +174,6 @@ def line_of(verdict: Verdict) -> str:
     return (
         f"{verdict.cell}: {'FAILED' if verdict.broken else 'ok'} seed={verdict.seed} frames: {happened}{befell}; "
         f"calls={verdict.calls} acknowledged={verdict.acknowledged} failed={verdict.failed} unknown={verdict.unknown} "
-        f"lost={verdict.lost} converged={verdict.converged_s} s members={verdict.members_s} s{restart}"
+        f"lost={verdict.lost} deaths={verdict.deaths} converged={verdict.converged_s} s "
+        f"members={verdict.members_s} s{restart}"
     )

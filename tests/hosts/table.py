@@ -42,6 +42,7 @@ def totals(results: Sequence[Result]) -> str:
     sums = {name: sum(result[name] for result in results) for name in ("calls", "acknowledged", "unknown", "lost")}
     frames = sum(result["network"].get("seen", 0) for result in results)
     dropped = sum(result["network"].get(kind, 0) for result in results for kind in _DROPPED)
+    connected = [result["false_deaths"] for result in results if result["false_deaths"] is not None]
     failed = sum(1 for result in results if result["broken"])
     seeds = ", ".join(sorted({str(result["seed"]) for result in results}))
     commits = ", ".join(sorted({result["commit"] for result in results}))
@@ -49,7 +50,8 @@ def totals(results: Sequence[Result]) -> str:
     return (
         f"Commit {commits}, seed {seeds}, hosts by {means}: {len(results)} cells, {failed} failed; {frames:,} frames, "
         f"{dropped:,} of them not delivered; {sums['calls']:,} calls, {sums['acknowledged']:,} updates acknowledged, "
-        f"{sums['unknown']:,} unknown, lost {sums['lost']}."
+        f"{sums['unknown']:,} unknown, lost {sums['lost']}; {sum(connected)} false deaths in {len(connected)} "
+        "cells in which every host ran and could be reached."
     )
 
 

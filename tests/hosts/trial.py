@@ -47,6 +47,9 @@ class Verdict:
         calls: updates and reads.
         acknowledged, failed, unknown: updates by what clients were told.
         lost: acknowledged updates that are gone.
+        deaths: how often a node that nothing befell declared another one dead during the faults.
+        false_deaths: likewise, where every host ran and could be reached all the time, so that each is a mistake; None:
+            they did not.
         converged_s: from the end of the faults until equal bytes everywhere; None: not in time.
         members_s: likewise, until each node took all others for alive.
         restart_s: how long the victim took to start again; None: it was not started again.
@@ -64,6 +67,8 @@ class Verdict:
     failed: int = 0
     unknown: int = 0
     lost: int = 0
+    deaths: int = 0
+    false_deaths: int | None = None
     converged_s: float | None = None
     members_s: float | None = None
     restart_s: float | None = None
@@ -94,15 +99,20 @@ class Trial:
             await victim.begin_a_new_log()
             await self.mesh.meet()
         before = Counter(await self.mesh.wire.counts())
+        deaths_before = await self.mesh.deaths(without=victim)
         clients = Clients(self.cell.name, self.mesh.clients, f"{self.seed}:{self.cell.name}")
         clients.start(CLIENTS)
-        await asyncio.sleep(CALM_S)
-        await asyncio.gather(self._storm(weather), self._strike(victim))
-        await clients.finish()
+        try:
+            await asyncio.sleep(CALM_S)
+            await asyncio.gather(self._storm(weather), self._strike(victim))
+            await clients.finish()
+        finally:
+            clients.cancel()
         happened = Counter(await self.mesh.wire.counts()) - before
+        deaths = await self.mesh.deaths(without=victim) - deaths_before
         await self._mend(victim)
         agreement = await self.mesh.agree(self.cell.name, AGREE_TIMEOUT_S)
-        return await self._verdict(clients, victim, happened, agreement)
+        return await self._verdict(clients, victim, (happened, deaths), agreement)
 
     async def _storm(self, weather: Weather) -> None:
         """The network's part; it goes on until `_mend`."""
@@ -165,8 +175,9 @@ class Trial:
         self._restart_s = time.monotonic() - started_s
 
     async def _verdict(
-        self, clients: Clients, victim: Host | None, happened: Mapping[str, int], agreement: Agreement
+        self, clients: Clients, victim: Host | None, seen: tuple[Mapping[str, int], int], agreement: Agreement
     ) -> Verdict:
+        happened, deaths = seen
         history = clients.history
         judgement = judge(history, await self.mesh.holdings(self.cell.name))
         unharmed = [host.name for host in self.mesh.hosts if host is not victim]
@@ -186,6 +197,8 @@ class Trial:
             failed=count(history.calls, Outcome.FAILED),
             unknown=count(history.calls, Outcome.UNKNOWN),
             lost=judgement.lost,
+            deaths=deaths,
+            false_deaths=deaths if self.cell.is_connected else None,
             converged_s=_rounded(agreement.data_s),
             members_s=_rounded(agreement.members_s),
             restart_s=_rounded(self._restart_s),

@@ -70,3 +70,13 @@ def test_a_one_way_cut_leaves_the_other_direction(size: int) -> None:
         assert gone
         assert set() == {(b, a) for a, b in gone} & gone
         assert 1 == len({a for a, _ in gone})
+
+
+def test_deaths_are_mistakes_only_where_every_host_runs_and_is_reached() -> None:
+    connected = {cell.name for cell in whole() if cell.is_connected and cell.size == 3}
+
+    assert {
+        f"3-{network}-{process}"
+        for network in ("clean", "wan", "loss")
+        for process in ("none", "diskfull", "syncerror")
+    } == connected

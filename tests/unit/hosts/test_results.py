@@ -10,7 +10,7 @@ def verdict(cell: str, *broken: str) -> Verdict:
     network = {"seen": 1_000, "delivered": 990, "lost": 6, "cut": 4, "delayed": 12}
     return Verdict(
         cell=cell, seed=1, means="namespaces", victim="h2", befell="SIGKILL", network=network, calls=1_234,
-        acknowledged=1_000, unknown=3, converged_s=0.5, members_s=0.1, broken=broken,
+        acknowledged=1_000, unknown=3, deaths=2, false_deaths=2, converged_s=0.5, members_s=0.1, broken=broken,
     )  # fmt: skip
 
 
@@ -58,5 +58,6 @@ def test_the_totals_name_what_was_run_and_what_it_gave() -> None:
 
     assert (
         "Commit abc, seed 1, hosts by namespaces: 2 cells, 1 failed; 2,000 frames, 20 of them not delivered; "
-        "2,468 calls, 2,000 updates acknowledged, 6 unknown, lost 0."
+        "2,468 calls, 2,000 updates acknowledged, 6 unknown, lost 0; "
+        "4 false deaths in 2 cells in which every host ran and could be reached."
     ) == totals(results)
