@@ -8,8 +8,8 @@
 In a mesh a shard holds many stores under one context, and uses the data types directly.
 """
 
-from collections.abc import Iterator
-from typing import Final, Generic, TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final, Generic, TypeVar, cast
 
 from crdtmesh.crdts import deltas
 from crdtmesh.crdts.base import DataType, Delta, Touched
@@ -17,7 +17,7 @@ from crdtmesh.crdts.clock import HybridClock
 from crdtmesh.crdts.context import CausalContext
 from crdtmesh.crdts.dots import ReplicaTable
 from crdtmesh.crdts.mutation import LocalMutation
-from crdtmesh.crdts.operations import Operation
+from crdtmesh.crdts.operations import Operation, require_operation
 from crdtmesh.crdts.values import PlainValue
 
 S = TypeVar("S")
@@ -96,6 +96,23 @@ class State(Generic[S]):
         if delta is not None:
             self._absorb(delta, now_ms)
         return delta
+
+    def resolve(self, choose: Callable[[Any], PlainValue], *, now_ms: int = 0) -> Delta[S] | None:
+        """Settle a conflict in a register that keeps concurrent values, such as `register.resolve(max)`.
+
+        Args:
+            choose: what is to hold, of the values; asked only where there are several, in the order of their bytes.
+            now_ms: as in `apply`.
+
+        Returns:
+            The delta to send to the other replicas; None where there is no conflict.
+
+        Raises:
+            InvalidOperation: the type has no `resolve`, or can't hold what was chosen; nothing was changed.
+        """
+        require_operation(self.data_type.name, Operation("resolve", (None,)), self.data_type.operations)
+        found = cast("Sequence[PlainValue]", self.value)
+        return self.apply(Operation("resolve", (choose(found),)), now_ms=now_ms) if len(found) > 1 else None
 
     def join(self, other: "Delta[S] | State[S]", *, now_ms: int = 0) -> Touched:
         """Take in a delta, or all that another state holds, in any order and any number of times.

@@ -147,6 +147,8 @@ CRDTS = (
     _fault("sum starts anew", "counter_g", "(store[max(own)] if own else 0)", "0"),
     _fault("decrement adds", "counter_exact", "else -amount, ()", "else amount, ()"),
     _fault("update drops those before it", "counter_exact", "else -amount, ()", "else -amount, list(store)"),
+    _fault("resolution without a conflict", "register_mv", "len(set(store.values())) < 2", "not store"),
+    _fault("resolution of one value written twice", "register_mv", "len(set(store.values())) < 2", "len(store) < 2"),
     _fault("sibling is lost", "register_mv", "sorted(set(store.values()))", "sorted(set(store.values()))[:1]"),
     _fault(
         "write beats what it has not seen", "register_max", "is_greatest: ClassVar[bool] = True", "is_greatest = False"

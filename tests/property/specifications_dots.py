@@ -26,7 +26,7 @@ OPERATIONS: dict[str, st.SearchStrategy[Operation]] = {
     "GSet": st.one_of(_add, _add, _add, _reset),
     "GCounter": st.one_of(_increment, _increment, _increment, _reset),
     "ExactCounter": st.one_of(_increment, _increment, _decrement, _reset),
-    "MVRegister": st.one_of(_set, _set, _set, operation("clear")),
+    "MVRegister": st.one_of(_set, _set, _set, operation("resolve", few_values), operation("clear")),
     "EWFlag": st.one_of(_enable, _disable),
     "DWFlag": st.one_of(_enable, _enable, _disable, _reset),
     "RWSet": st.one_of(_add, _add, _add, _remove, _reset),
@@ -76,8 +76,8 @@ def exact_counter(history: History) -> PlainValue:
 
 
 def mv_register(history: History) -> PlainValue:
-    """The distinct values of the writes that no write and no clear has seen."""
-    return _elements({event.element for event in _maximal(history) if event.operation.name == "set"})
+    """The distinct values of the writes, resolving ones too, that no write and no clear has seen."""
+    return _elements({event.element for event in _maximal(history) if event.operation.name in {"set", "resolve"}})
 
 
 def ew_flag(history: History) -> PlainValue:

@@ -39,7 +39,7 @@ _whole_leaves: st.SearchStrategy[tuple[Any, ...]] = st.one_of(
     st.tuples(st.just("ExactCounter"), st.just("increment"), _amounts),
     st.tuples(st.just("ORSet"), st.sampled_from(["add", "remove"]), dots.few_values),
     st.tuples(st.just("RWSet"), st.sampled_from(["add", "remove"]), dots.few_values),
-    st.tuples(st.just("MVRegister"), st.just("set"), dots.few_values),
+    st.tuples(st.just("MVRegister"), st.sampled_from(["set", "resolve"]), dots.few_values),
     st.tuples(st.just("EWFlag"), st.sampled_from(["enable", "disable"])),
     st.tuples(st.just("JsonDocument"), st.just("extend"), st.just(["l"]), st.tuples(dots.few_values)),
     st.tuples(st.just("JsonDocument"), st.just("delete"), st.just(["l"])),

@@ -47,7 +47,9 @@ class MVRegister(Elements[T]):
             InvalidValue: the mesh can't hold what it chose; nothing was changed.
         """
         if len(self._value) > 1:
-            self.set(choose(self.value))
+            key, plain = identify(choose(self.value))
+            self._record("resolve", plain)
+            self._value = {key: plain}
 
     def clear(self) -> None:
         """Removes the values that this node has seen. A concurrent write survives."""

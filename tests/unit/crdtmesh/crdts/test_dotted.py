@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from crdtmesh.crdts import Operation, ReplicaTable, State, registry
+from crdtmesh.crdts import InvalidOperation, InvalidValue, Operation, ReplicaTable, State, registry
 
 A, B = b"a" * 16, b"b" * 16
 
@@ -53,6 +53,69 @@ def test_concurrent_values_are_kept_until_one_is_written_over_them() -> None:
     a.apply(Operation("set", ("both",)))
     exchange(a, b)
     assert ("both",) == b.value
+
+
+def test_resolve_writes_what_is_made_of_concurrent_values_and_takes_no_dot_where_there_is_one() -> None:
+    a, b = pair("MVRegister")
+    a.apply(Operation("set", (3,)))
+    b.apply(Operation("set", (5,)))
+    exchange(a, b)
+    delta = a.resolve(max)
+    assert delta is not None
+    assert (5,) == a.value
+    before = a.encode()
+    assert None is a.resolve(min)
+    assert None is a.apply(Operation("resolve", ("late",)))
+    assert before == a.encode()
+    b.join(delta)
+    assert (5,) == b.value
+
+
+def test_resolve_of_one_value_written_twice_has_no_effect() -> None:
+    a, b = pair("MVRegister")
+    for state in (a, b):
+        state.apply(Operation("set", ("x",)))
+    exchange(a, b)
+    assert None is a.apply(Operation("resolve", ("y",)))
+
+
+def test_concurrent_resolutions_are_concurrent_writes() -> None:
+    a, b = pair("MVRegister")
+    a.apply(Operation("set", (1,)))
+    b.apply(Operation("set", (2,)))
+    exchange(a, b)
+    a.resolve(sum)
+    b.resolve(lambda found: -sum(found))
+    exchange(a, b)
+    assert (-3, 3) == tuple(sorted(a.value))  # type: ignore[arg-type,type-var]  # a tuple of numbers
+
+
+def test_write_concurrent_with_a_resolution_is_kept_beside_it() -> None:
+    a, b = pair("MVRegister")
+    a.apply(Operation("set", (1,)))
+    b.apply(Operation("set", (2,)))
+    exchange(a, b)
+    a.resolve(max)
+    b.apply(Operation("set", ("new",)))
+    exchange(a, b)
+    assert (2, "new") == a.value
+
+
+def test_only_a_register_that_keeps_concurrent_values_resolves() -> None:
+    a, _ = pair("RWSet")
+    with pytest.raises(InvalidOperation, match="RWSet has no operation 'resolve'"):
+        a.resolve(max)
+
+
+def test_what_cannot_be_held_is_no_resolution() -> None:
+    a, b = pair("MVRegister")
+    a.apply(Operation("set", (1,)))
+    b.apply(Operation("set", (2,)))
+    exchange(a, b)
+    before = a.encode()
+    with pytest.raises(InvalidValue):
+        a.resolve(lambda found: float("nan"))
+    assert before == a.encode()
 
 
 @pytest.mark.parametrize(("name", "expected"), [("EWFlag", True), ("DWFlag", False)])

@@ -21,6 +21,7 @@ from crdtmesh.sdk import (
     JsonDocument,
     LWWMap,
     LWWRegister,
+    MVRegister,
     ORMap,
     ORMultiMap,
     ORSet,
@@ -130,6 +131,17 @@ def test_live_types_are_named_as_their_data_types(name: str) -> None:
 
 def test_every_data_type_has_a_live_object() -> None:
     assert sorted(registry.names()) == sorted(LIVE_TYPES)
+
+
+def test_register_with_several_values_is_resolved_and_one_with_a_single_value_is_not_asked_about() -> None:
+    register = MVRegister[int]()
+    register.load_value((1, 2))
+    register.resolve(max)
+    register.resolve(min)
+    assert [Operation("resolve", (2,))] == register.pending
+    assert [2] == list(register)
+    register.roll_back()
+    assert [1, 2] == list(register)
 
 
 def test_unknown_type_names_the_nearest() -> None:
