@@ -11,7 +11,7 @@ import click
 from crdtmesh.cli import explain, watch
 from crdtmesh.cli.client import JsonCommand, client_command, fail, parse_json, split_name
 from crdtmesh.cli.tables import echo_table
-from crdtmesh.cli.values import hexadecimal, plain_json, shown
+from crdtmesh.cli.values import plain_json, shown
 from crdtmesh.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ async def update(
     )
     if output == "json":
         token = session.tokens(system)[-1]
-        click.echo(json.dumps({"changed": changed, "value": value, "token": token}, default=hexadecimal))
+        click.echo(json.dumps({"changed": changed, "value": plain_json(value), "token": token}))
     else:
         click.echo(shown(value) if changed else f"{shown(value)} (unchanged)")
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from crdtmesh.crdts.flag_dw import DW_FLAG
     from crdtmesh.crdts.flag_ew import EW_FLAG
     from crdtmesh.crdts.json_document import JSON_DOCUMENT
+    from crdtmesh.crdts.json_form import JsonValue, json_form, json_text
     from crdtmesh.crdts.map_counter import PN_COUNTER_MAP
     from crdtmesh.crdts.map_lww import LWW_MAP
     from crdtmesh.crdts.map_or import OR_MAP
@@ -89,6 +90,7 @@ __all__ = [
     "InsufficientRights",
     "InvalidOperation",
     "InvalidValue",
+    "JsonValue",
     "LocalMutation",
     "Mutation",
     "Operation",
@@ -106,6 +108,8 @@ __all__ = [
     "decode_delta",
     "encode_delta",
     "encode_store",
+    "json_form",
+    "json_text",
 ]
 
 _MODULES: Final = {
@@ -135,6 +139,7 @@ _MODULES: Final = {
     "flag_dw": ("DW_FLAG",),
     "set_rw": ("RW_SET",),
     "json_document": ("JSON_DOCUMENT",),
+    "json_form": ("JsonValue", "json_form", "json_text"),
     "map_or": ("OR_MAP",),
     "map_rw": ("RW_MAP",),
     "map_uw": ("UW_MAP",),

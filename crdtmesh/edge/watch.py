@@ -109,7 +109,7 @@ def _event_to_proto(event: WatchEvent) -> state_pb2.StateChange:
         for item in difference.keys:
             message = change.map.keys.add(key=item.key)
             if item.had:
-                message.old_value.CopyFrom(values.data_from_plain(item.old))
+                message.old_value.CopyFrom(values.data_from_plain(item.old, is_read=True))
             if item.has:
-                message.new_value.CopyFrom(values.data_from_plain(item.new))
+                message.new_value.CopyFrom(values.data_from_plain(item.new, is_read=True))
     return change

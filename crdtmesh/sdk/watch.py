@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
+import functools
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
@@ -14,7 +15,7 @@ from crdtmesh.sdk.connection import Backoff
 from crdtmesh.sdk.errors import CallError, ConnectionLost, NodeDraining
 from crdtmesh.sdk.unary import call_error
 from crdtmesh.wire import values
-from crdtmesh.wire.gen.crdtmesh.v1 import state_pb2
+from crdtmesh.wire.gen.crdtmesh.v1 import state_pb2, values_pb2
 
 __all__ = ["MapChange", "SetChange", "WatchEvent", "watch_events", "watch_request"]
 
@@ -156,12 +157,16 @@ def _event(change: state_pb2.StateChange) -> dict[str, Any]:
     }
 
 
+def _elements(found: Iterable[values_pb2.Data]) -> tuple[PlainValue, ...]:
+    return tuple(map(values.plain_from_data, found))
+
+
 def _change(change: state_pb2.StateChange) -> SetChange | MapChange | None:
-    plain = values.plain_from_data
     if change.HasField("set"):
-        return SetChange(added=tuple(map(plain, change.set.added)), removed=tuple(map(plain, change.set.removed)))
+        return SetChange(added=_elements(change.set.added), removed=_elements(change.set.removed))
     if not change.HasField("map"):
         return None
+    plain = functools.partial(values.plain_from_data, is_read=True)
     added: dict[str, PlainValue] = {}
     removed: dict[str, PlainValue] = {}
     changed: dict[str, tuple[PlainValue, PlainValue]] = {}

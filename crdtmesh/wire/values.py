@@ -38,35 +38,39 @@ bytes, with their objects, stay under 1 MiB in each direction. A full memo start
 """
 
 _BIG_INTEGER: Final = re.compile(r"-?[1-9][0-9]{18,40}")
-"""A sum over at most 2**20 replicas of amounts below 2**63 has 26 digits."""
+_BIG_INTEGER_BITS_MAX: Final = 133
+"""A sum over at most 2**20 replicas of amounts below 2**63 has 26 digits, or 83 bits; 41 digits hold 133 bits."""
 
 _SCALARS: Final = frozenset({str, int, bool, float, bytes, type(None)})
 
 
-def data_from_plain(value: PlainValue, *, depth: int = 0) -> pb.Data:
+def data_from_plain(value: PlainValue, *, depth: int = 0, is_read: bool = False) -> pb.Data:
     """The message of a plain value.
 
     Args:
         value: what to convert.
         depth: containers around it.
+        is_read: it is what a state reads as, or a part of that. There an integer may exceed 64 bits: what the replicas
+            of a counter added, each at most 2**63.
 
     Raises:
         InvalidValue: as `crdts.values.encode` does: no plain type, NaN, beyond 64 bits, no valid Unicode, too deep.
     """
     data = pb.Data()
-    _fill(data, value, depth)
+    _fill(data, value, depth, is_read)
     return data
 
 
-def plain_from_data(data: pb.Data, *, depth: int = 0) -> PlainValue:
+def plain_from_data(data: pb.Data, *, depth: int = 0, is_read: bool = False) -> PlainValue:  # noqa: PLR0911 - each kind
     """The plain value of a message, fresh at each call.
 
     Args:
         data: from outside.
         depth: containers around it.
+        is_read: as in `data_from_plain`.
 
     Raises:
-        InvalidValue: NaN, or nested too deep.
+        InvalidValue: NaN, an integer that is too large, or nested too deep.
     """
     kind = data.WhichOneof("kind")
     if kind == "text":
@@ -82,19 +86,19 @@ def plain_from_data(data: pb.Data, *, depth: int = 0) -> PlainValue:
     if kind == "binary":
         return data.binary
     if kind == "big_integer":
-        raise InvalidValue("a big_integer is what a counter reads as; operations take integers of 64 bits")
+        return _big_integer(data.big_integer, is_read)
     if depth >= VALUE_DEPTH_MAX:
         raise InvalidValue(f"value is nested deeper than {VALUE_DEPTH_MAX}")
     if kind == "list":
-        return tuple([plain_from_data(item, depth=depth + 1) for item in data.list.items])
-    return {key: plain_from_data(item, depth=depth + 1) for key, item in data.map.entries.items()}
+        return tuple([plain_from_data(item, depth=depth + 1, is_read=is_read) for item in data.list.items])
+    return {key: plain_from_data(item, depth=depth + 1, is_read=is_read) for key, item in data.map.entries.items()}
 
 
 def value_from_plain(type_name: str, value: PlainValue) -> pb.Value:
     """The readable state of a data type.
 
     The outermost list or dict is the type's own and does not count in the depth limit: the elements of a set may be as
-    deep as any value. An integer may exceed 64 bits here: what the replicas of a counter added, each at most 2**63.
+    deep as any value. An integer may exceed 64 bits here, at any depth.
 
     Args:
         type_name: "ORSet", "PNCounter", ...
@@ -103,9 +107,7 @@ def value_from_plain(type_name: str, value: PlainValue) -> pb.Value:
     Raises:
         InvalidValue: as `data_from_plain` does.
     """
-    if type(value) is int and not INTEGER_MIN <= value <= INTEGER_MAX:
-        return pb.Value(type=type_name, data=pb.Data(big_integer=str(value)))
-    return pb.Value(type=type_name, data=data_from_plain(value, depth=-1))
+    return pb.Value(type=type_name, data=data_from_plain(value, depth=-1, is_read=True))
 
 
 def plain_from_value(value: pb.Value) -> tuple[str, PlainValue]:
@@ -114,9 +116,7 @@ def plain_from_value(value: pb.Value) -> tuple[str, PlainValue]:
     Raises:
         InvalidValue: as `plain_from_data` does.
     """
-    if value.data.WhichOneof("kind") == "big_integer":
-        return value.type, _big_integer(value.data.big_integer)
-    return value.type, plain_from_data(value.data, depth=-1)
+    return value.type, plain_from_data(value.data, depth=-1, is_read=True)
 
 
 def mutations_from_operations(operations: Iterable[Operation]) -> pb.Mutations:
@@ -130,7 +130,7 @@ def mutations_from_operations(operations: Iterable[Operation]) -> pb.Mutations:
         message = mutations.operations.add()
         message.name = operation.name
         for argument in operation.arguments:
-            _fill(message.arguments.add(), argument, 0)
+            _fill(message.arguments.add(), argument, 0, False)
     return mutations
 
 
@@ -216,7 +216,7 @@ def _number(value: float) -> float:
     return value + 0.0  # turns -0.0 into 0.0
 
 
-def _fill(data: pb.Data, value: PlainValue, depth: int) -> None:
+def _fill(data: pb.Data, value: PlainValue, depth: int, is_read: bool) -> None:
     """Sets the field for a value's type; in place, which costs a fraction of handing parts to constructors."""
     if isinstance(value, str):
         try:
@@ -228,27 +228,32 @@ def _fill(data: pb.Data, value: PlainValue, depth: int) -> None:
     elif isinstance(value, bool):
         data.boolean = value
     elif isinstance(value, int):
-        if not INTEGER_MIN <= value <= INTEGER_MAX:
+        if INTEGER_MIN <= value <= INTEGER_MAX:
+            data.integer = value
+        elif is_read and value.bit_length() <= _BIG_INTEGER_BITS_MAX:
+            data.big_integer = str(value)
+        else:
             raise InvalidValue(
                 f"integers must fit 64 bits with sign, got {shorten(value)}; store text or bytes instead"
             )
-        data.integer = value
     elif isinstance(value, float):
         data.number = _number(value)
     elif isinstance(value, bytes | bytearray | memoryview):
         data.binary = bytes(value)
     else:
-        _fill_container(data, value, depth)
+        _fill_container(data, value, depth, is_read)
 
 
-def _fill_container(data: pb.Data, value: Sequence[PlainValue] | Mapping[str, PlainValue], depth: int) -> None:
+def _fill_container(
+    data: pb.Data, value: Sequence[PlainValue] | Mapping[str, PlainValue], depth: int, is_read: bool
+) -> None:
     if depth >= VALUE_DEPTH_MAX:
         raise InvalidValue(f"value is nested deeper than {VALUE_DEPTH_MAX}")
     if isinstance(value, list | tuple):
         data.list.SetInParent()  # an empty list is a list too
         add = data.list.items.add
         for item in value:
-            _fill(add(), item, depth + 1)
+            _fill(add(), item, depth + 1, is_read)
     elif isinstance(value, Mapping):
         data.map.SetInParent()
         entries = data.map.entries
@@ -259,14 +264,16 @@ def _fill_container(data: pb.Data, value: Sequence[PlainValue] | Mapping[str, Pl
                 entry = entries[key]
             except (UnicodeEncodeError, ValueError):
                 raise InvalidValue(f"text must be valid Unicode, got {shorten(key)}") from None
-            _fill(entry, item, depth + 1)
+            _fill(entry, item, depth + 1, is_read)
     else:
         raise InvalidValue(
             f"expected None, bool, int, float, str, bytes, list, tuple or dict, got {type(value).__name__}; convert it"
         )
 
 
-def _big_integer(text: str) -> int:
+def _big_integer(text: str, is_read: bool) -> int:
+    if not is_read:
+        raise InvalidValue("a big_integer is what a counter reads as; operations take integers of 64 bits")
     if not _BIG_INTEGER.fullmatch(text):
         raise InvalidValue(f"expected the digits of an integer beyond 64 bits, got {shorten(text)}")
     return int(text)

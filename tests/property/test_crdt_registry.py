@@ -22,6 +22,7 @@ from tests.property.strategies import OPERATIONS
 
 _PAGES = (Path(__file__).parents[2] / "docs" / "reference" / "types").glob("*.md")
 PAGES = {text.partition("\n")[0]: text for text in (path.read_text() for path in _PAGES)}
+OVERVIEW = PAGES["# Replicated data types"]
 
 
 def _is_in(module: Any) -> Callable[[str], bool]:
@@ -50,6 +51,7 @@ REQUIREMENTS: dict[str, Callable[[str], bool]] = {
     "JSON and protobuf form": _is_in(test_crdt_forms),
     "live object": LIVE_TYPES.__contains__,
     "page of the reference": _has_page,
+    "row of the overview": lambda name: f"[{name}](" in OVERVIEW,
     "planted faults": _has_faults,
 }
 

@@ -154,6 +154,28 @@ def test_a_counter_may_read_beyond_64_bits(value: int) -> None:
     assert ("PNCounter", value) == values.plain_from_value(type(message).FromString(message.SerializeToString()))
 
 
+def test_counters_within_a_map_may_read_beyond_64_bits() -> None:
+    sums: Any = {"k": {"PNCounter": (1 << 64) - 2, "ORSet": (1, "1")}, "l": {"ORMap": {"m": {"GCounter": 1 << 80}}}}
+    message = values.value_from_plain("ORMap", sums)
+
+    assert ("ORMap", sums) == values.plain_from_value(type(message).FromString(message.SerializeToString()))
+    assert str((1 << 64) - 2) == message.data.map.entries["k"].map.entries["PNCounter"].big_integer
+
+
+@pytest.mark.parametrize("value", [(1 << 133), {"k": 1 << 133}, {"k": -(1 << 133)}])
+def test_what_no_counter_can_add_up_to_has_no_form(value: Any) -> None:
+    with pytest.raises(InvalidValue):
+        values.value_from_plain("PNCounterMap", value)
+
+
+def test_a_big_integer_within_an_argument_is_refused() -> None:
+    operation = values_pb2.Operation(name="set")
+    operation.arguments.add().list.items.add(big_integer=str(1 << 64))
+
+    with pytest.raises(InvalidValue, match="operations take integers of 64 bits"):
+        values.operations_from_mutations(values_pb2.Mutations(operations=[operation]))
+
+
 @pytest.mark.parametrize("text", ["", "1", "x" * 20, "0" * 20, "9" * 60, "1_000_000_000_000_000_000_000"])
 def test_a_malformed_big_integer_is_refused(text: str) -> None:
     message = values.value_from_plain("PNCounter", 0)
