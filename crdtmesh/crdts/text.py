@@ -19,7 +19,8 @@ its own, so that a concurrent `clear` ends the text whatever was merged. Deleted
 update. One of 16 KiB is not merged again. After a `clear` nothing is kept but the dots.
 
 The library comes with the extra `text`. A node without it keeps, joins, repairs and passes on texts as any other
-state; only reading (None) and changing them needs the library. It parses what peers sent without bounds of its own.
+state; only reading (None) and changing them needs the library. What peers send is checked before it becomes a piece,
+with and without the library (`text_updates`), and the library is given nothing that would have to wait in it.
 Source: YATA (Nicolaescu et al., GROUP 2016), by pycrdt.
 """
 
@@ -37,6 +38,7 @@ from crdtmesh.crdts.dots import DOT_BITS, N_MAX, Dot, n_of, replica_of
 from crdtmesh.crdts.errors import CodecError, InvalidOperation, shorten
 from crdtmesh.crdts.operations import Operation, require_operation
 from crdtmesh.crdts.stores import join_dot_funs, spoken_dots
+from crdtmesh.crdts.text_updates import UPDATE_BYTES_MAX, parse
 from crdtmesh.crdts.values import PlainValue
 
 if TYPE_CHECKING:
@@ -253,6 +255,8 @@ class Text:
             superseded, update = _merged(store, home, sequence, update, mutation.replica)
         piece = Piece(home, update)
         store.expect(dot, piece)
+        if len(update) > UPDATE_BYTES_MAX:
+            raise InvalidOperation(f"Text.{operation.name} makes an update of {len(update)} bytes; do it in parts")
         return Delta(Pieces({dot: piece}), CausalContext(mutation.table, (dot, *superseded)))
 
     def stamp(self, store: Pieces) -> Stamp | None:
@@ -297,9 +301,12 @@ class Text:
             for _ in range(_at_least_one(reader.count())):
                 ranks.append(reader.rank())
                 dot = reader.dot_at(ranks[-1])
-                live[dot] = Piece(home, reader.binary())
-                if (dot == home.dot) == bool(live[dot].update):
+                update = reader.binary()
+                live[dot] = Piece(home, update)
+                if (dot == home.dot) == bool(update):
                     raise CodecError("expected a mark under the dot that names a text, and updates elsewhere")
+                if update:
+                    parse(update)
             require_ascending(ranks)
         return Pieces(live)
 

@@ -97,7 +97,21 @@ CRDTS = (
     _fault("merged updates stay", "text", "(dot, *superseded)", "(dot,)"),
     _fault("dropped change stays open", "text", "and self._ahead is None and", "and"),
     _fault("removed update stays open", "text", "            self._sequence = None\n", "            pass\n"),
-    _fault("mark with an update accepted", "text", "if (dot == home.dot) == bool(live[dot].update):", "if False:"),
+    _fault(
+        "update of a text goes unread", "text", "                if update:\n                    parse(update)\n", ""
+    ),
+    _fault("bytes behind an update accepted", "text_updates", "if reader.at != len(data):", "if False:"),
+    _fault("clock of an update overflows", "text_updates", "if length > CLOCK_MAX - clock:", "if False:"),
+    _fault(
+        "text of another root accepted", "text_updates", "if not self._data.startswith(_ROOT, self.at):", "if False:"
+    ),
+    _fault(
+        "face counts as one unit",
+        "text_updates",
+        'len(encoded.decode().encode("utf-16-le")) // 2',
+        "len(encoded.decode())",
+    ),
+    _fault("mark with an update accepted", "text", "if (dot == home.dot) == bool(update):", "if False:"),
     _fault("spending without rights", "counter_bounded", "if own >= amount:", "if own >= 0:"),
     _fault("transfer keeps the rights", "counter_bounded", "- spent - sum(given for _, given in transfers)", "- spent"),
     _fault("stamp ignores what it overwrites", "clock", "after is not None and after.time >= time", "False"),

@@ -37,6 +37,7 @@ TYPES = {
     "json_tree": ("JsonDocument",),
     "positions": ("JsonDocument",),
     "sealed": ("ORMap",),
+    "text_updates": ("Text",),
 }
 """Whose tests a fault is shown to, for modules that are of no one type; those of `SHARED` for what is not here."""
 SHARED = ("LWWRegister", "ORSet", "PNCounter")

@@ -11,7 +11,7 @@ import pytest
 from crdtmesh.crdts import deltas
 from crdtmesh.crdts.clock import HybridClock
 from crdtmesh.crdts.dots import ReplicaTable
-from crdtmesh.crdts.errors import InvalidOperation
+from crdtmesh.crdts.errors import CodecError, InvalidOperation
 from crdtmesh.crdts.mutation import LocalMutation
 from crdtmesh.crdts.operations import Operation
 from crdtmesh.crdts.state import State
@@ -181,15 +181,30 @@ def test_open_text_forgets_an_update_that_is_removed_alone() -> None:
     assert "" == str(text.value)
 
 
-def test_update_that_is_no_update_says_nothing() -> None:
-    (text,) = replicas(1, "text")
+def test_update_that_is_no_update_is_refused_and_changes_nothing() -> None:
+    text, other = replicas(2, "text")
     state = text.delta()
-    broken = Pieces(
-        {dot: piece._replace(update=piece.update and b"no update") for dot, piece in state.store.live.items()}
-    )
-    other = State(TEXT, text.table, replica_id=b"z" * 16)
-    other.join(state._replace(store=broken))
-    assert "" == other.value
+    broken = {dot: piece._replace(update=piece.update and b"no update") for dot, piece in state.store.live.items()}
+    before = other.encode()
+    with pytest.raises(CodecError, match="in a text's update"):
+        other.join_encoded(deltas.encode_delta(TEXT, state._replace(store=Pieces(broken))))
+    assert before == other.encode()
+    assert "text" == other.value
+
+
+def test_deletion_whose_update_would_not_fit_a_frame_is_refused_and_changes_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("crdtmesh.crdts.text.UPDATE_BYTES_MAX", 50)
+    (text,) = replicas(1, "ab" * 30)
+    for index in range(30):
+        text.apply(Operation("delete", (index, 1)))
+    before = text.encode()
+    with pytest.raises(InvalidOperation, match="do it in parts"):
+        text.apply(Operation("delete", (0, 30)))
+    assert before == text.encode()
+    insert(text, 0, "x")
+    assert "x" + "b" * 30 == str(text.value)
 
 
 def test_node_without_the_library_keeps_and_passes_on_what_it_can_not_read() -> None:
