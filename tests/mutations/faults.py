@@ -184,5 +184,41 @@ CRDTS = (
     _fault("decrement of a key adds", "map_counter", '"decrement": "decrement"', '"decrement": "increment"'),
     _fault("removal takes every key", "map_or", "if named[0] == key and", "if"),
     _fault("removal takes every type", "map_or", "(not kind or named[1] == kind[0])", "True"),
+    _fault(
+        "guard against drift is off",
+        "clock",
+        "return time >> LOGICAL_BITS > now_ms + self._drift_ms_max",
+        "return False",
+    ),
+    _fault(
+        "part claims the whole context", "deltas", "CausalContext.of_one(state.context.table, dot)", "state.context"
+    ),
+    _fault("difference claims what is known", "deltas", "a.context.difference(b.context)", "a.context.copy()"),
+    _fault(
+        "difference forgets what was removed",
+        "deltas",
+        "news.update(CausalContext(a.context.table, removed))",
+        "pass",
+    ),
+    _fault("removed under both is kept", "stores", "kept = ours & theirs", "kept = ours | theirs"),
+    _fault(
+        "NaN accepted",
+        "values",
+        "        if math.isnan(value):\n            raise InvalidValue(",
+        "        if False:\n            raise InvalidValue(",
+    ),
+    _fault(
+        "values nest without end",
+        "values",
+        "    if depth >= VALUE_DEPTH_MAX:\n        raise InvalidValue",
+        "    if False:\n        raise InvalidValue",
+    ),
+    _fault("amounts beyond 63 bits", "counter_pn", "if max(added, subtracted) > AMOUNT_MAX:", "if False:"),
+    _fault(
+        "numbers of dots beyond 44 bits",
+        "codec",
+        "last = first + self.integer(N_MAX - first)",
+        "last = first + self.integer(1 << 60)",
+    ),
     _fault("tables mixed", "context", "if a.table is not b.table:", "if False:"),
 )

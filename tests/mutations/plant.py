@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.abc
 import importlib.machinery
 import os
+import resource
 import sys
 from collections.abc import Sequence
 from importlib.machinery import SourceFileLoader
@@ -27,6 +28,8 @@ TESTS = (
 )
 MISFIT = 3
 CAUGHT = 4
+CPU_S = 300
+"""The tests of all types without a fault take about a minute of one core."""
 
 TYPES = {
     "dot_funs": ("MaxRegister", "Vote"),
@@ -109,6 +112,7 @@ class _Finder(importlib.abc.MetaPathFinder):
 def main(name: str) -> int:
     """Plants the fault of that name and runs the tests until the first failure."""
     fault = next(each for each in CRDTS if each.name == name)
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S + 1))
     sys.meta_path.insert(0, _Finder(fault))
     os.environ["TESTS_HYPOTHESIS_PROFILE"] = "mutations"
     selection = _Selection(_types_of(fault.module.rpartition(".")[2]))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 from pathlib import Path
 
 import pytest
 
-from tests.mutations.__main__ import verdict
+from tests.mutations.__main__ import digest, load, main, verdict
 from tests.mutations.faults import CRDTS, Fault
 
 
@@ -25,3 +26,18 @@ def test_fault_fits_the_code_once_and_changes_it(fault: Fault) -> None:
 def test_a_fault_is_caught_and_one_that_fits_nowhere_is_not_counted() -> None:
     assert "caught" == verdict(next(fault for fault in CRDTS if fault.name == "remove drops context"))
     assert "misfit" == verdict(Fault("unknown", "crdtmesh.crdts.set_aw", "right", "wrong"))
+
+
+def test_verdicts_are_kept_and_not_asked_for_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    kept = tmp_path / "verdicts"
+    name = "merge takes min"
+    kept.write_text(
+        "".join(
+            json.dumps({"fault": fault, "verdict": found, "code": code}) + "\n"
+            for fault, found, code in ((name, "missed", digest()), ("merge", "caught", "of another day"))
+        )
+    )
+    assert {name: "missed"} == load(kept)
+    assert 1 == main(["crdts", "--json", "--only", name, "--resume", str(kept)])
+    assert {"planted": 1, "caught": 0} == json.loads(capsys.readouterr().out)
+    assert {} == load(None) == load(tmp_path / "nothing")

@@ -144,6 +144,27 @@ def test_increments_after_a_restart_under_the_old_replica_id_would_be_lost() -> 
     assert 5 == reused.value
 
 
+def test_part_of_a_replica_that_left_counts_once_however_it_arrives() -> None:
+    a, b = pair(PN_COUNTER)
+    gone = State(PN_COUNTER, TABLE, replica_id=b"c" * 16)
+    gone.apply(Operation("increment", (5,)))
+    early = gone.delta()
+    gone.apply(Operation("increment", (2,)))
+    for state, arriving in ((a, gone.delta()), (b, early)):
+        state.join(arriving)
+        state.apply(Operation("increment", (1,)))
+    for _ in range(2):
+        a.join(b)
+        b.join(a)
+        a.join(early)
+    assert 9 == a.value
+    assert 9 == b.value
+    b.apply(Operation("reset"))
+    a.join(b)
+    a.join(gone)
+    assert 0 == a.value
+
+
 def test_counter_does_not_count_twice_where_a_delta_was_lost() -> None:
     a, b = pair(PN_COUNTER)
     first, _, third = (a.apply(Operation("increment")) for _ in range(3))
