@@ -26,6 +26,7 @@ from crdtmesh.identity.files import IdentityFolder
 from crdtmesh.networks import AllowedNetwork
 
 Discovery = Literal["mdns", "dns", "static", "none"]
+ApiAuth = Literal["token", "certificate"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 # Clusters of memberlist are run up to a few thousand.
@@ -34,7 +35,9 @@ EXPECTED_NODES_MAX: Final = 9_999
 ENVIRONMENT_PREFIX: Final = "CRDTMESH_"
 
 # Read by the client commands, not by the node.
-CLIENT_VARIABLES: Final = frozenset({"CRDTMESH_ENDPOINT", "CRDTMESH_CONFIG"})
+CLIENT_VARIABLES: Final = frozenset(
+    {"CRDTMESH_ENDPOINT", "CRDTMESH_CONFIG", "CRDTMESH_TOKEN", "CRDTMESH_TOKEN_FILE", "CRDTMESH_CLIENT_CERTIFICATE"}
+)
 
 # Spawn's variables that mean the same here. `PROXY_UDS_ADDRESS` counts only with `PROXY_UDS_ENABLED`.
 SPAWN_VARIABLES: Final[Mapping[str, str]] = {
@@ -77,6 +80,7 @@ class NodeConfig:
         bind: address of gossip and peer links. Beyond loopback it needs certificate and gossip keys, or `insecure`.
         advertise: the address others should use; needed only when `bind` is 0.0.0.0 or ::, and then guessed if absent.
         api_bind: address of the gRPC and HTTP endpoints. Default: `bind` if it is loopback, else 127.0.0.1.
+        api_auth: what clients show when `api_bind` is beyond loopback: a `token`, or a client `certificate`.
         gossip_port: UDP and TCP; 0 takes a free one. Likewise `link_port`, `grpc_port` and `http_port` (TCP).
         join_port: TCP, likewise; open only where the authority's key is, for machines that redeem an invitation.
         socket: path of the gRPC Unix socket; at most 107 bytes. Default: `DATA_DIR/run/node.sock`.
@@ -106,6 +110,7 @@ class NodeConfig:
     bind: str = "127.0.0.1"
     advertise: str | None = None
     api_bind: str | None = None
+    api_auth: ApiAuth = "token"
     gossip_port: int = 7946
     link_port: int = 7947
     grpc_port: int = 9980
@@ -406,6 +411,7 @@ _CONVERTERS: Final[Mapping[str, Any]] = {
     **dict.fromkeys(("join", "callback_allow"), _addresses),
     "discovery": _choice(*get_args(Discovery)),
     "log_level": _choice(*get_args(LogLevel)),
+    "api_auth": _choice(*get_args(ApiAuth)),
     "insecure": _guarded_boolean,
     "drain_timeout_s": _number,
 }
@@ -418,6 +424,7 @@ _EXPECTED: Final[Mapping[str, str]] = {
     "join": "expected a list of HOST:PORT",
     "discovery": f"expected one of {', '.join(get_args(Discovery))}",
     "log_level": f"expected one of {', '.join(get_args(LogLevel))}",
+    "api_auth": f"expected one of {', '.join(get_args(ApiAuth))}",
     "insecure": "expected true or false",
     "expected_nodes": "expected a number of nodes",
     "drain_timeout_s": "expected a number of seconds",

@@ -47,3 +47,8 @@ class AllowedNetwork:
     def covers(self, address: Address, port: int) -> bool:
         """Whether this entry allows it."""
         return address in self.network and self.port_first <= port <= self.port_last
+
+
+def joined(host: str, port: int) -> str:
+    """`HOST:PORT`, or `[V6]:PORT`."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -36,7 +36,7 @@ from crdtmesh.host_process import HostProcess
 from crdtmesh.links import Channel, CloseReason, Identity, LinkManager, LinkOptions
 from crdtmesh.membership import Membership
 from crdtmesh.mesh_tag import MeshTag, cluster_hash
-from crdtmesh.networks import AllowedNetwork
+from crdtmesh.networks import AllowedNetwork, joined
 from crdtmesh.observability import logs
 from crdtmesh.observability.metrics import Counts, Gauges, Metrics
 from crdtmesh.observability.stalls import StallWatch
@@ -131,17 +131,17 @@ class Node:
     @property
     def link_address(self) -> str:
         """host:port of the peer links."""
-        return _join_address(*self._link_endpoint)
+        return joined(*self._link_endpoint)
 
     @property
     def grpc_address(self) -> str:
         """host:port of the gRPC endpoint."""
-        return _join_address(self.config.api_address, self._server.port)
+        return joined(self.config.api_address, self._server.port)
 
     @property
     def http_address(self) -> str:
         """host:port of the HTTP endpoint."""
-        return _join_address(self.config.api_address, self._http.port)
+        return joined(self.config.api_address, self._http.port)
 
     # --- HttpView
 
@@ -333,15 +333,19 @@ class Node:
     async def _start_endpoint(self) -> None:
         config = self.config
         self._pending = PendingCalls(self._engine)
+        access, credentials = self._security.access, self._security.endpoints.grpc_credentials()
         self._server = GrpcServer(
             [
-                *actors.services(self._engine, self._pending, self._directory, system=config.system),
+                *actors.services(self._engine, self._pending, self._directory, system=config.system, access=access),
                 state.service(self._engine, self._pending, system=config.system),
                 cluster.service(self),
             ],
             on_rejected=self._engine.client_rejected,
+            access=access,
         )
-        await self._server.start(host=config.api_address, port=config.grpc_port, socket_path=config.socket_path)
+        await self._server.start(
+            host=config.api_address, port=config.grpc_port, socket_path=config.socket_path, credentials=credentials
+        )
         self._closing.push_async_callback(self._server.stop, grace_s=1.0)
 
     async def _start_membership(self) -> None:
@@ -373,10 +377,12 @@ class Node:
             on_callback=self._metrics.observe_callback,
         )
         self._closing.callback(hosts.close)
-        self._http = HttpServer(
-            self, SpawnApi(self._engine, self._pending), hosts, on_rejected=self._engine.client_rejected
+        access, context = self._security.access, self._security.endpoints.http_context
+        api = SpawnApi(self._engine, self._pending, access)
+        self._http = HttpServer(self, api, hosts, on_rejected=self._engine.client_rejected, access=access)
+        await self._http.start(
+            host=config.api_address, port=config.http_port, socket_path=config.http_socket_path, context=context
         )
-        await self._http.start(host=config.api_address, port=config.http_port, socket_path=config.http_socket_path)
         self._closing.push_async_callback(self._http.stop)
         await hosts.restore()
 
@@ -523,7 +529,3 @@ class Node:
             )
             for shard in replica.summary()
         ]
-
-
-def _join_address(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, Final
 
 import gossip
 from crdtmesh.config import NodeConfig, how_to_set
+from crdtmesh.edge.access import Access
 from crdtmesh.edge.cluster import SecurityView
-from crdtmesh.errors import ConfigError, StartError
+from crdtmesh.endpoint_security import EndpointSecurity
+from crdtmesh.errors import ConfigError, MeshError, StartError
 from crdtmesh.identity.errors import IdentityError
 from crdtmesh.identity.files import read_secret, write_secret
 from crdtmesh.identity.keys import encode_keys, parse_keys
@@ -101,16 +103,20 @@ class NodeSecurity:
         self._ends: dt.datetime | None = None
         self._authority_ends: dt.datetime | None = None
         self._files = _Files(None, None, None, None, None)
-        self._seen = self._files.state()
+        self._seen: object = None
         self._watch: asyncio.Task[None] | None = None
         self._joining: JoinServer | None = None
         self.listeners: list[str] = []
+        if not config.insecure:
+            self._files = _Files.of(config)
+        files = self._files
+        self.endpoints = EndpointSecurity(config, authority=files.authority, certificate=files.certificate)
+        self._warnings += self.endpoints.warnings
         if config.insecure:
             if not is_loopback(config.bind):
                 self._warnings.append(INSECURE_WARNING)
                 logs.event(_LOG, logging.WARNING, "node.insecure", bind=config.bind, meaning=INSECURE_WARNING)
             return
-        self._files = files = _Files.of(config)
         _require_files(config, files)
         if files.certificate is not None and files.authority is not None:
             self.links = TlsLinks(
@@ -126,7 +132,7 @@ class NodeSecurity:
             self.keyring = gossip.Keyring(parse_keys(read_secret(files.gossip_keys)))
         if files.cluster_secret is not None:
             self.secret = _read_cluster_secret(files.cluster_secret)
-        self._seen = files.state()
+        self._seen = self._state()
 
     @property
     def name(self) -> Name:
@@ -169,7 +175,7 @@ class NodeSecurity:
             StartError: the port can't be had.
         """
         config = self._config
-        if self._files.gossip_keys is not None or self.links is not None:
+        if not config.insecure:
             self._watch = asyncio.create_task(self.watch(), name="identity")
         if self.links is None or not config.identity.authority_key.exists():
             return
@@ -202,22 +208,32 @@ class NodeSecurity:
 
     def counters(self) -> dict[str, int]:
         """What happened since the start, under the names that status shows."""
-        return {} if self._joining is None else self._joining.counters()
+        return {**self.access.counters(), **({} if self._joining is None else self._joining.counters())}
+
+    @property
+    def access(self) -> Access:
+        """Who may do what at the endpoints."""
+        return self.endpoints.access
 
     async def watch(self) -> None:
         """Reads files again when they have changed, until it is cancelled."""
         while True:
             await asyncio.sleep(WATCH_INTERVAL_S)
-            if self._files.state() != self._seen:
+            if self._state() != self._seen:
                 self.reload()
 
     def reload(self) -> None:
         """Reads the files again. What can't be used is logged, and what was read before stays in force."""
-        self._seen = self._files.state()
-        for what, read in (("certificates", self._reload_certificates), ("gossip_keys", self._reload_keys)):
+        self._seen = self._state()
+        readers = {
+            "certificates": self._reload_certificates,
+            "gossip_keys": self._reload_keys,
+            "access": self.endpoints.reload,
+        }
+        for what, read in readers.items():
             try:
                 read()
-            except (IdentityError, gossip.ConfigError) as error:
+            except (MeshError, gossip.ConfigError) as error:
                 logs.event(_LOG, logging.ERROR, "identity.not_reloaded", what=what, reason=str(error))
             else:
                 logs.event(_LOG, logging.INFO, "identity.reloaded", what=what)
@@ -230,7 +246,11 @@ class NodeSecurity:
             write_secret(self._files.gossip_keys, encode_keys(self.keyring.keys), replaces=True)
         except IdentityError as error:
             logs.event(_LOG, logging.ERROR, "identity.keys_not_kept", reason=str(error))
-        self._seen = self._files.state()
+        self._seen = self._state()
+
+    def _state(self) -> object:
+        """Changes whenever one of the files does."""
+        return self._files.state(), [_state(path) for path in self.endpoints.paths()]
 
     def _reload_certificates(self) -> None:
         if self.links is not None:

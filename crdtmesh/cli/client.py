@@ -52,7 +52,7 @@ def client_command(function: Callable[..., Awaitable[None]]) -> Callable[..., No
 
     @click.option(
         "--endpoint",
-        metavar="HOST:PORT|unix:PATH",
+        metavar="HOST:PORT|tls:HOST:PORT|unix:PATH",
         help="Of the node. Default: $CRDTMESH_ENDPOINT, else this machine's.",
     )
     @click.option(
@@ -104,6 +104,10 @@ async def _call(
     from crdtmesh.sdk.errors import CallError
     from crdtmesh.wire.payloads import PayloadError
 
+    if address.startswith("tls:"):
+        config = load_config({})
+        # Where the SDK looks; this process serves one command.
+        os.environ.setdefault("CRDTMESH_AUTHORITY", str(config.authority or config.identity.authority))
     try:
         client = Client(address, timeout=timeout_s)
     except ValueError as error:

@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "state": ("state", "Read and change replicated state directly."),
     "certs": ("certs", "Make a cluster's authority, and the certificates of its nodes and clients."),
     "keys": ("keys", "Make and rotate the keys that seal gossip."),
+    "tokens": ("tokens", "Make and revoke the tokens of clients beyond this machine."),
     "invite": ("invite", "Print a token by which a new machine joins the cluster."),
     "join": ("join", "Get this machine's certificate and keys by a token of invite."),
     "config": ("config", "Show the settings in force."),

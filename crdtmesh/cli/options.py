@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar, get_args
 
 import click
 
-from crdtmesh.config import Discovery, LogLevel, NodeConfig, load
+from crdtmesh.config import ApiAuth, Discovery, LogLevel, NodeConfig, load
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -31,6 +31,11 @@ _CONFIG_OPTIONS: Final = (
         "--api-bind",
         metavar="IP",
         help="Address of the gRPC and HTTP endpoints. Default: --bind if loopback, else 127.0.0.1.",
+    ),
+    click.option(
+        "--api-auth",
+        type=click.Choice(get_args(ApiAuth)),
+        help="What clients show when --api-bind is beyond loopback. Default: token.",
     ),
     click.option("--gossip-port", type=int, help="UDP and TCP; 0 takes a free one. Default: 7946."),
     click.option("--link-port", type=int, help="TCP; 0 takes a free one. Default: 7947."),

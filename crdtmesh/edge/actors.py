@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from crdtmesh.directory import Directory
+from crdtmesh.edge.access import Access
 from crdtmesh.edge.answer_watch import watch_answer
 from crdtmesh.edge.call_stream import CallStream
 from crdtmesh.edge.context import Context
@@ -26,9 +27,12 @@ from crdtmesh.wire.invocations import address_from
 class ActorsServicer(actors_pb2_grpc.ActorsServicer):
     """Calls to actors."""
 
-    def __init__(self, engine: Engine, pending: PendingCalls, directory: Directory, *, system: str) -> None:
+    def __init__(
+        self, engine: Engine, pending: PendingCalls, directory: Directory, *, system: str, access: Access
+    ) -> None:
         self._engine = engine
-        self._spawn = SpawnApi(engine, pending)
+        self._access = access
+        self._spawn = SpawnApi(engine, pending, access)
         self._removal = Removal(engine, pending)
         self._directory = directory
         self._system = system
@@ -87,7 +91,7 @@ class ActorsServicer(actors_pb2_grpc.ActorsServicer):
         self, request_iterator: AsyncIterator[actors_pb2.CallBatch], context: Context
     ) -> None:
         """Many calls over one stream."""
-        await CallStream(self._engine, context).run(request_iterator)
+        await CallStream(self._engine, context, self._access).run(request_iterator)
 
     async def List(  # noqa: N802
         self, request: actors_pb2.ListActorsRequest, context: Context
@@ -120,9 +124,11 @@ class ActorHostServicer(actors_pb2_grpc.ActorHostServicer):
         await HostStream(self._engine, context).run(request_iterator)
 
 
-def services(engine: Engine, pending: PendingCalls, directory: Directory, *, system: str) -> list[Service]:
+def services(
+    engine: Engine, pending: PendingCalls, directory: Directory, *, system: str, access: Access
+) -> list[Service]:
     """Both services, for the server."""
-    actors = ActorsServicer(engine, pending, directory, system=system)
+    actors = ActorsServicer(engine, pending, directory, system=system, access=access)
     hosts = ActorHostServicer(engine)
     return [
         Service("crdtmesh.v1.Actors", lambda server: actors_pb2_grpc.add_ActorsServicer_to_server(actors, server)),

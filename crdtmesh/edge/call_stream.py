@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from itertools import repeat
 from typing import Any, Final
 
 import grpc
 
+from crdtmesh.edge.access import Access
 from crdtmesh.edge.columns import BoundNames, MalformedBatch, NameBinder, bound, column, cuts
 from crdtmesh.edge.context import Context
 from crdtmesh.edge.errors import failure_to_proto
@@ -15,7 +16,8 @@ from crdtmesh.edge.pump import Pump
 from crdtmesh.edge.tasks import companion
 from crdtmesh.engine import Engine
 from crdtmesh.runtime.definition import ActorAddress
-from crdtmesh.runtime.messages import CallExtra, ReplyColumns
+from crdtmesh.runtime.errors import ErrorCode, Outcome
+from crdtmesh.runtime.messages import CallExtra, CallFailure, ReplyColumns
 from crdtmesh.wire.gen.crdtmesh.v1 import actors_pb2
 
 # Beside its payload a reply costs a tuple and a few references.
@@ -25,8 +27,9 @@ REPLY_OVERHEAD_BYTES: Final = 100
 class CallStream:
     """The node's side of one caller."""
 
-    def __init__(self, engine: Engine, context: Context) -> None:
+    def __init__(self, engine: Engine, context: Context, access: Access) -> None:
         self._engine = engine
+        self._access = access
         self._context = context
         self._names = BoundNames()
         self._binder = NameBinder()
@@ -38,7 +41,8 @@ class CallStream:
         try:
             async with companion(self._pump.run()):
                 async for batch in requests:
-                    self._engine.invoke(caller, self._calls(batch))
+                    calls = self._calls(batch)
+                    self._engine.invoke(caller, self._permitted(calls) if self._access.limits_calls else calls)
                     if batch.cancelled:
                         self._engine.cancel(caller, batch.cancelled)
                     await self._pump.room()
@@ -52,6 +56,19 @@ class CallStream:
         """Queues replies for writing."""
         count = len(columns.ids) + len(columns.failures)
         self._pump.put(columns, sum(map(len, columns.payloads)) + count * REPLY_OVERHEAD_BYTES)
+
+    def _permitted(self, calls: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
+        """Those that policies let pass; the others are answered."""
+        refused = ReplyColumns()
+        for call in calls:
+            extra = call[6]
+            reason = self._access.check_call(call[1], call[2], extra.caller if extra is not None else None)
+            if reason is None:
+                yield call
+            else:
+                refused.failures.append(CallFailure(call[0], ErrorCode.FORBIDDEN, Outcome.NOT_APPLIED, reason))
+        if refused.failures:
+            self.deliver_replies(refused)
 
     def _calls(self, batch: actors_pb2.CallBatch) -> Iterator[tuple[Any, ...]]:
         if batch.bindings:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 
@@ -20,3 +20,16 @@ class Context(Protocol):
 
     def time_remaining(self) -> float | None:
         """Seconds until the caller's deadline; None when it has none."""
+
+
+class CallerContext(Context, Protocol):
+    """And what says who calls."""
+
+    def peer(self) -> str:
+        """From where: `unix:...`, `ipv4:HOST:PORT` or `ipv6:...`."""
+
+    def auth_context(self) -> Mapping[str, Sequence[bytes]]:
+        """What TLS verified of the caller."""
+
+    def invocation_metadata(self) -> Sequence[tuple[str, str | bytes]] | None:
+        """The caller's headers."""

@@ -32,6 +32,7 @@ _STATUS: Final[Mapping[ErrorCode, grpc.StatusCode]] = {
     ErrorCode.INVALID_OPERATION: grpc.StatusCode.INVALID_ARGUMENT,
     ErrorCode.DRAINING: grpc.StatusCode.UNAVAILABLE,
     ErrorCode.INVALID_REQUEST: grpc.StatusCode.INVALID_ARGUMENT,
+    ErrorCode.FORBIDDEN: grpc.StatusCode.PERMISSION_DENIED,
     ErrorCode.LIMIT_REACHED: grpc.StatusCode.RESOURCE_EXHAUSTED,
 }
 
@@ -51,7 +52,14 @@ def failure_to_proto(failure: CallFailure) -> actors_pb2.CallFailure:
     )
 
 
-async def abort(context: Context, code: ErrorCode, message: str, outcome: Outcome = Outcome.NOT_APPLIED) -> NoReturn:
-    """Ends the call with the status that fits the code."""
-    await context.abort(_STATUS[code], message, trailing_metadata=trailers(code, outcome))
+async def abort(
+    context: Context,
+    code: ErrorCode,
+    message: str,
+    outcome: Outcome = Outcome.NOT_APPLIED,
+    *,
+    status: grpc.StatusCode | None = None,
+) -> NoReturn:
+    """Ends the call with the status that fits the code, or with another one."""
+    await context.abort(status or _STATUS[code], message, trailing_metadata=trailers(code, outcome))
     raise AssertionError("abort returned")

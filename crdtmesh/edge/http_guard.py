@@ -14,6 +14,9 @@ from urllib.parse import urlsplit
 
 from aiohttp.web_request import BaseRequest
 
+from crdtmesh.edge.access import Access
+from crdtmesh.identity.names import name_in
+
 # Clients of a node use a few names for it. Reading an address costs a tenth of a request; a header has 8 KiB at most.
 REMEMBERED_MAX: Final = 64
 
@@ -34,6 +37,25 @@ def check_origin(request: BaseRequest) -> None:
         raise Forbidden(f"origin {origin[:64]!r} is not this server; web pages of other sites may not call it")
     if _is_loopback(request) and not _is_own_name(host):
         raise Forbidden(f"Host: an IP address or localhost expected on loopback, got {host[:64]!r}")
+
+
+def enter(access: Access, method: str, request: BaseRequest) -> None:
+    """Finds out who makes a request, and whether that one may.
+
+    Raises:
+        crdtmesh.edge.access.Forbidden: nothing may be done.
+    """
+    transport = request.transport
+    certificate = None if transport is None else transport.get_extra_info("peercert")
+    name = name_in(certificate)
+    peer = _address(request, "peername")
+    access.enter(
+        method,
+        is_local=peer is None,
+        authorization=request.headers.get("Authorization", ""),
+        uris=() if name is None else (name.uri,),
+        host=peer or "",
+    )
 
 
 def _is_same(origin: str, host: str) -> bool:

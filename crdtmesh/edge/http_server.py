@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -18,15 +19,17 @@ from aiohttp import web
 from aiohttp.web_request import BaseRequest
 from google.protobuf.message import DecodeError, Message
 
+from crdtmesh.edge.access import Access
+from crdtmesh.edge.access import Forbidden as Refused
 from crdtmesh.edge.callbacks import CallbackRefused
-from crdtmesh.edge.http_guard import Forbidden, check_origin, is_remote
+from crdtmesh.edge.http_guard import Forbidden, check_origin, enter, is_remote
 from crdtmesh.edge.http_hosts import HttpHosts
 from crdtmesh.edge.intake import MALFORMED, OnRejected
 from crdtmesh.edge.server import prepare_socket
 from crdtmesh.edge.spawn_api import SpawnApi, invocation_refused, spawn_refused
 from crdtmesh.errors import StartError
 from crdtmesh.observability.metrics import Metrics
-from crdtmesh.runtime.errors import RegistrationRefused
+from crdtmesh.runtime.errors import ErrorCode, RegistrationRefused
 from crdtmesh.wire import registration
 from crdtmesh.wire.gen.spawn.actors import protocol_pb2
 
@@ -76,11 +79,13 @@ class _Route:
         label: stands for it in metrics.
         serve: makes the response.
         refuse: makes the body that says that the request can't be used; None for those without one.
+        method: its name among those that not everyone may use; None for what everyone may.
     """
 
     label: str
     serve: Callable[[BaseRequest], Awaitable[web.Response]]
     refuse: Callable[[str], Message] | None = None
+    method: str | None = None
 
 
 class Unusable(Exception):
@@ -116,16 +121,22 @@ class HttpServer:
         api: does the calls.
         hosts: takes registrations.
         on_rejected: hears of requests that can't be read, by reason and detail.
+        access: who may do what.
     """
 
-    def __init__(self, view: HttpView, api: SpawnApi, hosts: HttpHosts, *, on_rejected: OnRejected) -> None:
+    def __init__(
+        self, view: HttpView, api: SpawnApi, hosts: HttpHosts, *, on_rejected: OnRejected, access: Access
+    ) -> None:
         self._view = view
         self._api = api
         self._hosts = hosts
         self._on_rejected = on_rejected
-        self._register = _Route("/system", self._serve_register, registration.refused)
-        self._spawn = _Route("/system/{system}/actors/spawn", self._serve_spawn, spawn_refused)
-        self._invoke = _Route("/system/{system}/actors/{actor}/invoke", self._serve_invoke, invocation_refused)
+        self._access = access
+        self._register = _Route("/system", self._serve_register, registration.refused, "http/system")
+        self._spawn = _Route("/system/{system}/actors/spawn", self._serve_spawn, spawn_refused, "http/spawn")
+        self._invoke = _Route(
+            "/system/{system}/actors/{actor}/invoke", self._serve_invoke, invocation_refused, "http/invoke"
+        )
         self._unknown = _Route("unknown", self._serve_unknown)
         live = _Route("/health/live", self._serve_live)
         ready = _Route("/health/ready", self._serve_ready)
@@ -136,19 +147,20 @@ class HttpServer:
             ("GET", "/health/liveness"): live,
             ("GET", "/health/ready"): ready,
             ("GET", "/health/readiness"): ready,
-            ("GET", "/metrics"): _Route("/metrics", self._serve_metrics),
+            ("GET", "/metrics"): _Route("/metrics", self._serve_metrics, method="http/metrics"),
         }
         self._runner: web.ServerRunner | None = None
         self._socket: Path | None = None
         self.port = 0
 
-    async def start(self, *, host: str, port: int, socket_path: Path) -> None:
+    async def start(self, *, host: str, port: int, socket_path: Path, context: ssl.SSLContext | None = None) -> None:
         """Binds both addresses and starts serving.
 
         Args:
             host: an IP address.
             port: 0 takes a free one; see `port` afterwards.
             socket_path: in a folder of mode 0700, which is made if absent.
+            context: for TLS on the port; None for plain TCP.
 
         Raises:
             StartError: an address can't be had; nothing is served.
@@ -171,7 +183,7 @@ class HttpServer:
         self._runner = web.ServerRunner(server, shutdown_timeout=1.0)
         await self._runner.setup()
         try:
-            await web.TCPSite(self._runner, host, port).start()
+            await web.TCPSite(self._runner, host, port, ssl_context=context).start()
         except OSError as error:
             raise StartError(
                 f"HTTP port {port} on {host} can't be had: {error.strerror}; "
@@ -205,7 +217,12 @@ class HttpServer:
         route = self._route(request.method, request.path)
         try:
             check_origin(request)
+            if route.method is not None and not self._access.is_open:
+                enter(self._access, route.method, request)
             response = await route.serve(request)
+        except Refused as error:
+            challenge = {"WWW-Authenticate": "Bearer"} if error.is_anonymous else None
+            response = web.Response(status=401 if error.is_anonymous else 403, text=str(error), headers=challenge)
         except Forbidden as error:
             self._on_rejected("forbidden_origin", str(error))
             response = web.Response(status=403, text=str(error))
@@ -250,7 +267,10 @@ class HttpServer:
     async def _serve_invoke(self, request: BaseRequest) -> web.Response:
         message = await self._read(request, protocol_pb2.InvocationRequest)
         invoked = await self._api.invoke(message)
-        return _message(200 if invoked.failure is None else 500, invoked.response)
+        if invoked.failure is None:
+            return _message(200, invoked.response)
+        # Spawn means to say 403 where a policy forbids a call.
+        return _message(403 if invoked.failure.code is ErrorCode.FORBIDDEN else 500, invoked.response)
 
     async def _read(self, request: BaseRequest, kind: type[M]) -> M:
         """The body as a message.

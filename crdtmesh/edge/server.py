@@ -18,6 +18,7 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from crdtmesh.edge.access import Access
 from crdtmesh.edge.intake import GuardedServer, OnRejected
 from crdtmesh.errors import StartError
 
@@ -49,13 +50,14 @@ class GrpcServer:
     Args:
         services: to be served, beside health and reflection.
         on_rejected: called with reason and detail for each message that could not be read.
+        access: who may do what.
     """
 
-    def __init__(self, services: Sequence[Service], *, on_rejected: OnRejected) -> None:
+    def __init__(self, services: Sequence[Service], *, on_rejected: OnRejected, access: Access) -> None:
         self._server = grpc.aio.server(options=_OPTIONS)
         self._health = health.aio.HealthServicer()
         self._names = [service.name for service in services]
-        guarded = GuardedServer(self._server, on_rejected)
+        guarded = GuardedServer(self._server, on_rejected, access)
         for service in services:
             service.add(guarded)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
@@ -63,20 +65,24 @@ class GrpcServer:
         self._socket: Path | None = None
         self.port = 0
 
-    async def start(self, *, host: str, port: int, socket_path: Path) -> None:
+    async def start(self, *, host: str, port: int, socket_path: Path, credentials: Any = None) -> None:
         """Binds both addresses and starts serving.
 
         Args:
             host: an IP address.
             port: 0 takes a free one; see `port` afterwards.
             socket_path: in a folder of mode 0700, which is made if absent.
+            credentials: of gRPC, for TLS on the port; None for plain TCP.
 
         Raises:
             StartError: an address can't be had; nothing is served.
         """
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         try:
-            self.port = self._server.add_insecure_port(address)
+            if credentials is None:
+                self.port = self._server.add_insecure_port(address)
+            else:
+                self.port = self._server.add_secure_port(address, credentials)
         except RuntimeError:
             raise StartError(
                 f"gRPC port {port} on {host} can't be had, another process may hold it; "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Final, NamedTuple
 
+from crdtmesh.edge.access import Access
 from crdtmesh.edge.pending import PendingCalls
 from crdtmesh.engine import CommitLost, Engine
 from crdtmesh.replication.errors import ReplicationError
@@ -34,9 +35,11 @@ class SpawnApi:
     Args:
         engine: of the node.
         pending: makes the calls.
+        access: who may make which.
     """
 
-    def __init__(self, engine: Engine, pending: PendingCalls) -> None:
+    def __init__(self, engine: Engine, pending: PendingCalls, access: Access) -> None:
+        self._access = access
         self._engine = engine
         self._pending = pending
 
@@ -54,6 +57,9 @@ class SpawnApi:
         unserved = _unserved(asked)
         if unserved is not None:
             return _failed(request, CallFailure(0, ErrorCode.INVALID_REQUEST, Outcome.NOT_APPLIED, unserved))
+        refusal = self._access.check_call(asked.actor, asked.action, asked.caller)
+        if refusal is not None:
+            return _failed(request, CallFailure(0, ErrorCode.FORBIDDEN, Outcome.NOT_APPLIED, refusal))
         # The reply to a call for later says that it is kept.
         is_enqueued = asked.is_async and not asked.scheduled_ms
         call = self._pending.enqueue if is_enqueued else self._pending.invoke

@@ -71,6 +71,7 @@ _LABELLED: Final[Mapping[str, _Family]] = {
     "replication.rejected.": _Family("crdtmesh_replication_rejected", "Messages of peers not understood.", "reason"),
     "replication.alarm.": _Family("crdtmesh_replication_alarms", "What an operator should look into.", "kind"),
     "client.rejected.": _Family("crdtmesh_client_rejected", "Requests that could not be used.", "reason"),
+    "access.refused.": _Family("crdtmesh_access_refused", "Requests of clients that were not let in.", "reason"),
     "gossip.rejected.": _Family("crdtmesh_gossip_packets_rejected", "Packets that were dropped.", "reason"),
     "gossip.probe.": _Family("crdtmesh_gossip_probes", "Probes of members.", "outcome"),
     "gossip.member.": _Family("crdtmesh_gossip_member_changes", "Changes of the membership table.", "change"),

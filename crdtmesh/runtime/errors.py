@@ -22,6 +22,7 @@ the numbers of `crdtmesh.v1.ErrorCode` and `crdtmesh.v1.Outcome`, so that the ed
 | draining | the node is shutting down | not_applied |
 | invalid_request | malformed, or asks for what this version doesn't do | not_applied |
 | limit_reached | the node is at a bound: too many watches, or they hold too much | not_applied |
+| forbidden | the caller's role or a policy doesn't allow it | not_applied |
 """
 
 import enum
@@ -47,6 +48,7 @@ class ErrorCode(enum.IntEnum):
     DRAINING = 11
     INVALID_REQUEST = 12
     LIMIT_REACHED = 13
+    FORBIDDEN = 14
 
 
 class Outcome(enum.IntEnum):

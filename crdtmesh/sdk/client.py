@@ -38,7 +38,7 @@ from crdtmesh.sdk.cluster import (
 )
 from crdtmesh.sdk.connection import Backoff, open_channel, target_of
 from crdtmesh.sdk.context import ActorRef
-from crdtmesh.sdk.errors import CallTimeout, NotConnected
+from crdtmesh.sdk.errors import CallTimeout, Forbidden, NotConnected
 from crdtmesh.sdk.state import StateClient
 from crdtmesh.sdk.unary import call_unary, delete, send, spawn, watched
 from crdtmesh.sdk.watch import WatchEvent, watch_events, watch_request
@@ -83,6 +83,7 @@ class Client:
         self._stream: Any = None
         self._address: str | None = None
         self._reason = "not connected yet"
+        self._refusal: Forbidden | None = None
         self._task: asyncio.Task[None] | None = None
         self._has_work = asyncio.Event()
         self._is_connected = asyncio.Event()
@@ -409,6 +410,8 @@ class Client:
                 await self._is_connected.wait()
         except TimeoutError:
             raise NotConnected(self._reason, outcome="not_applied") from None
+        if self._refusal is not None:
+            raise self._refusal
 
     async def _open_watch(self, request: Any) -> Any:
         """The call of a watch on the node that is connected, once there is one."""
@@ -458,6 +461,10 @@ class Client:
                 channel = await open_channel(address, timeout_s=_CONNECT_TIMEOUT_S)
             except NotConnected as error:
                 self._reason = str(error)
+            except Forbidden as error:
+                self._refusal = error
+                self._is_connected.set()  # nobody need wait
+                return
             else:
                 heard_at = self._heard_at
                 try:

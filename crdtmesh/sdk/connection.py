@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import re
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import grpc
 import grpc.aio
 
-from crdtmesh.sdk.errors import NotConnected
+from crdtmesh.identity.names import SERVER_NAME
+from crdtmesh.sdk.errors import Forbidden, NotConnected
+from crdtmesh.wire.gen.crdtmesh.v1 import cluster_pb2, cluster_pb2_grpc
 
-__all__ = ["Backoff", "open_channel", "target_of"]
+__all__ = ["Backoff", "Credentials", "open_channel", "target_of"]
 
 _MESSAGE_SIZE_BYTES_MAX: Final = 16 * 1024 * 1024  # the node's own limit
 
@@ -29,11 +34,13 @@ _OPTIONS: Final = (
     ("grpc.enable_http_proxy", 0),
 )
 
+_TLS: Final = "tls:"
+
 _ADDRESS: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^:\[\]/\s]+):\d{1,5}")
 
 
 def target_of(address: str) -> str:
-    """The gRPC target of `HOST:PORT`, `[V6]:PORT`, `unix:PATH` or an absolute path.
+    """The gRPC target of `HOST:PORT`, `[V6]:PORT`, `tls:HOST:PORT`, `unix:PATH` or an absolute path.
 
     Raises:
         ValueError: the text has another form.
@@ -42,25 +49,85 @@ def target_of(address: str) -> str:
         return f"unix:{address}"
     if address.startswith("unix:") and len(address) > 5:
         return address
+    address = address.removeprefix(_TLS)
     if _ADDRESS.fullmatch(address) and int(address.rpartition(":")[2]) <= 65_535:
         return f"dns:///{address}"
-    raise ValueError(f"expected HOST:PORT or unix:PATH, got {address!r:.64}; for example 127.0.0.1:9980")
+    raise ValueError(f"expected HOST:PORT, tls:HOST:PORT or unix:PATH, got {address!r:.64}; for example 127.0.0.1:9980")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """What a client shows at an endpoint beyond this machine, and whom it believes.
+
+    Attributes:
+        authority: file with the certificates of who signs for the cluster, PEM.
+        token: as `crdtmesh tokens issue` printed it; empty without one.
+        certificate: file with the client's private key and certificate, PEM; None without one.
+    """
+
+    authority: Path
+    token: str = ""
+    certificate: Path | None = None
+
+    def __repr__(self) -> str:
+        shown = "..." if self.token else ""
+        return f"Credentials(authority={self.authority}, token={shown!r}, certificate={self.certificate})"
+
+    @classmethod
+    def from_environment(cls) -> Credentials:
+        """Reads `CRDTMESH_AUTHORITY`, `CRDTMESH_TOKEN` or `CRDTMESH_TOKEN_FILE`, and `CRDTMESH_CLIENT_CERTIFICATE`.
+
+        Raises:
+            NotConnected: no authority is named, or the token's file can't be read.
+        """
+        authority = os.environ.get("CRDTMESH_AUTHORITY")
+        if authority is None:
+            raise NotConnected("tls: needs CRDTMESH_AUTHORITY, the authority's certificate", outcome="not_applied")
+        token = os.environ.get("CRDTMESH_TOKEN", "")
+        file = os.environ.get("CRDTMESH_TOKEN_FILE")
+        certificate = os.environ.get("CRDTMESH_CLIENT_CERTIFICATE")
+        if file and not token:
+            token = _read(Path(file)).decode(errors="replace").strip()
+        return cls(authority=Path(authority), token=token, certificate=Path(certificate) if certificate else None)
+
+
+def _secure_channel(address: str, credentials: Credentials) -> Any:
+    own = None if credentials.certificate is None else _read(credentials.certificate)
+    secured = grpc.ssl_channel_credentials(_read(credentials.authority), own, own)
+    if credentials.token:
+        secured = grpc.composite_channel_credentials(secured, grpc.access_token_call_credentials(credentials.token))
+    # Every node's certificate has this name, so any of them may be reached by any address.
+    options = (*_OPTIONS, ("grpc.ssl_target_name_override", SERVER_NAME))
+    return grpc.aio.secure_channel(target_of(address), secured, options=options)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise NotConnected(f"{path} can't be read: {error.strerror}", outcome="not_applied") from None
 
 
 async def open_channel(address: str, *, timeout_s: float) -> Any:
     """A channel that is connected; the caller closes it.
 
     Args:
-        address: as `target_of` takes it.
+        address: as `target_of` takes it; for `tls:` see `Credentials.from_environment`.
         timeout_s: how long to wait, in seconds.
 
     Raises:
         NotConnected: nobody answers there.
+        Forbidden: the node does not let this client in.
     """
-    channel = grpc.aio.insecure_channel(target_of(address), options=_OPTIONS)
+    if address.startswith(_TLS):
+        channel = _secure_channel(address, Credentials.from_environment())
+    else:
+        channel = grpc.aio.insecure_channel(target_of(address), options=_OPTIONS)
     try:
         async with asyncio.timeout(timeout_s):
             await _ready(channel, address)
+            if address.startswith(_TLS):
+                await _let_in(channel)
     except TimeoutError:
         await channel.close()
         raise NotConnected(f"no node answered at {address} in {timeout_s:g} s", outcome="not_applied") from None
@@ -68,6 +135,17 @@ async def open_channel(address: str, *, timeout_s: float) -> Any:
         await channel.close()
         raise
     return channel
+
+
+async def _let_in(channel: Any) -> None:
+    """Asks for something that every client may have: TLS 1.3 is up before the server has judged the client."""
+    try:
+        await cluster_pb2_grpc.ClusterStub(channel).Members(cluster_pb2.MembersRequest())
+    except grpc.aio.AioRpcError as error:
+        text = error.details() or str(error.code())
+        if error.code() in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED):
+            raise Forbidden(text, outcome="not_applied") from None
+        raise NotConnected(f"the node closes the connection: {text:.200}", outcome="not_applied") from None
 
 
 async def _ready(channel: Any, address: str) -> None:

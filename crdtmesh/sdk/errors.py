@@ -5,7 +5,8 @@
     ├── RegistrationRefused    the node didn't take the host's actors
     └── CallError              a call failed; `code` says why, `outcome` what became of its effect
         ├── UnknownActor, UnknownAction, NoHost, HandlerError, MailboxFull, CallTimeout, HostLost, PeerLost,
-        │   StorageFailed, InvalidOperation, NodeDraining, InvalidRequest, LimitReached   one for each code of the wire
+        │   StorageFailed, InvalidOperation, NodeDraining, InvalidRequest, LimitReached, Forbidden
+        │                      one for each code of the wire
         ├── NotConnected       none of the addresses could be reached in time; the call was never sent
         └── ConnectionLost     the stream broke with the call in flight
 
@@ -20,6 +21,7 @@ __all__ = [
     "CallTimeout",
     "ConnectionLost",
     "DefinitionError",
+    "Forbidden",
     "HandlerError",
     "HostLost",
     "InvalidOperation",
@@ -148,6 +150,12 @@ class LimitReached(CallError):
     code = "limit_reached"
 
 
+class Forbidden(CallError):
+    """The node doesn't let this client do that: no token or certificate, its role, or a policy."""
+
+    code = "forbidden"
+
+
 class NotConnected(CallError, ConnectionError):
     """None of the addresses could be reached in time; the call was never sent."""
 
@@ -164,7 +172,7 @@ _CLASSES: Final[dict[str, type[CallError]]] = {
     error.code: error
     for error in (
         UnknownActor, UnknownAction, NoHost, HandlerError, MailboxFull, CallTimeout, HostLost, PeerLost, StorageFailed,
-        InvalidOperation, NodeDraining, InvalidRequest, LimitReached,
+        InvalidOperation, NodeDraining, InvalidRequest, LimitReached, Forbidden,
     )
 }  # fmt: skip
 

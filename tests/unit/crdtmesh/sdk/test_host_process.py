@@ -94,7 +94,10 @@ async def test_refused_actors_end_the_host_with_2(node: Node, tmp_path: Path) ->
     [
         (["sdk_nowhere:system"], "error: no module 'sdk_nowhere'"),
         (["examples.shops:sytem"], "examples.shops:sytem does not exist; did you mean 'system'?"),
-        (["examples.shops:system", "--endpoint", "nowhere"], "error: expected HOST:PORT or unix:PATH, got 'nowhere'"),
+        (
+            ["examples.shops:system", "--endpoint", "nowhere"],
+            "error: expected HOST:PORT, tls:HOST:PORT or unix:PATH, got 'nowhere'",
+        ),
     ],
 )
 def test_wrong_arguments_end_the_host_with_2(

@@ -31,6 +31,7 @@ class ErrorCode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     DRAINING: _ClassVar[ErrorCode]
     INVALID_REQUEST: _ClassVar[ErrorCode]
     LIMIT_REACHED: _ClassVar[ErrorCode]
+    FORBIDDEN: _ClassVar[ErrorCode]
 
 class Outcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -56,6 +57,7 @@ INVALID_OPERATION: ErrorCode
 DRAINING: ErrorCode
 INVALID_REQUEST: ErrorCode
 LIMIT_REACHED: ErrorCode
+FORBIDDEN: ErrorCode
 OUTCOME_UNSPECIFIED: Outcome
 NOT_APPLIED: Outcome
 OUTCOME_UNKNOWN: Outcome
