@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from typing import Final
 
@@ -62,7 +63,10 @@ def survey(wanted: Means | None) -> Grounds:
     is_enclosed = ENCLOSED in os.environ
     notes = []
     if not is_enclosed:
-        notes.append("no mount, network and process tables of its own: disks are full by RLIMIT_FSIZE")
+        notes.append("no mount, network and process tables of its own: hosts run in the open")
+    has_disks = is_enclosed and _can_mount()
+    if not has_disks:
+        notes.append("no small file systems can be mounted: disks are full by RLIMIT_FSIZE 0")
     means: Means = wanted or "namespaces"
     if wanted is None and (problem := _problem_with_namespaces()):
         means = "proxies"
@@ -70,7 +74,7 @@ def survey(wanted: Means | None) -> Grounds:
     has_trace = _can_trace()
     if not has_trace:
         notes.append("strace is not here or may not attach: the cells `syncerror` are left out")
-    return Grounds(means=means, has_disks=is_enclosed, has_trace=has_trace, notes=tuple(notes))
+    return Grounds(means=means, has_disks=has_disks, has_trace=has_trace, notes=tuple(notes))
 
 
 def _problem_with_namespaces() -> str:
@@ -85,6 +89,14 @@ def _problem_with_namespaces() -> str:
     except OSError as error:
         return str(error)
     return ""
+
+
+def _can_mount() -> bool:
+    """In the enclosure only: what is mounted elsewhere might stay."""
+    with tempfile.TemporaryDirectory() as folder:
+        if not _succeeds("mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder):
+            return False
+        return _succeeds("umount", folder)
 
 
 def _can_trace() -> bool:

@@ -101,11 +101,11 @@ NETWORKS: Final[dict[str, Sky]] = {
             hold_s=0.030,
             rate_bytes_s=500_000,
         ),
-        shows=("delayed", "lost", "reordered"),
+        shows=("delayed", "lost"),
     ),
     "loss": Sky(
         Shape(loss=0.20, duplication=0.05, reordering=0.05, hold_s=0.010, corruption=0.001),
-        shows=("lost", "duplicated", "reordered"),
+        shows=("lost", "duplicated"),
     ),
     "split": Sky(seconds=20.0, cut=split, shows=("cut",)),
     "oneway": Sky(cut=one_way, shows=("cut",)),
