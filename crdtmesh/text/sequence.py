@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from heapq import heappop, heappush
 from typing import Any, Final
 
-from pycrdt import Doc, Text
+from pycrdt import Doc, Text, get_state, merge_updates
 
 from crdtmesh.crdts.text_updates import Block, pack, pack_number, parse
 
@@ -31,6 +31,7 @@ class Sequence:
         "_clocks",
         "_deletions",
         "_doc",
+        "_has_all",
         "_is_settled",
         "_made",
         "_ready",
@@ -52,6 +53,7 @@ class Sequence:
         self._ready: dict[int, list[Block]] = {}
         self._deletions: list[tuple[int, int, int]] = []
         self._is_settled = True
+        self._has_all = False
         # By client, what waits until its clock gets to a number: a heap of that number, a number that breaks ties, and
         # the client and the blocks that wait, with the place of the first one.
         self._waiting: dict[int, list[tuple[int, int, int, list[Block], int]]] = {}
@@ -141,9 +143,12 @@ class Sequence:
         One that waits has taken its place in the writer's numbering, and the library doesn't have it: an edit would
         take that place again, and two contents under one number diverge silently.
         """
-        written = self._clocks.get(self.client_id, 0)
-        starts = (start for client, start in map(self.begins, updates) if client == self.client_id)
-        return all(start < written for start in starts)
+        if not self._has_all:
+            written = self._clocks.get(self.client_id, 0)
+            starts = (start for client, start in map(self.begins, updates) if client == self.client_id)
+            # Once it has all it keeps them: what is written here later follows.
+            self._has_all = all(start < written for start in starts)
+        return self._has_all
 
     @staticmethod
     def begins(update: bytes) -> tuple[int, int]:
@@ -173,10 +178,11 @@ class Sequence:
         """
         self._settle()
         known = self._clocks | {self.client_id: 0}
-        for update in after:
-            own = parse(update).runs.get(self.client_id)
-            if own:
-                known[self.client_id] = max(known[self.client_id], own[-1].end)
+        if after:
+            # The library tells where an update ends only for one that starts at the beginning.
+            ends = get_state(merge_updates(*after))
+            numbers = _numbers(ends, len(ends))
+            known[self.client_id] = dict(zip(numbers[1::2], numbers[2::2], strict=True)).get(self.client_id, 0)
         return self._doc.get_update(_vector(known))
 
     def _take(self) -> bytes:

@@ -160,6 +160,7 @@ ONE = (FORMAT, A, -1, 0, 0)
 TWO = (FORMAT, A, 1, 0, 0, 0, 1)
 """Header and context of two dots: one replica, the first of the header, one interval, gap 0, length 2."""
 SEALED = _message(*ONE, "whatever follows")
+UPDATE = b"\x01\x01\x05\x00\x04\x01\x04text\x02ab\x00"
 SEALED_LATER = _message(FORMAT, A, -1, 0, 1, "whatever follows")
 SEALED_B = _message(FORMAT, B, -1, 0, 0)
 
@@ -265,11 +266,11 @@ SEALED_B = _message(FORMAT, B, -1, 0, 0)
         pytest.param("PNCounterMap", (*ONE, 1, "k", 0), id="key without a count"),
         pytest.param("ORMultiMap", (*ONE, 1, "k", 0), id="key without bindings"),
         pytest.param("ORMultiMap", (*ONE, 1, 5, 1, "x", 0), id="bindings under a key that is no text"),
-        pytest.param("Text", (*ONE, 1, 0, 1, 1, 0, b"x"), id="mark with an update"),
+        pytest.param("Text", (*ONE, 1, 0, 1, 1, 0, UPDATE), id="mark with an update"),
         pytest.param("Text", (*ONE, 1, 0, 2, 1, 0, b""), id="update that is empty"),
         pytest.param("Text", (*ONE, 1, 0, 1, 0), id="text without a piece"),
         pytest.param("Text", (*ONE, 1, 0, 0, 1, 0, b""), id="text named by no dot"),
-        pytest.param("Text", (*TWO, 1, 0, 1, 2, 1, b"x", 0, b""), id="pieces out of order"),
+        pytest.param("Text", (*TWO, 1, 0, 1, 2, 1, UPDATE, 0, b""), id="pieces out of order"),
         pytest.param("Text", (*TWO, 2, 0, 2, 1, 1, b"", 0, 1, 1, 0, b""), id="texts out of order"),
         pytest.param("JsonDocument", (*ONE, 1, 0, 7, "x"), id="document that is a scalar"),
         pytest.param("JsonDocument", (*ONE, 8, 0), id="document without the keys it says it has"),
@@ -333,7 +334,7 @@ def test_the_forms_above_are_one_step_from_a_good_one() -> None:
         ("RWMap", (1, "k", 1, _list("EWFlag", (A + bytes(6), B + bytes(6))), 1, 0)),
         ("LWWMap", (1, "k", 1, 0, 7, "x")),
         ("Text", (1, 0, 1, 1, 0, b"")),
-        ("Text", (1, 0, 2, 1, 0, b"x")),
+        ("Text", (1, 0, 2, 1, 0, UPDATE)),
         ("JsonDocument", (8, 1, "k", 1, 0, 7, "x")),
         ("JsonDocument", (*(8, 1, "k") * 16, 1, 0, 7, "x")),
         ("JsonDocument", (*LIST, 1, 3, 0, P0, 0, 7, "x")),
