@@ -16,6 +16,7 @@ from simulations.patching import Patch
 from simulations.planted import PLANTED, Focus, Planted
 from simulations.rerun import elsewhere
 from simulations.run import RunResult, execute
+from simulations.scenarios import SCENARIOS
 from simulations.scheduler import SeedStreams
 
 SECONDS: Final = 20.0
@@ -99,6 +100,8 @@ def as_dict(catches: Sequence[Catch]) -> dict[str, Any]:
 
 
 def _failures(seed: int, planted: Planted) -> list[str]:
+    if planted.scenario:
+        return SCENARIOS[planted.scenario]()
     try:
         result = run_focused(seed, planted.focus)
     except Exception as error:  # a bug that makes a core raise is caught by that

@@ -30,6 +30,7 @@ from simulations.plants import (
     accept_life_at_the_same_incarnation,
     drop_calls_at_a_full_mailbox,
     keep_the_lesser_sum,
+    keep_what_was_removed_before_a_handover,
     let_refuted_suspicions_end,
     let_the_order_of_a_set_reach_bytes,
     place_by_the_hash_of_the_process,
@@ -327,11 +328,13 @@ class Planted:
     Attributes:
         plant: makes it.
         focus: turns up what the rule is about, for a bug that an ordinary run seldom meets.
+        scenario: what catches it, where runs reach the branch too seldom; empty for runs.
         is_repeated: each run is made again in a process with another hash seed, and must be the same.
     """
 
     plant: Plant
     focus: Focus = as_drawn
+    scenario: str = ""
     is_repeated: bool = False
 
 
@@ -348,6 +351,7 @@ PLANTED: Sequence[Planted] = (
     Planted(drop_deltas_of_removals),
     Planted(forget_to_log_what_peers_send),
     Planted(keep_the_lesser_sum),
+    Planted(keep_what_was_removed_before_a_handover, scenario="removed_before_a_handover"),
     Planted(let_refuted_suspicions_end),
     Planted(let_the_order_of_a_set_reach_bytes, is_repeated=True),
     Planted(load_without_the_log),

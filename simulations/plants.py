@@ -13,6 +13,7 @@ from crdtmesh.crdts.counter_pn import PNCounter
 from crdtmesh.crdts.dots import DOT_BITS
 from crdtmesh.crdts.set_aw import ORSet
 from crdtmesh.replication.entries import EntryTable
+from crdtmesh.replication.shard import Shard
 from crdtmesh.runtime import placement
 from crdtmesh.runtime.errors import ErrorCode
 from crdtmesh.runtime.replies import Replies
@@ -53,6 +54,11 @@ def remove_without_a_context(patch: Patch) -> None:
 
     original = ORSet.mutate
     patch.setattr(ORSet, "mutate", mutate)
+
+
+def keep_what_was_removed_before_a_handover(patch: Patch) -> None:
+    """What comes between the comparison with another replica and the end of a handover may have been removed there."""
+    patch.setattr(Shard, "_remove_late", lambda self, late, present: [])
 
 
 # --- membership

@@ -10,11 +10,13 @@ from simulations.scenarios import (
     all_restarted_while_split,
     key_made_again_during_checkpoint,
     removal_learnt_between_chunks,
+    removed_before_a_handover,
 )
 
 SCENARIOS: Final[dict[str, Callable[[], list[str]]]] = {
     "all_restarted_while_split": all_restarted_while_split.run,
     "key_made_again_during_checkpoint": key_made_again_during_checkpoint.run,
     "removal_learnt_between_chunks": removal_learnt_between_chunks.run,
+    "removed_before_a_handover": removed_before_a_handover.run,
 }
 """All of them, by name."""

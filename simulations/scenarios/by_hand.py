@@ -7,6 +7,7 @@ from crdtmesh.crdts.values import PlainValue
 from crdtmesh.replication.options import ReplicationOptions
 from crdtmesh.replication.outputs import EntryKey, Persist, SendTo
 from crdtmesh.replication.replica import Replica
+from crdtmesh.replication.trimming import prefixes
 from crdtmesh.replication.wire import Kind
 from simulations.scheduler import SECOND_NS
 
@@ -18,13 +19,17 @@ class Hand:
     """Some replicas, all linked to each other; nothing travels unless `deliver` says so.
 
     Every group is on disk at once. Time stands still but for `ask`.
+
+    Args:
+        names: of the replicas.
+        options: of all of them.
     """
 
-    def __init__(self, *names: str) -> None:
+    def __init__(self, *names: str, options: ReplicationOptions | None = None) -> None:
         self.now_ns = 0
         self.replicas = {
             name: Replica(
-                ReplicationOptions(),
+                options or ReplicationOptions(),
                 node=name,
                 replica_id=name.encode().ljust(16, b"."),
                 rng=random.Random(number),
@@ -74,6 +79,18 @@ class Hand:
             self.now_ns += SECOND_NS
             replica.tick(now_ns=self.now_ns)
             self._flush(name)
+
+    def tick(self, name: str) -> None:
+        """Has one replica do what is due."""
+        self.replicas[name].tick(now_ns=self.now_ns)
+        self._flush(name)
+
+    def forget(self, name: str) -> None:
+        """Has one replica forget to which entries events belong, as if a limit was hit."""
+        replica = self.replicas[name]
+        for shard in replica._systems:
+            shard.trim(prefixes(shard.applied))
+            replica._repairer.trimmed(shard)
 
     def value(self, name: str, key: str, type_name: str) -> PlainValue:
         """What an entry reads as; None without state."""
