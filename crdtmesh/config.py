@@ -32,6 +32,9 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 # Clusters of memberlist are run up to a few thousand.
 EXPECTED_NODES_MAX: Final = 9_999
 
+# Beyond what a process of Python can hold.
+COUNT_MAX: Final = 100_000_000
+
 ENVIRONMENT_PREFIX: Final = "CRDTMESH_"
 
 # Read by the client commands, not by the node.
@@ -59,6 +62,14 @@ SOCKET_PATH_SIZE_BYTES_MAX: Final = 107
 DNS_NAMES_MAX: Final = 32
 
 _PORTS: Final = ("gossip_port", "link_port", "grpc_port", "http_port", "join_port")
+
+_COUNTS: Final[Mapping[str, tuple[int, int]]] = {
+    **dict.fromkeys(_PORTS, (0, 65_535)),
+    "user_function_port": (1, 65_535),
+    "expected_nodes": (0, EXPECTED_NODES_MAX),
+    "activations_max": (1, COUNT_MAX),
+    "memory_mb_max": (0, COUNT_MAX),
+}
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,127}")
 
@@ -100,6 +111,9 @@ class NodeConfig:
         insecure: accept unencrypted, unauthenticated peers beyond loopback; certificates and keys are not used.
         log_level: `debug`, `info`, `warning`, `error`.
         expected_nodes: size of the finished cluster, 0 if not known; fewer than half of it and one are no majority.
+        activations_max: actors in memory at once; beyond, idle ones give way, and when none is idle calls are refused.
+        memory_mb_max: megabytes of the node's process above which idle actors give up theirs before their time; 0
+            for half of what the container or the machine has.
         drain_timeout_s: how long a shutdown waits for calls in flight, in seconds.
     """
 
@@ -132,6 +146,8 @@ class NodeConfig:
     insecure: bool = False
     log_level: LogLevel = "info"
     expected_nodes: int = 0
+    activations_max: int = 250_000
+    memory_mb_max: int = 0
     drain_timeout_s: float = 5.0
 
     def __post_init__(self) -> None:
@@ -144,17 +160,11 @@ class NodeConfig:
                 )
         for key in ("bind", "advertise", "api_bind"):
             _check_address(key, getattr(self, key))
-        for key in (*_PORTS, "user_function_port"):
-            least = 1 if key == "user_function_port" else 0
-            if not least <= getattr(self, key) <= 65_535:
+        for key, (least, most) in _COUNTS.items():
+            if not least <= getattr(self, key) <= most:
                 raise ConfigError(
-                    f"{key}: expected {least} to 65535, got {getattr(self, key)}; set it by {how_to_set(key)}"
+                    f"{key}: expected {least} to {most}, got {getattr(self, key)}; set it by {how_to_set(key)}"
                 )
-        if not 0 <= self.expected_nodes <= EXPECTED_NODES_MAX:
-            raise ConfigError(
-                f"expected_nodes: expected 0 (not known) to {EXPECTED_NODES_MAX}, got {self.expected_nodes}; "
-                f"set it by {how_to_set('expected_nodes')}"
-            )
         if not 0 <= self.drain_timeout_s <= 600:
             raise ConfigError(f"drain_timeout_s: expected 0 to 600 seconds, got {self.drain_timeout_s}")
         if self.actors is not None and not re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", self.actors):
@@ -408,6 +418,7 @@ _CONVERTERS: Final[Mapping[str, Any]] = {
         ("gossip_port", "link_port", "grpc_port", "http_port", "join_port", "user_function_port", "expected_nodes"),
         _integer,
     ),
+    **dict.fromkeys(("activations_max", "memory_mb_max"), _integer),
     **dict.fromkeys(("join", "callback_allow"), _addresses),
     "discovery": _choice(*get_args(Discovery)),
     "log_level": _choice(*get_args(LogLevel)),
@@ -427,5 +438,7 @@ _EXPECTED: Final[Mapping[str, str]] = {
     "api_auth": f"expected one of {', '.join(get_args(ApiAuth))}",
     "insecure": "expected true or false",
     "expected_nodes": "expected a number of nodes",
+    "activations_max": "expected a number of actors",
+    "memory_mb_max": "expected a number of megabytes",
     "drain_timeout_s": "expected a number of seconds",
 }

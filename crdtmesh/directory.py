@@ -1,4 +1,6 @@
-"""Which node offers which actors: one entry per node in the system `_mesh`, written only by that node.
+"""Which node offers which actors, and has listeners to which channels.
+
+One entry per node in the system `_mesh`, written only by that node.
 
 An entry is stamped with the start id of its writer and ignored unless that start is a live member: what a node offered
 before it went away is never believed. There is no coordinator and nothing to expire.
@@ -6,14 +8,15 @@ before it went away is never believed. There is no coordinator and nothing to ex
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 from crdtmesh.crdts.operations import Operation
 from crdtmesh.crdts.values import PlainValue
 from crdtmesh.replication.outputs import EntryKey
 from crdtmesh.runtime.definition import MESH_SYSTEM, ActorAddress, Channel, Kind, StateKind
 from crdtmesh.runtime.messages import ActorOffer, Offers
+from crdtmesh.runtime.subscribers import Topic
 
 DIRECTORY_TYPE: Final = "LWWRegister"
 
@@ -23,8 +26,8 @@ def entry_key(node: str) -> EntryKey:
     return EntryKey(MESH_SYSTEM, node, DIRECTORY_TYPE)
 
 
-def announcement(start_id: bytes, offers: Offers) -> Operation:
-    """The operation by which a node announces what it offers."""
+def announcement(start_id: bytes, offers: Offers, topics: Sequence[Topic] = ()) -> Operation:
+    """The operation by which a node announces what it offers, and what its clients listen to."""
     actors: list[PlainValue] = [
         [
             offer.address.system,
@@ -38,7 +41,18 @@ def announcement(start_id: bytes, offers: Offers) -> Operation:
         ]
         for offer in sorted(offers, key=lambda offer: offer.address)
     ]
-    return Operation("set", ({"start": start_id.hex(), "actors": actors},))
+    entry: dict[str, PlainValue] = {"start": start_id.hex(), "actors": actors}
+    if topics:
+        entry["topics"] = [list(topic) for topic in topics]
+    return Operation("set", (entry,))
+
+
+class _Entry(NamedTuple):
+    """What a node says of itself."""
+
+    start: str
+    offers: Offers
+    topics: tuple[Topic, ...]
 
 
 class Directory:
@@ -46,7 +60,7 @@ class Directory:
 
     def __init__(self, node: str) -> None:
         self._node = node
-        self._entries: dict[str, tuple[str, Offers]] = {}
+        self._entries: dict[str, _Entry] = {}
         self._live: dict[str, str] = {}
 
     def set_entry(self, node: str, value: Any) -> None:
@@ -63,11 +77,18 @@ class Directory:
 
     def offers(self) -> dict[str, Offers]:
         """What the other live nodes offer."""
-        return {
-            node: offers
-            for node, (start, offers) in sorted(self._entries.items())
-            if node != self._node and self._live.get(node) == start
-        }
+        return {node: entry.offers for node, entry in self._others()}
+
+    def topics(self) -> dict[str, tuple[Topic, ...]]:
+        """What clients of the other live nodes listen to."""
+        return {node: entry.topics for node, entry in self._others() if entry.topics}
+
+    def _others(self) -> list[tuple[str, _Entry]]:
+        return [
+            (node, entry)
+            for node, entry in sorted(self._entries.items())
+            if node != self._node and self._live.get(node) == entry.start
+        ]
 
     def actors(self, own: Offers) -> list[tuple[ActorOffer, list[str]]]:
         """Every actor that a live node offers, with the names of those nodes.
@@ -82,7 +103,7 @@ class Directory:
         return [found[address] for address in sorted(found)]
 
 
-def _read(value: Any) -> tuple[str, Offers] | None:
+def _read(value: Any) -> _Entry | None:
     try:
         start = value["start"]
         offers = [
@@ -97,6 +118,8 @@ def _read(value: Any) -> tuple[str, Offers] | None:
             )
             for system, name, state_type, actions, kind, state, is_available, channels in value["actors"]
         ]
-    except (KeyError, TypeError, ValueError):
+        # Nodes of the first version have no listeners.
+        topics = tuple(Topic(system, name) for system, name in value.get("topics", ()))
+    except (KeyError, TypeError, ValueError, AttributeError):
         return None
-    return (start, offers) if isinstance(start, str) else None
+    return _Entry(start, offers, topics) if isinstance(start, str) else None

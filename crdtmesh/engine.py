@@ -10,36 +10,35 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
+from crdtmesh.engine_ports import CallerSink, Counters, Hooks, HostSink, SubscriberSink
+from crdtmesh.engine_reports import Reports
+from crdtmesh.engine_tickets import Ticket, TicketEvent, Tickets
 from crdtmesh.links.frames import Channel
 from crdtmesh.observability import logs
 from crdtmesh.persistence.base import Record
 from crdtmesh.replication.errors import TokenInvalid
 from crdtmesh.replication.levels import Level
 from crdtmesh.replication.outputs import (
-    Alarm,
     CaughtUp,
     Changed,
     CommitFailed,
     Committed,
     EntryKey,
-    IdentityNeeded,
     LevelTimeout,
     Persist,
     ReadAt,
-    ReadOnly,
     Reconciled,
-    Rejected,
     SendTo,
 )
 from crdtmesh.replication.replica import Replica
 from crdtmesh.replication.watching import Watches, WatchOptions, WatchTicket
 from crdtmesh.runtime.definition import ActorAddress, ActorDefinition
-from crdtmesh.runtime.messages import CallerId, HostId, ReplyColumns, ToPeer, TurnColumns
-from crdtmesh.runtime.runtime import Event as RuntimeEvent
-from crdtmesh.runtime.runtime import OffersChanged, Runtime, StateConflict
+from crdtmesh.runtime.events import Conflicted
+from crdtmesh.runtime.messages import CallerId, HostId, ReplyColumns, ToPeer
+from crdtmesh.runtime.runtime import Runtime
+from crdtmesh.runtime.subscribers import Topic
 from crdtmesh.watch_streams import WatchStreams
 
 _LOG: Final = logging.getLogger(__name__)
@@ -56,82 +55,6 @@ other waiting for 3 ms anyway; a single one is never held up."""
 def wall_clock_ms() -> int:
     """Milliseconds since 1970 by this machine's clock."""
     return time.time_ns() // 1_000_000
-
-
-class CommitLost(Exception):
-    """What a read could have seen will not reach the disk; whether it survives is unknown."""
-
-
-class LevelUnreached(Exception):
-    """A read got no answer of as many voters as its level asks for, in its time.
-
-    Attributes:
-        acks: voters that were counted.
-        needed: how many the level asks for.
-    """
-
-    def __init__(self, acks: int, needed: int) -> None:
-        super().__init__(f"{needed} voters expected, {acks} answered in time; ask for a lower level, or later")
-        self.acks = acks
-        self.needed = needed
-
-
-class CallerSink(Protocol):
-    """Where the replies to one caller go."""
-
-    def deliver_replies(self, columns: ReplyColumns) -> None:
-        """Takes replies; must not block."""
-
-
-class HostSink(Protocol):
-    """Where the turns of one host go."""
-
-    def deliver_turns(self, columns: TurnColumns) -> None:
-        """Takes turns; must not block."""
-
-
-@dataclass(slots=True)
-class Hooks:
-    """What the node wants to hear of.
-
-    Attributes:
-        changed: an entry changed.
-        caught_up: what a peer had of a system is applied here.
-        reconciled: what a peer had of all systems, when this node came, is applied here.
-        offers_changed: this node offers other actors than before.
-        read_only: a commit failed; nothing more is acknowledged.
-        identity_needed: the replica needs a fresh id.
-        failed: the cores broke one of their own rules; the engine has stopped, and so must the node.
-    """
-
-    changed: Callable[[EntryKey], None] = lambda key: None
-    caught_up: Callable[[str], None] = lambda system: None
-    reconciled: Callable[[], None] = lambda: None
-    offers_changed: Callable[[], None] = lambda: None
-    read_only: Callable[[str], None] = lambda reason: None
-    identity_needed: Callable[[], None] = lambda: None
-    failed: Callable[[], None] = lambda: None
-
-
-@dataclass(slots=True)
-class Counters:
-    """What happened since the start.
-
-    Attributes:
-        calls: calls taken.
-        failures: calls that failed, by error code.
-        rejected: peers' payloads that were not understood, by reason.
-        clients_rejected: messages of local clients and hosts that were not understood, by reason.
-        alarms: by kind.
-        conflicts: opaque states that were written at two places at once and put aside.
-    """
-
-    calls: int = 0
-    failures: dict[str, int] = field(default_factory=dict)
-    rejected: dict[str, int] = field(default_factory=dict)
-    clients_rejected: dict[str, int] = field(default_factory=dict)
-    alarms: dict[str, int] = field(default_factory=dict)
-    conflicts: int = 0
 
 
 class Engine:
@@ -175,8 +98,9 @@ class Engine:
         self._wall_ms = wall_ms
         self._callers: dict[CallerId, CallerSink] = {}
         self._hosts: dict[HostId, HostSink] = {}
+        self._subscribers: dict[CallerId, SubscriberSink] = {}
         self._ids = 0
-        self._commits: dict[tuple[str, int], asyncio.Future[ReadAt | None]] = {}
+        self._tickets = Tickets()
         self._loop = asyncio.get_running_loop()
         self._is_awake = False
         self._timer: asyncio.TimerHandle | None = None
@@ -184,7 +108,7 @@ class Engine:
         self.single_calls = 0
         self._flushed: list[asyncio.Future[None]] = []
         self._drained = asyncio.Event()
-        self._limit = logs.RateLimit(5.0)
+        self._reports = Reports(self.hooks, self.counters)
 
     # --- callers and hosts
 
@@ -234,6 +158,30 @@ class Engine:
         self.runtime.invoke(caller, calls, now_ns=self._clock_ns())
         self.wake()
 
+    def stop(self, caller: CallerId, call: int, actor: ActorAddress) -> None:
+        """Takes an actor out of memory wherever it is; see `Runtime.stop`."""
+        self.runtime.stop(caller, call, actor, now_ns=self._clock_ns())
+        self.wake()
+
+    def open_subscriber(self, sink: SubscriberSink, topic: Topic) -> CallerId:
+        """Introduces a listener to a channel. Announced on disk after `committed`.
+
+        Raises:
+            RuntimeRefusal: the topic can't be one, or there are too many listeners; it was not taken.
+        """
+        subscriber = CallerId(self._ids + 1)
+        self.runtime.subscribe(subscriber, topic)
+        self._ids += 1
+        self._subscribers[subscriber] = sink
+        self._runtime_events()
+        return subscriber
+
+    def close_subscriber(self, subscriber: CallerId) -> None:
+        """A listener has gone."""
+        if self._subscribers.pop(subscriber, None) is not None:
+            self.runtime.unsubscribe(subscriber)
+            self.wake()
+
     def cancel(self, caller: CallerId, ids: Iterable[int]) -> None:
         """The caller no longer waits for these."""
         self.runtime.cancel(caller, ids, now_ns=self._clock_ns())
@@ -271,6 +219,7 @@ class Engine:
             RegistrationRefused: a definition can't be used; the host was not taken.
         """
         host = HostId(self._ids + 1)
+        self.wake()  # a refusal is told to others, too
         self.runtime.host_connected(host, definitions, keeps_state=keeps_state, now_ns=self._clock_ns())
         self._ids += 1
         self._hosts[host] = sink
@@ -306,9 +255,12 @@ class Engine:
             reason: from a closed set.
             detail: for people.
         """
-        self.counters.clients_rejected[reason] = self.counters.clients_rejected.get(reason, 0) + 1
-        if self._limit():
-            logs.event(_LOG, logging.WARNING, "client.rejected", reason=reason, detail=detail)
+        self._reports.client_rejected(reason, detail)
+
+    def relieve(self) -> int:
+        """Puts some idle actors out of memory; see `Runtime.relieve`."""
+        self.wake()
+        return self.runtime.relieve(now_ns=self._clock_ns())
 
     @property
     def hosts(self) -> int:
@@ -354,7 +306,7 @@ class Engine:
         Raises:
             CommitLost: it never will be.
         """
-        ticket = self._new_ticket()
+        ticket = self._tickets.new()
         self.replica.barrier(ticket)
         await self._ticket(ticket)
 
@@ -365,7 +317,7 @@ class Engine:
             CommitLost: this node's disk failed.
             LevelUnreached: too few voters answered in time; nothing was changed.
         """
-        ticket = self._new_ticket()
+        ticket = self._tickets.new()
         self.replica.read_at(key, level=level, ticket=ticket, timeout_ns=timeout_ns, now_ns=self._clock_ns())
         read = await self._ticket(ticket)
         assert read is not None
@@ -379,27 +331,18 @@ class Engine:
             CommitLost: this node's disk failed.
             LevelUnreached: what the token holds did not come in time.
         """
-        ticket = self._new_ticket()
+        ticket = self._tickets.new()
         try:
             self.replica.await_token(token, ticket=ticket, timeout_ns=timeout_ns, now_ns=self._clock_ns())
         except TokenInvalid:
-            del self._commits[ticket]
+            self._tickets.drop(ticket)
             raise
         await self._ticket(ticket)
 
-    def _new_ticket(self) -> tuple[str, int]:
-        self._ids += 1
-        ticket = ("engine", self._ids)
-        self._commits[ticket] = self._loop.create_future()
-        return ticket
-
-    async def _ticket(self, ticket: tuple[str, int]) -> ReadAt | None:
+    async def _ticket(self, ticket: Ticket) -> ReadAt | None:
         """Waits for the event of a ticket of ours."""
         self.wake()
-        try:
-            return await self._commits[ticket]
-        finally:
-            self._commits.pop(ticket, None)
+        return await self._tickets.wait(ticket)
 
     async def flushed(self) -> None:
         """Waits until the inputs given so far have been worked off."""
@@ -461,8 +404,7 @@ class Engine:
         self._replica_events()
         self.watches.deliver()
         self._deliver()
-        for event in runtime.take_events():
-            self._runtime_event(event)
+        self._runtime_events()
         self._arm(now_ns)
         if runtime.is_drained:
             self._drained.set()
@@ -475,16 +417,17 @@ class Engine:
     def _deliver(self) -> None:
         outgoing = self.runtime.take_outgoing()
         for host, turns in outgoing.hosts:
-            sink = self._hosts.get(host)
-            if sink is not None:
+            if (sink := self._hosts.get(host)) is not None:
                 sink.deliver_turns(turns)
         for caller, replies in outgoing.callers:
             self._count(replies)
-            receiver = self._callers.get(caller)
-            if receiver is not None:
+            if (receiver := self._callers.get(caller)) is not None:
                 receiver.deliver_replies(replies)
         for message in outgoing.peers:
             self._to_peer(message)
+        for subscriber, published in outgoing.messages:
+            if (listener := self._subscribers.get(subscriber)) is not None:
+                listener.deliver_message(published)
 
     def _to_peer(self, message: ToPeer) -> None:
         if not self._send(message.peer, Channel.INVOKE, message.payload):
@@ -511,33 +454,23 @@ class Engine:
             elif isinstance(event, Committed | CommitFailed | LevelTimeout | ReadAt):
                 self._ticket_event(event)
             else:
-                self._rare_event(event)
+                self._reports.replica_event(event)
+                if isinstance(event, CaughtUp | Reconciled):
+                    self.wake()
 
-    def _ticket_event(self, event: Committed | CommitFailed | LevelTimeout | ReadAt) -> None:
+    def _ticket_event(self, event: TicketEvent) -> None:
         if isinstance(event.ticket, WatchTicket):
             self._watch_ticket(event.ticket, event)
-            return
-        future = self._commits.get(event.ticket) if isinstance(event.ticket, tuple) else None
-        if future is None:
+        elif not self._tickets.take(event):
             self._runtime_ticket(event)
-        elif future.done():
-            return
-        elif isinstance(event, ReadAt):
-            future.set_result(event)
-        elif isinstance(event, Committed):
-            future.set_result(None)
-        elif isinstance(event, LevelTimeout):
-            future.set_exception(LevelUnreached(event.acks, event.needed))
-        else:
-            future.set_exception(CommitLost(event.reason))
 
-    def _watch_ticket(self, ticket: WatchTicket, event: Committed | CommitFailed | LevelTimeout | ReadAt) -> None:
+    def _watch_ticket(self, ticket: WatchTicket, event: TicketEvent) -> None:
         if isinstance(event, CommitFailed):
             self.watches.watches.commit_failed(ticket, event.reason)
         else:
             self.watches.watches.committed(ticket)
 
-    def _runtime_ticket(self, event: Committed | CommitFailed | LevelTimeout | ReadAt) -> None:
+    def _runtime_ticket(self, event: TicketEvent) -> None:
         runtime = self.runtime
         if isinstance(event, Committed):
             runtime.committed(event.ticket)
@@ -548,45 +481,12 @@ class Engine:
         else:
             runtime.read_done(event)
 
-    def _rare_event(self, event: Alarm | Rejected | ReadOnly | IdentityNeeded | CaughtUp | Reconciled) -> None:
-        if isinstance(event, ReadOnly):
-            logs.event(_LOG, logging.ERROR, "storage.failed", reason=event.reason)
-            self.hooks.read_only(event.reason)
-        elif isinstance(event, IdentityNeeded):
-            self.hooks.identity_needed()
-        elif isinstance(event, CaughtUp):
-            self.hooks.caught_up(event.system)
-            self.wake()
-        elif isinstance(event, Reconciled):
-            self.hooks.reconciled()
-            self.wake()
-        elif isinstance(event, Rejected):
-            self.counters.rejected[event.reason] = self.counters.rejected.get(event.reason, 0) + 1
-            if self._limit():
-                logs.event(
-                    _LOG,
-                    logging.WARNING,
-                    "replication.rejected",
-                    peer=event.peer,
-                    reason=event.reason,
-                    detail=event.detail,
-                )
-        else:
-            self.counters.alarms[event.kind] = self.counters.alarms.get(event.kind, 0) + 1
-            if self._limit():
-                logs.event(_LOG, logging.WARNING, f"replication.{event.kind}", detail=event.detail)
-
-    def _runtime_event(self, event: RuntimeEvent) -> None:
-        if isinstance(event, OffersChanged):
-            self.hooks.offers_changed()
-        elif isinstance(event, StateConflict):
-            self.counters.conflicts += event.losers
-            if self._limit():
-                logs.event(_LOG, logging.WARNING, "actor.state_conflict", actor=str(event.actor), losers=event.losers)
-        else:
-            self.counters.rejected[event.reason] = self.counters.rejected.get(event.reason, 0) + 1
-            if self._limit():
-                logs.event(_LOG, logging.WARNING, "invocation.rejected", peer=event.peer, reason=event.reason)
+    def _runtime_events(self) -> None:
+        for event in self.runtime.take_events():
+            self._reports.runtime_event(event)
+            if isinstance(event, Conflicted):
+                for sink in (self._hosts[host] for host in event.hosts if host in self._hosts):
+                    sink.deliver_notice(event.message)
 
     def _arm(self, now_ns: int) -> None:
         wanted = (
@@ -594,9 +494,8 @@ class Engine:
             self.runtime.next_deadline_ns(),
             self.watches.watches.next_deadline_ns(),
         )
-        deadlines = [deadline for deadline in wanted if deadline is not None]
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if deadlines:
+        if deadlines := [deadline for deadline in wanted if deadline is not None]:
             self._timer = self._loop.call_later(max(0, min(deadlines) - now_ns) / 1e9, self.wake)

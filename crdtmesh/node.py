@@ -23,21 +23,24 @@ from crdtmesh.crdts import registry
 from crdtmesh.directory import DIRECTORY_TYPE, Directory, announcement, entry_key
 from crdtmesh.edge import actors, cluster, state
 from crdtmesh.edge.callbacks import CallbackPolicy
-from crdtmesh.edge.cluster import MemberAlive, MemberView, NodeStatus, PeerView, SystemView, TypeUnclear
+from crdtmesh.edge.cluster import MemberAlive, MemberView, NodeStatus, TypeUnclear
 from crdtmesh.edge.http_hosts import HttpHosts
 from crdtmesh.edge.http_registrations import Registrations
 from crdtmesh.edge.http_server import HttpServer
 from crdtmesh.edge.pending import PendingCalls
 from crdtmesh.edge.server import GrpcServer
 from crdtmesh.edge.spawn_api import SpawnApi
-from crdtmesh.engine import CommitLost, Engine, wall_clock_ms
+from crdtmesh.engine import Engine, wall_clock_ms
+from crdtmesh.engine_ports import CommitLost
 from crdtmesh.errors import StartError
 from crdtmesh.host_process import HostProcess
 from crdtmesh.links import Channel, CloseReason, Identity, LinkManager, LinkOptions
 from crdtmesh.membership import Membership
 from crdtmesh.mesh_tag import MeshTag, cluster_hash
 from crdtmesh.networks import AllowedNetwork, joined
+from crdtmesh.node_views import peer_views, system_views
 from crdtmesh.observability import logs
+from crdtmesh.observability.memory import MemoryWatch, default_bytes_max
 from crdtmesh.observability.metrics import Counts, Gauges, Metrics
 from crdtmesh.observability.stalls import StallWatch
 from crdtmesh.persistence.sqlite import SqliteOptions, SqliteStore
@@ -191,8 +194,8 @@ class Node:
                 f"http {self.http_address}",
                 f"http unix:{self.config.http_socket_path}",
             ],
-            peers=self._peer_views(),
-            systems=self._system_views(digests=digests),
+            peers=peer_views(self._engine.replica, self._links, self._membership),
+            systems=system_views(self._engine.replica, digests=digests),
             warnings=[*self._warnings, *self._security.warnings(), *self._membership.warnings()],
             counters={**self._counters(), **self._engine.watches.sizes()},
         )
@@ -259,7 +262,7 @@ class Node:
         )
         replica.load(store.load())
         runtime = Runtime(
-            RuntimeOptions(),
+            RuntimeOptions(activations_max=config.activations_max),
             placement=Placement(config.name, self._security.placement_key),
             replica=replica,
             encode_state=lambda name, value: values.value_from_plain(name, value).SerializeToString(),
@@ -267,6 +270,9 @@ class Node:
         )
         self._engine = Engine(replica, runtime, write=store.write, send=self._send)
         self._closing.callback(self._engine.close)
+        self._memory = MemoryWatch((config.memory_mb_max << 20) or default_bytes_max(), self._engine.relieve)
+        self._memory.start()
+        self._closing.callback(self._memory.stop)
         self._directory = Directory(config.name)
         self._voters = Voters(
             config.name, replica, has_peers=lambda: bool(self._membership.peers()), wall_ms=wall_clock_ms
@@ -430,15 +436,15 @@ class Node:
                 self._read_entry(view.key)
 
     def _refresh_directory(self) -> None:
-        self._engine.runtime.directory_changed(self._directory.offers())
+        self._engine.runtime.directory_changed(self._directory.offers(), self._directory.topics())
         self._engine.wake()
 
     def _announce_offers(self) -> None:
-        offers = self._engine.runtime.offers()
+        runtime = self._engine.runtime
         try:
             self._engine.replica.update(
                 entry_key(self.config.name),
-                [announcement(self.start_id, offers)],
+                [announcement(self.start_id, runtime.offers(), runtime.topics())],
                 ticket=None,
                 wall_ms=wall_clock_ms(),
             )
@@ -480,6 +486,10 @@ class Node:
             **{f"client.rejected.{reason}": count for reason, count in sorted(counters.clients_rejected.items())},
             **{f"replication.alarm.{kind}": count for kind, count in sorted(counters.alarms.items())},
             "loop.stalls": self._stalls.count,
+            "actor.put_out_early": self._engine.runtime.put_out_early,
+            "memory.short": self._memory.count,
+            "actor.state_conflicts": counters.conflicts,
+            "actor.definition_conflicts": counters.definition_conflicts,
             "loop.stall_worst_ms": round(self._stalls.worst_s * 1000),
             **{f"replication.{name}": count for name, count in self._engine.replica.counters().items()},
             **self._membership.counters(),
@@ -503,29 +513,3 @@ class Node:
             stall_worst_s=self._stalls.worst_s,
             certificate_ends_s=self._security.expires_s,
         )
-
-    def _peer_views(self) -> list[PeerView]:
-        links = {link.peer: link for link in self._links.links()}
-        names = sorted({*links, *self._membership.peers()})
-        return [
-            PeerView(
-                name=name,
-                linked=name in links,
-                awaits_repair=name in self._engine.replica.lagging,
-                queued_bytes=sum(links[name].queued_bytes) if name in links else 0,
-            )
-            for name in names
-        ]
-
-    def _system_views(self, *, digests: bool) -> list[SystemView]:
-        replica = self._engine.replica
-        return [
-            SystemView(
-                system=shard.system,
-                entries=shard.entries,
-                events=shard.events,
-                voters=replica.voters(shard.system),
-                digest=replica.digest(shard.system).hex() if digests else "",
-            )
-            for shard in replica.summary()
-        ]

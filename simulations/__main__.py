@@ -13,8 +13,7 @@ from typing import Final
 import click
 
 from simulations.membership.commands import COMMANDS
-from simulations.mutations import TRIES, as_dict, try_all
-from simulations.planted import PLANTED
+from simulations.mutations import BUGS, TRIES, as_dict, try_all
 from simulations.ranges import RangeOptions, Runner, run_range
 from simulations.record import record_command
 from simulations.results import ResultFile, origin
@@ -42,6 +41,7 @@ def main() -> None:
 @click.option("--seeds", type=SeedRange(), default="1:200", show_default=True, help="Seeds, both ends included.")
 @click.option("--seconds", type=float, default=RunOptions().seconds, show_default=True, help="Faulty phase, virtual.")
 @click.option("--nodes", type=int, default=None, help="Size of the mesh; drawn from the seed by default.")
+@click.option("--actors", is_flag=True, help="With actors that have one activation, and calls for later.")
 @click.option("--jobs", type=click.IntRange(min=1), default=None, help="Processes; one for each core by default.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--until-failure", is_flag=True, help="Begin no more seeds once one has failed.")
@@ -57,6 +57,7 @@ def run(  # noqa: PLR0913 - one parameter for each option of the command
     seeds: range,
     seconds: float,
     nodes: int | None,
+    actors: bool,
     jobs: int | None,
     as_json: bool,
     until_failure: bool,
@@ -72,7 +73,7 @@ def run(  # noqa: PLR0913 - one parameter for each option of the command
     orders = Orders(repeat_every=repeat_every, traces=traces, all_traces=save_traces)
     how = RangeOptions(jobs=jobs or cores(), orders=orders, until_failure=until_failure, budget_s=budget)
     try:
-        options = RunOptions(seconds=seconds, nodes=nodes)
+        options = RunOptions(seconds=seconds, nodes=nodes, actors=actors)
         kept = ResultFile(resume, origin(options)) if resume is not None else None
     except ValueError as error:
         raise click.UsageError(str(error)) from None
@@ -95,7 +96,7 @@ def run(  # noqa: PLR0913 - one parameter for each option of the command
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def mutations(names: tuple[str, ...], tries: int, jobs: int | None, *, as_json: bool) -> None:
     """Plants bugs, and counts the seeds until each is caught."""
-    unknown = sorted(set(names) - {planted.plant.__name__ for planted in PLANTED})
+    unknown = sorted(set(names) - {planted.plant.__name__ for planted in BUGS})
     if unknown:
         raise click.UsageError(f"no planted bug {unknown[0]!r:.64}")
     catches = []

@@ -6,7 +6,8 @@ A client is told what the node's engine says. What the node has not answered whe
 from functools import partial
 from typing import Final
 
-from crdtmesh.engine import CommitLost, Engine
+from crdtmesh.engine import Engine
+from crdtmesh.engine_ports import CommitLost
 from crdtmesh.replication.levels import WRITE_LEVEL_METADATA, parse_level
 from crdtmesh.runtime.definition import ActorAddress
 from crdtmesh.runtime.errors import Outcome as CallOutcome

@@ -11,6 +11,7 @@ from crdtmesh.runtime.options import RuntimeOptions
 from gossip.config import SwimConfig
 from gossip.identity import Endpoint
 from gossip.messages import MemberState
+from simulations.actors.work import ActorWork
 from simulations.faults import FaultInjector
 from simulations.history import Call, FinalState, History, Outcome
 from simulations.hostile import Hostile
@@ -49,6 +50,7 @@ class Cluster:
         reports: what cores reported, by kind.
         breakages: what production code raised and nobody caught.
         history: gets the losses of disks, and when nodes were held up.
+        actors: actors with one activation, if the run has any.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class Cluster:
         self.reports: Counter[str] = Counter()
         self.breakages: list[str] = []
         self.workload = plan.workload
+        self.actors: ActorWork | None = None
         self.swim_config = SwimConfig()
         self.runtime_options = RuntimeOptions(mailbox_max=plan.mailbox_max, window_max=plan.window_max)
         self.replication_options = plan.replication
@@ -100,7 +103,7 @@ class Cluster:
         self._name_endpoints()
         self._joined: list[str] = []
         self._left: list[str] = []
-        self._system = system_of(SYSTEM, actors_of(plan.workload))
+        self._offered = actors_of(plan.workload)
         self._hostless = set(self.names[max(1, plan.nodes - plan.hostless) :])
         self._hosts: dict[str, HostProcess] = {}
         self._host_numbers = itertools.count()
@@ -171,6 +174,8 @@ class Cluster:
             host.loop.kill()
         node.crash()
         self.history.ended(name, self.scheduler.now_ns)
+        if self.actors is not None:
+            self.actors.desks.lost(node)
         if wipe:
             self._lose_disk(name)
         return True
@@ -198,6 +203,8 @@ class Cluster:
         self.nodes[name] = node
         self.nodes = {name: self.nodes[name] for name in self._machines if name in self.nodes}
         node.start()
+        if self.actors is not None:
+            node.when_ready(partial(self.actors.opened, node))
         if name not in self._hostless:
             node.when_ready(partial(self._start_host, name, node))
         return True
@@ -427,6 +434,9 @@ class Cluster:
             rng=rng,
             failed=self.failed,
         )
+        system = system_of(SYSTEM, self._offered)
+        if self.actors is not None:
+            self.actors.declare(system, name, rng=rng, clock=self._machines[name].clock)
         host = self._hosts[name] = HostProcess(
             loop,
             node_loop=node.loop,
@@ -434,7 +444,7 @@ class Cluster:
             scheduler=self.scheduler,
             rng=rng,
             plan=self.workload,
-            system=self._system,
+            system=system,
             turned=node.turned,
         )
         host.start()

@@ -115,6 +115,9 @@ class _NodeEnd:
     async def write(self, message: Any) -> None:
         self._responses.put(message.SerializeToString())
 
+    async def send_initial_metadata(self, initial_metadata: Any) -> None:
+        """Nothing reads it."""
+
     async def abort(self, code: Any, details: str = "", trailing_metadata: Any = ()) -> None:
         del trailing_metadata
         raise AssertionError(f"the node aborted a host's stream: {code}: {details}")
@@ -194,7 +197,10 @@ class HostProcess:
         self._engine = engine
         self._system = system
         self._turned = turned
-        self._users: dict[str, object] = dict.fromkeys(system.actors, Handler(plan, rng))
+        handler = Handler(plan, rng)
+        self._users: dict[str, object] = {
+            name: handler if spec.actor_class is Handler else spec.actor_class() for name, spec in system.actors.items()
+        }
         self._requests = _Pipe(scheduler, rng, node_loop)
         self._responses = _Pipe(scheduler, rng, loop)
 

@@ -23,9 +23,9 @@ from crdtmesh.replication.receiver import Receiver
 from crdtmesh.replication.session import Session
 from crdtmesh.replication.shard import Shard
 from crdtmesh.runtime.errors import ErrorCode
+from crdtmesh.runtime.lives import Lives
 from crdtmesh.runtime.replies import Replies
 from crdtmesh.runtime.results import Results
-from crdtmesh.runtime.router import Router
 from crdtmesh.runtime.routes import Routes
 from gossip.refutation import Refuter
 from gossip.rules import Rules
@@ -75,8 +75,8 @@ MARKS: Final[dict[str, Mark]] = {
     "runtime ended what was too late": Mark(
         Replies, Replies.fail, lambda self, arguments, result: arguments[1] is ErrorCode.TIMEOUT
     ),
-    "runtime lost a host": Mark(Router, Router.host_lost),
-    "runtime put an actor out of memory": Mark(Router, Router._put_out),
+    "runtime lost a host": Mark(Lives, Lives.host_lost),
+    "runtime put an actor out of memory": Mark(Lives, Lives._put_out),
     "runtime refused a call for a full mailbox": Mark(
         Replies, Replies.fail, lambda self, arguments, result: arguments[1] is ErrorCode.MAILBOX_FULL
     ),

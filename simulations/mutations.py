@@ -11,6 +11,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import Any, Final
 
+from simulations.actors.planted import PLANTED as PLANTED_ACTORS
 from simulations.drawing import draw_plan
 from simulations.patching import Patch
 from simulations.planted import PLANTED, Focus, Planted
@@ -25,6 +26,9 @@ SEEDS_MAX: Final = 40
 TRIES: Final = 3
 # Tries begin so far apart that they share no seed.
 STRIDE: Final = 1000
+
+BUGS: Final = (*PLANTED, *PLANTED_ACTORS)
+"""All that can be planted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +75,7 @@ def catch(planted: Planted, *, first: int = 1, seeds_max: int = SEEDS_MAX) -> tu
 
 def try_all(names: Sequence[str] = (), *, tries: int = TRIES, jobs: int = 1) -> Iterator[Catch]:
     """Tries all planted bugs, or those that are named; the results come as they are there."""
-    chosen = [planted.plant.__name__ for planted in PLANTED if not names or planted.plant.__name__ in names]
+    chosen = [planted.plant.__name__ for planted in BUGS if not names or planted.plant.__name__ in names]
     if jobs == 1:
         yield from (try_one(name, tries) for name in chosen)
         return
@@ -114,7 +118,7 @@ def _failures(seed: int, planted: Planted) -> list[str]:
 
 
 def _named(name: str) -> Planted:
-    return next(each for each in PLANTED if each.plant.__name__ == name)
+    return next(each for each in BUGS if each.plant.__name__ == name)
 
 
 if __name__ == "__main__":

@@ -173,6 +173,15 @@ class SimulatedNode:
         self._world.links.killed(self.loop)
         self._store.crash()
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether its engine is there."""
+        return self._is_ready
+
+    def wall_ms(self) -> int:
+        """The wall clock of its machine."""
+        return self._clock.wall_ms()
+
     def leave(self) -> None:
         """Announces that it departs for good."""
         self.loop.call_soon(self._leave)
@@ -337,14 +346,14 @@ class SimulatedNode:
         self._directory.set_entry(key.key, view.value() if view is not None else None)
 
     def _refresh_directory(self) -> None:
-        self.engine.runtime.directory_changed(self._directory.offers())
+        self.engine.runtime.directory_changed(self._directory.offers(), self._directory.topics())
         self.engine.wake()
 
     def _announce_offers(self) -> None:
         try:
             self.replica.update(
                 entry_key(self.name),
-                [announcement(self.start_id, self.engine.runtime.offers())],
+                [announcement(self.start_id, self.engine.runtime.offers(), self.engine.runtime.topics())],
                 ticket=None,
                 wall_ms=self._clock.wall_ms(),
             )

@@ -192,6 +192,35 @@ class WorkloadPlan:
     mix: tuple[tuple[str, float], ...] = (("PNCounter", 1.0), ("ORSet", 2.0), ("LWWRegister", 1.0))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActorPlan:
+    """What the clients of actors do.
+
+    Attributes:
+        clients: how many, each with one call at a time.
+        think_ns_mean: mean pause between two calls of a client.
+        stickiness: probability that a client stays with the node of its last call.
+        ledgers: actors of each kind; few means that most calls meet.
+        later: probability that a call is for later.
+        later_ms_max: how much later at most.
+        handler_ns_max: how long a handler may wait.
+        turns_waiting: probability that it waits.
+        turns_failing: probability that it fails, after it has changed its state.
+        timer_ms: period of the timers.
+    """
+
+    clients: int = 3
+    think_ns_mean: int = 200 * MILLISECOND_NS
+    stickiness: float = 0.5
+    ledgers: int = 2
+    later: float = 0.2
+    later_ms_max: int = 20_000
+    handler_ns_max: int = 300 * MILLISECOND_NS
+    turns_waiting: float = 0.5
+    turns_failing: float = 0.05
+    timer_ms: int = 1_000
+
+
 _GROUPS: Final = (
     "datagrams",
     "segments",
@@ -202,6 +231,7 @@ _GROUPS: Final = (
     "hostile",
     "faults",
     "workload",
+    "actors",
 )
 
 
@@ -226,6 +256,7 @@ class RunPlan:
         window_max: turns of one actor that may be in flight.
         hostile: what one peer does wrong on purpose; None for nothing.
         stays_down: one node stays down after the heal, until all others have noticed.
+        actors: actors with one activation and their clients; None for none.
     """
 
     seed: int
@@ -245,6 +276,7 @@ class RunPlan:
     disk: DiskShape = DiskShape()
     faults: FaultPlan = FaultPlan()
     workload: WorkloadPlan = WorkloadPlan()
+    actors: ActorPlan | None = None
 
     @property
     def is_peaceful(self) -> bool:
@@ -260,17 +292,7 @@ class RunPlan:
     def describe(self) -> str:
         """One line for each group of parameters, only what is on."""
         lines = [f"seed {self.seed}: {self.nodes} nodes, {self.faulty_ns / SECOND_NS:g} s of faults"]
-        for name in (
-            "datagrams",
-            "segments",
-            "payload_loss",
-            "disk",
-            "replication",
-            "links",
-            "hostile",
-            "faults",
-            "workload",
-        ):
+        for name in _GROUPS:
             part = getattr(self, name)
             if part is not None:
                 values = ((item.name, getattr(part, item.name)) for item in fields(part))

@@ -23,6 +23,7 @@ def replay_command(seed: int, options: RunOptions) -> str:
     default = RunOptions()
     extra = f" --seconds {options.seconds:g}" if options.seconds != default.seconds else ""
     extra += f" --nodes {options.nodes}" if options.nodes is not None else ""
+    extra += " --actors" if options.actors else ""
     return f"python -m simulations run --seeds {seed}:{seed}{extra} --trace"
 
 
@@ -61,7 +62,8 @@ def write_trace(folder: Path, plan: RunPlan, result: RunResult, *, replay: str) 
 
 def hash_elsewhere(seed: int, options: RunOptions) -> str:
     """The trace hash of a seed in a new process, whose strings hash differently."""
-    return elsewhere("simulations.rerun", str(seed), repr(options.seconds), str(options.nodes or 0))
+    extra = ["actors"] * options.actors
+    return elsewhere("simulations.rerun", str(seed), repr(options.seconds), str(options.nodes or 0), *extra)
 
 
 def elsewhere(module: str, *arguments: str) -> str:
@@ -76,5 +78,5 @@ def elsewhere(module: str, *arguments: str) -> str:
 
 
 if __name__ == "__main__":
-    chosen = RunOptions(seconds=float(sys.argv[2]), nodes=int(sys.argv[3]) or None)
+    chosen = RunOptions(seconds=float(sys.argv[2]), nodes=int(sys.argv[3]) or None, actors="actors" in sys.argv)
     sys.stdout.write(simulate(int(sys.argv[1]), chosen).trace_hash)

@@ -9,6 +9,8 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from simulations.actors.plan import draw_actors, with_actors
+from simulations.actors.work import ActorWork
 from simulations.checkers import check_all, check_conduct, unexpected_alarms, unexpected_in_peace, unexpected_members
 from simulations.cluster import Cluster
 from simulations.complaints import complaints
@@ -35,10 +37,12 @@ class RunOptions:
     Attributes:
         seconds: virtual length of the faulty phase.
         nodes: size of the mesh; None draws it.
+        actors: with actors that have one activation, and their clients.
     """
 
     seconds: float = 115.0
     nodes: int | None = None
+    actors: bool = False
 
     def __post_init__(self) -> None:
         if not 0 < self.seconds <= 86_400:
@@ -96,6 +100,15 @@ class Run:
             history=self.history,
             counts=self.counts,
         )
+        if plan.actors is not None:
+            self.cluster.actors = ActorWork(
+                plan.actors,
+                self.cluster,
+                scheduler=self.scheduler,
+                streams=self._streams,
+                trace=self.trace,
+                history=self.history,
+            )
         self.clients = [self._client(number, plan.workload) for number in range(plan.workload.clients)]
         hurried = replace(plan.workload, think_ns_mean=HURRY_NS, stickiness=0.5)
         first = plan.workload.clients
@@ -121,6 +134,8 @@ class Run:
             self.cluster.restart(name)
         for client in self.clients:
             client.start()
+        if self.cluster.actors is not None:
+            self.cluster.actors.start()
 
     def suffer(self) -> None:
         """The faulty phase."""
@@ -148,6 +163,8 @@ class Run:
         self.cluster.calm()
         for client in (*self.clients, *self.crowd):
             client.stop()
+        if cluster.actors is not None:
+            cluster.actors.stop()
 
     def settle(self) -> int | None:
         """Waits until all is well and stays so; the time that took, or None if it never was.
@@ -178,6 +195,9 @@ class Run:
         cluster = self.cluster
         is_open = any(call.outcome is Outcome.OPEN for call in reversed(self.history.calls))
         failures = ["a call is not answered"] if is_open else []
+        if cluster.actors is not None and len(cluster.nodes) == len(cluster.names):
+            # What only a node knows that stays down for now can't be done before it is back.
+            failures += cluster.actors.unwell()
         if len(cluster.digests()) > 1:
             failures.append("nodes hold different bytes")
         elif not cluster.have_applied_the_same():
@@ -209,6 +229,10 @@ class Run:
         else:
             failures += check_all(self.history, finals) + check_members(self.history)
             failures += [f"alarms: {text}" for text in unexpected_alarms(self.cluster.all_reports())]
+        reports = self.cluster.all_reports()
+        if self.cluster.actors is not None:
+            failures += self.cluster.actors.verdict(was_peaceful=was_peaceful)
+            reports.update(self.cluster.actors.counted())
         if was_peaceful:
             unexpected = unexpected_in_peace(self.history, self.cluster.all_reports())
             failures += [f"peace: {text}" for text in unexpected]
@@ -220,7 +244,7 @@ class Run:
             events=self.scheduler.events_run,
             faults=self.counts,
             outcomes=Counter(call.outcome.value for call in self.history.calls),
-            reports=self.cluster.all_reports(),
+            reports=reports,
             converged_ns=converged_ns,
         )
 
@@ -239,7 +263,9 @@ def simulate(seed: int, options: RunOptions | None = None, *, observer: Observer
 def plan_of(seed: int, options: RunOptions | None = None) -> RunPlan:
     """The parameters of a run."""
     options = options or RunOptions()
-    return draw_plan(seed, SeedStreams(seed).stream("plan"), seconds=options.seconds, nodes=options.nodes)
+    streams = SeedStreams(seed)
+    plan = draw_plan(seed, streams.stream("plan"), seconds=options.seconds, nodes=options.nodes)
+    return with_actors(plan, draw_actors(streams.stream("actors"))) if options.actors else plan
 
 
 def execute(plan: RunPlan, *, observer: Observer | None = None) -> RunResult:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 from typing import TYPE_CHECKING
@@ -10,14 +11,16 @@ import click
 
 from crdtmesh.cli.client import client_command, split_name
 from crdtmesh.cli.tables import echo_table
+from crdtmesh.cli.values import plain_json
 
 if TYPE_CHECKING:
     from crdtmesh.sdk.client import Client
+    from crdtmesh.sdk.subscriptions import ChannelMessage
 
 
 @click.group(name="actors")
 def command() -> None:
-    """List the actors that live nodes offer; spawn and delete instances."""
+    """List the actors that live nodes offer; spawn, stop and delete them; follow their channels."""
 
 
 @command.command(name="list")
@@ -56,3 +59,40 @@ async def delete(client: Client, *, output: str, actor: str, parent: str) -> Non
     system, name = split_name(actor)
     (found,) = await client.delete(system, name, parent=parent)
     click.echo(json.dumps({"found": found}) if output == "json" else "deleted" if found else "nothing to delete")
+
+
+@command.command(name="stop")
+@click.argument("actor", metavar="[SYSTEM/]ACTOR")
+@click.option("--parent", default="", metavar="TEMPLATE", help="Of an instance that was not spawned.")
+@client_command
+async def stop(client: Client, *, output: str, actor: str, parent: str) -> None:
+    """Take an actor out of memory on all nodes; its timers rest until it is called again."""
+    system, name = split_name(actor)
+    (stopped,) = await client.stop(system, name, parent=parent)
+    click.echo(json.dumps({"stopped": stopped}) if output == "json" else "stopped" if stopped else "not in memory")
+
+
+@command.command(name="subscribe")
+@click.argument("topic", metavar="[SYSTEM/]TOPIC")
+@click.option("--count", type=click.IntRange(min=1), default=None, help="End after so many messages.")
+@client_command
+async def subscribe(client: Client, *, output: str, topic: str, count: int | None) -> None:
+    """Print what actors broadcast on a channel, until interrupted."""
+    system, name = split_name(topic)
+    async with contextlib.aclosing(client.subscribe(system, name)) as messages:
+        async for message in messages:
+            _echo_message(message, as_json=output == "json")
+            count = None if count is None else count - 1
+            if count == 0:
+                return
+
+
+def _echo_message(message: ChannelMessage, *, as_json: bool) -> None:
+    sender = f"{message.publisher.system}/{message.publisher.name}"
+    if as_json:
+        line = {"value": plain_json(message.value), "publisher": sender, "lagged": message.lagged}
+        click.echo(json.dumps(line))
+        return
+    if message.lagged:
+        click.echo(f"missed {message.lagged} messages", err=True)
+    click.echo(f"{sender}  {json.dumps(plain_json(message.value))}")

@@ -18,7 +18,7 @@ COMMANDS: Final = {
     "status": ("status", "Show this node's health, peers and lags."),
     "leave": ("leave", "Leave the mesh gracefully and stop the node."),
     "invoke": ("invoke", "Call an action of an actor, and print its answer as JSON."),
-    "actors": ("actors", "List the actors that live nodes offer; spawn and delete instances."),
+    "actors": ("actors", "List the actors that live nodes offer; spawn, stop and delete them; follow their channels."),
     "state": ("state", "Read and change replicated state directly."),
     "certs": ("certs", "Make a cluster's authority, and the certificates of its nodes and clients."),
     "keys": ("keys", "Make and rotate the keys that seal gossip."),

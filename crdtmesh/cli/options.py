@@ -91,6 +91,18 @@ _CONFIG_OPTIONS: Final = (
         help="Size of the finished cluster: a majority needs more than half of it, however few are known. Default: 0.",
     ),
     click.option(
+        "--activations-max",
+        type=int,
+        metavar="N",
+        help="Actors in memory at once; beyond, idle ones give way, else calls are refused. Default: 250000.",
+    ),
+    click.option(
+        "--memory-mb-max",
+        type=int,
+        metavar="MB",
+        help="Memory of the node's process above which idle actors give up theirs. Default: 0, half of what there is.",
+    ),
+    click.option(
         "--drain-timeout-s", type=float, help="How long a shutdown waits for calls in flight, in seconds. Default: 5."
     ),
     click.option("--log-level", type=click.Choice(get_args(LogLevel)), help="How much is logged. Default: info."),

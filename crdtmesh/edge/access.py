@@ -57,6 +57,8 @@ METHODS: Final[Mapping[str, frozenset[str]]] = {
     "crdtmesh.v1.Actors/InvokeStream": _READERS,
     "crdtmesh.v1.Actors/Watch": _CLIENTS,
     "crdtmesh.v1.Actors/Spawn": _CLIENTS,
+    "crdtmesh.v1.Actors/Subscribe": _READERS,
+    "crdtmesh.v1.Actors/Stop": _OPERATORS,
     "crdtmesh.v1.Actors/Delete": _OPERATORS,
     "crdtmesh.v1.Actors/Register": _HOSTS,
     "crdtmesh.v1.ActorHost/Connect": _HOSTS,

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from typing import Final
 
 from crdtmesh.directory import Directory
 from crdtmesh.edge.access import Access
-from crdtmesh.edge.answer_watch import watch_answer
+from crdtmesh.edge.answer_watch import AnswerWatches
 from crdtmesh.edge.call_stream import CallStream
 from crdtmesh.edge.context import Context
 from crdtmesh.edge.errors import abort, trailers
 from crdtmesh.edge.host_stream import HostStream
 from crdtmesh.edge.pending import PendingCalls
-from crdtmesh.edge.removal import DELETED_MAX, Removal
+from crdtmesh.edge.removal import Removal
 from crdtmesh.edge.server import Service
 from crdtmesh.edge.spawn_api import SpawnApi
+from crdtmesh.edge.subscription import subscribe
 from crdtmesh.engine import Engine
+from crdtmesh.runtime.definition import ActorAddress
 from crdtmesh.runtime.errors import ErrorCode, Outcome, RegistrationRefused
-from crdtmesh.runtime.messages import CallFailure
+from crdtmesh.runtime.messages import STATE_CHANGED, CallFailure
 from crdtmesh.wire import registration
 from crdtmesh.wire.gen.crdtmesh.v1 import actors_pb2, actors_pb2_grpc
 from crdtmesh.wire.gen.spawn.actors import actor_pb2, protocol_pb2
 from crdtmesh.wire.invocations import address_from
+
+# Of one request to delete or to stop; each takes a few milliseconds, one after the other.
+ACTORS_MAX: Final = 1_000
 
 
 class ActorsServicer(actors_pb2_grpc.ActorsServicer):
@@ -32,7 +38,9 @@ class ActorsServicer(actors_pb2_grpc.ActorsServicer):
     ) -> None:
         self._engine = engine
         self._access = access
+        self._pending = pending
         self._spawn = SpawnApi(engine, pending, access)
+        self._watches = AnswerWatches(engine, self._spawn, system=system)
         self._removal = Removal(engine, pending)
         self._directory = directory
         self._system = system
@@ -69,18 +77,40 @@ class ActorsServicer(actors_pb2_grpc.ActorsServicer):
         self, request: protocol_pb2.InvocationRequest, context: Context
     ) -> None:
         """An action's answer, whenever it is another one."""
-        await watch_answer(self._engine, self._spawn, request, context, system=self._system)
+        await self._watches.watch(request, context)
+
+    async def Stop(  # noqa: N802
+        self, request: actors_pb2.StopActorsRequest, context: Context
+    ) -> actors_pb2.StopActorsResponse:
+        """Actors out of memory."""
+        response = actors_pb2.StopActorsResponse()
+        for actor in await self._named(request.actors, context):
+            reply = await self._pending.stop(actor)
+            if isinstance(reply, CallFailure):
+                await abort(context, reply.code, f"actor {actor}: {reply.message}", reply.outcome)
+            response.stopped.append(reply[0] == STATE_CHANGED)
+        return response
+
+    async def Subscribe(  # noqa: N802
+        self, request: actors_pb2.SubscribeRequest, context: Context
+    ) -> None:
+        """What is broadcast on a channel."""
+        await subscribe(self._engine, request, context, system=self._system)
+
+    async def _named(self, ids: Sequence[actor_pb2.ActorId], context: Context) -> list[ActorAddress]:
+        """The actors that a request is about."""
+        actors = [address_from(actor, self._system) for actor in ids]
+        if not 0 < len(actors) <= ACTORS_MAX or not all(actor.system and actor.name for actor in actors):
+            message = f"1 to {ACTORS_MAX} actors with system and name expected, got {len(actors)}"
+            await abort(context, ErrorCode.INVALID_REQUEST, message)
+        return actors
 
     async def Delete(  # noqa: N802
         self, request: actors_pb2.DeleteActorsRequest, context: Context
     ) -> actors_pb2.DeleteActorsResponse:
         """Actors with all that is kept of them."""
-        actors = [address_from(actor, self._system) for actor in request.actors]
-        if len(actors) > DELETED_MAX or not all(actor.system and actor.name for actor in actors):
-            message = f"1 to {DELETED_MAX} actors with system and name expected, got {len(actors)}"
-            await abort(context, ErrorCode.INVALID_REQUEST, message)
         response = actors_pb2.DeleteActorsResponse()
-        for actor in actors:
+        for actor in await self._named(request.actors, context):
             found = await self._removal.delete(actor)
             if isinstance(found, CallFailure):
                 await abort(context, found.code, f"actor {actor}: {found.message}", Outcome.UNKNOWN)

@@ -9,7 +9,7 @@ from typing import Protocol
 from crdtmesh.edge.context import Context
 from crdtmesh.edge.errors import abort
 from crdtmesh.edge.server import Service
-from crdtmesh.engine import CommitLost
+from crdtmesh.engine_ports import CommitLost
 from crdtmesh.errors import MeshError
 from crdtmesh.replication.explaining import Explanation, Intervals
 from crdtmesh.replication.outputs import EntryKey

@@ -12,6 +12,9 @@ class Context(Protocol):
     async def write(self, message: Any) -> None:
         """Sends one message of a stream."""
 
+    async def send_initial_metadata(self, initial_metadata: Sequence[tuple[str, str]]) -> None:
+        """Sends what goes out before the first message."""
+
     async def abort(self, code: Any, details: str = "", trailing_metadata: Sequence[tuple[str, str]] = ()) -> None:
         """Ends the call with a status; raises."""
 

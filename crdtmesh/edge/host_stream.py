@@ -14,7 +14,7 @@ from crdtmesh.edge.context import Context
 from crdtmesh.edge.pump import Pump
 from crdtmesh.edge.tasks import companion
 from crdtmesh.engine import Engine, wall_clock_ms
-from crdtmesh.runtime.errors import ErrorCode, RegistrationRefused
+from crdtmesh.runtime.errors import DefinitionConflict, ErrorCode, RegistrationRefused
 from crdtmesh.runtime.messages import HostId, Operations, StateUpdate, TurnColumns, TurnEffects, TurnFailure
 from crdtmesh.runtime.opaque import OpaqueState
 from crdtmesh.wire import values
@@ -34,6 +34,7 @@ class HostStream:
         self._context = context
         self._names = BoundNames()
         self._binder = NameBinder()
+        self._notices: list[str] = []
         self._pump: Pump[TurnColumns] = Pump(context.write, self._batches)
 
     async def run(self, requests: AsyncIterator[actors_pb2.HostBatch]) -> None:
@@ -47,7 +48,8 @@ class HostStream:
             await self._refuse(error)
             return
         except RegistrationRefused as error:
-            await self._context.write(actors_pb2.TurnBatch(registered=refused(str(error))))
+            is_conflict = isinstance(error, DefinitionConflict)
+            await self._context.write(actors_pb2.TurnBatch(registered=refused(str(error)), is_conflict=is_conflict))
             await self._context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
             return
         try:
@@ -63,6 +65,11 @@ class HostStream:
     def deliver_turns(self, columns: TurnColumns) -> None:
         """Queues turns for writing."""
         self._pump.put(columns, sum(map(len, columns.payloads)) + len(columns.turns) * TURN_OVERHEAD_BYTES)
+
+    def deliver_notice(self, message: str) -> None:
+        """Queues words for the people behind the host."""
+        self._notices.append(message)
+        self._pump.put(TurnColumns(), len(message))
 
     async def _refuse(self, error: MalformedBatch) -> None:
         self._engine.client_rejected("malformed_batch", str(error))
@@ -91,6 +98,9 @@ class HostStream:
         self._engine.host_answered(host, answers, [_failure(failed) for failed in batch.failures])
 
     def _batches(self, items: list[TurnColumns]) -> Iterator[actors_pb2.TurnBatch]:
+        if self._notices:
+            notices, self._notices = self._notices, []
+            yield actors_pb2.TurnBatch(notices=notices)
         for columns in _merged(items):
             released = [self._binder.actor(actor) for actor in columns.released]
             states = [_state_update(update, self._binder.actor(update.actor)) for update in columns.states]

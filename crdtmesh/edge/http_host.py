@@ -24,7 +24,7 @@ from crdtmesh.edge.http_client import NoAnswer, Unreachable, UserFunction
 from crdtmesh.engine import Engine
 from crdtmesh.observability import logs
 from crdtmesh.runtime.definition import ActorAddress, ActorDefinition
-from crdtmesh.runtime.errors import ErrorCode, RegistrationRefused
+from crdtmesh.runtime.errors import DefinitionConflict, ErrorCode, RegistrationRefused
 from crdtmesh.runtime.messages import CallExtra, HostId, StateUpdate, TurnColumns
 from crdtmesh.wire.turn_messages import BadAnswer, decode_answer, encode_turn
 
@@ -172,6 +172,10 @@ class HttpHost:
         if self._sweep is None and self._turns:
             self._sweep = self._loop.call_later(SWEEP_INTERVAL_S, self._sweep_late)
 
+    def deliver_notice(self, message: str) -> None:
+        """Spawn's protocol has no way to tell a user function; the log of the node does."""
+        logs.event(_LOG, logging.WARNING, "host.notice", host=self._target.authority, detail=message)
+
     def _sweep_late(self) -> None:
         """Ends what is too late and nobody waits for; of the others the runtime speaks in time."""
         self._end_late(list(self._turns))
@@ -268,15 +272,26 @@ class HttpHost:
             pause_s = min(max(2 * pause_s, _PROBE_FIRST_S), _PROBE_MAX_S)
             try:
                 await self._function.probe()
-            except Unreachable:
+                self._take_back()
+            except (Unreachable, DefinitionConflict):
+                # Who declares its actors as something else meanwhile stays until it leaves.
                 continue
-            break
-        self._looking = None
+            except RegistrationRefused as error:
+                logs.event(_LOG, logging.ERROR, "host.refused", host=self._target.authority, reason=str(error))
+            return
+
+    def _take_back(self) -> None:
+        """The user function is there again.
+
+        Raises:
+            RegistrationRefused: its actors can't be used.
+        """
+        looking, self._looking = self._looking, None
         try:
             self._open(())
-        except RegistrationRefused as error:
-            logs.event(_LOG, logging.ERROR, "host.refused", host=self._target.authority, reason=str(error))
-            return
+        except RegistrationRefused:
+            self._looking = looking
+            raise
         logs.event(_LOG, logging.INFO, "host.back", host=self._target.authority, actors=len(self._definitions))
 
 

@@ -88,6 +88,12 @@ class PendingCalls:
         )
         return await self._wait(call, future)
 
+    async def stop(self, actor: ActorAddress) -> Reply | CallFailure:
+        """Takes an actor out of memory wherever it is; see `Runtime.stop`."""
+        call, future = self._next()
+        self._engine.stop(self._caller, call, actor)
+        return await self._wait(call, future)
+
     def _next(self) -> tuple[int, asyncio.Future[Reply | CallFailure]]:
         self._last += 1
         future: asyncio.Future[Reply | CallFailure] = asyncio.get_running_loop().create_future()

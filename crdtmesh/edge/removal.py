@@ -7,17 +7,15 @@ from typing import Final
 from crdtmesh.crdts import registry
 from crdtmesh.crdts.operations import Operation
 from crdtmesh.edge.pending import PendingCalls
-from crdtmesh.engine import CommitLost, Engine
+from crdtmesh.engine import Engine
+from crdtmesh.engine_ports import CommitLost
 from crdtmesh.replication.errors import ReplicationError
 from crdtmesh.replication.outputs import EntryKey
 from crdtmesh.runtime.definition import ActorAddress, state_key
 from crdtmesh.runtime.errors import ErrorCode, Outcome
 from crdtmesh.runtime.messages import STATE_CHANGED, CallFailure
 
-__all__ = ["DELETED_MAX", "Removal", "removal_of"]
-
-# Each is a few entries, read and changed one after the other: a thousand are done within a second.
-DELETED_MAX: Final = 1_000
+__all__ = ["Removal", "removal_of"]
 
 # The operation that empties an entry is the first of these that its data type has.
 _REMOVALS: Final = ("clear", "reset", "disable")

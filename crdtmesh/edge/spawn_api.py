@@ -7,7 +7,8 @@ from typing import Final, NamedTuple
 
 from crdtmesh.edge.access import Access
 from crdtmesh.edge.pending import PendingCalls
-from crdtmesh.engine import CommitLost, Engine
+from crdtmesh.engine import Engine
+from crdtmesh.engine_ports import CommitLost
 from crdtmesh.replication.errors import ReplicationError
 from crdtmesh.runtime.errors import ErrorCode, Outcome, RuntimeRefusal
 from crdtmesh.runtime.messages import CallExtra, CallFailure

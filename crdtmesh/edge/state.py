@@ -16,7 +16,8 @@ from crdtmesh.edge.errors import abort
 from crdtmesh.edge.pending import PendingCalls
 from crdtmesh.edge.server import Service
 from crdtmesh.edge.watch import watch
-from crdtmesh.engine import CommitLost, Engine, LevelUnreached
+from crdtmesh.engine import Engine
+from crdtmesh.engine_ports import CommitLost, LevelUnreached
 from crdtmesh.levels import LevelInvalid
 from crdtmesh.replication.entry import EntryView
 from crdtmesh.replication.errors import TokenInvalid

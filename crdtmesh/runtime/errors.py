@@ -2,7 +2,9 @@
 
     RuntimeRefusal (exception; for the caller of a command, nothing was changed)
     ├── RegistrationRefused   a definition that this version doesn't run, or a name that can't be one
-    └── SpawnRefused          an instance of a template that nobody knows
+    │   └── DefinitionConflict   another host declares the actor as something else; it stays until it leaves
+    ├── SpawnRefused          an instance of a template that nobody knows
+    └── SubscriptionRefused   one listener more than a node takes
 
 Calls don't raise: their failures are values, `CallFailure(id, code, outcome, message)`. The codes and outcomes carry
 the numbers of `crdtmesh.v1.ErrorCode` and `crdtmesh.v1.Outcome`, so that the edge passes them on as they are.
@@ -21,15 +23,27 @@ the numbers of `crdtmesh.v1.ErrorCode` and `crdtmesh.v1.Outcome`, so that the ed
 | invalid_operation | the answer's operation doesn't fit the state's type | not_applied |
 | draining | the node is shutting down | not_applied |
 | invalid_request | malformed, or asks for what this version doesn't do | not_applied |
-| limit_reached | the node is at a bound: too many watches, or they hold too much | not_applied |
+| limit_reached | the node is at a bound: too many watches, or they hold too much; too many busy actors | not_applied |
 | forbidden | the caller's role or a policy doesn't allow it | not_applied |
 """
 
 import enum
+from typing import TYPE_CHECKING
 
 from crdtmesh.errors import MeshError
 
-__all__ = ["ErrorCode", "Outcome", "RegistrationRefused", "RuntimeRefusal", "SpawnRefused"]
+if TYPE_CHECKING:
+    from crdtmesh.runtime.definition import ActorAddress
+
+__all__ = [
+    "DefinitionConflict",
+    "ErrorCode",
+    "Outcome",
+    "RegistrationRefused",
+    "RuntimeRefusal",
+    "SpawnRefused",
+    "SubscriptionRefused",
+]
 
 
 class ErrorCode(enum.IntEnum):
@@ -76,5 +90,25 @@ class RegistrationRefused(RuntimeRefusal):
     """A definition can't be registered; no definition of the same request was."""
 
 
+class DefinitionConflict(RegistrationRefused):
+    """Another host, here or on another node, declares an actor as something else. Try again when it has left.
+
+    Attributes:
+        actor: which.
+        nodes: the other nodes that offer it; empty when it is a host of this node.
+    """
+
+    def __init__(self, message: str, *, actor: "ActorAddress", nodes: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.actor = actor
+        self.nodes = nodes
+
+
 class SpawnRefused(RuntimeRefusal):
     """Instances can't be spawned; none of the same request was."""
+
+
+class SubscriptionRefused(RuntimeRefusal):
+    """A client can't listen to a channel at this node."""
+
+    code = ErrorCode.LIMIT_REACHED

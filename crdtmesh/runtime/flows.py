@@ -15,9 +15,11 @@ from crdtmesh.runtime.channels import DEFAULT_ACTION, Channels
 from crdtmesh.runtime.definition import ActorAddress
 from crdtmesh.runtime.errors import ErrorCode, Outcome
 from crdtmesh.runtime.instances import Instances
-from crdtmesh.runtime.messages import CallExtra, CallFailure
+from crdtmesh.runtime.messages import CallExtra, CallFailure, ChannelMessage
 from crdtmesh.runtime.replies import Replies
 from crdtmesh.runtime.router import Router
+from crdtmesh.runtime.routes import Routes
+from crdtmesh.runtime.subscribers import Topic
 from crdtmesh.runtime.turn import Caller, Turn
 from crdtmesh.runtime.workflow import Broadcast, Invocation, Route, RouteKind
 
@@ -28,8 +30,8 @@ HOPS_MAX: Final = 32
 
 MS_NS: Final = 1_000_000
 
-Done = Callable[[CallFailure | None], None]
-"""Is told how a call of the node ended: None for well."""
+Done = Callable[[CallFailure | str], None]
+"""Is told how a call of the node ended: how it failed, or the type URL of its reply."""
 
 
 class Flows:
@@ -37,12 +39,28 @@ class Flows:
 
     Attributes:
         failures: calls that nobody waited for and that failed.
+        on_publish: takes what actors publish, for listeners that are none.
     """
 
-    __slots__ = ("_caller", "_channels", "_done", "_instances", "_last", "_replies", "_routed", "_router", "failures")
+    __slots__ = (
+        "_caller",
+        "_channels",
+        "_done",
+        "_instances",
+        "_last",
+        "_replies",
+        "_routed",
+        "_router",
+        "_routes",
+        "failures",
+        "on_publish",
+    )
 
-    def __init__(self, replies: Replies, router: Router, channels: Channels, instances: Instances) -> None:
+    def __init__(
+        self, replies: Replies, router: Router, routes: Routes, *, channels: Channels, instances: Instances
+    ) -> None:
         self._replies = replies
+        self._routes = routes
         self._router = router
         self._channels = channels
         self._instances = instances
@@ -51,6 +69,7 @@ class Flows:
         self._done: dict[int, Done] = {}
         self._routed: dict[int, Turn] = {}
         self.failures = 0
+        self.on_publish: Callable[[Topic, ChannelMessage, int], None] = lambda topic, message, now_ns: None
 
     def run(self, *, now_ns: int) -> None:
         """Does what finished turns ask for, and takes the replies to its own calls, until nothing is left."""
@@ -79,6 +98,27 @@ class Flows:
         call = (number, actor, action, type_url, payload, timeout_ms, extra)
         self._router.take(self._caller, (call,), now_ns=now_ns)
         return number
+
+    def ask(
+        self,
+        node: str,
+        actor: ActorAddress,
+        command: str,
+        type_url: str = "",
+        payload: bytes = b"",
+        *,
+        extra: CallExtra | None = None,
+        now_ns: int,
+        done: Done | None = None,
+    ) -> None:
+        """A command to another node, which is within reach; see `commands`."""
+        self._last = number = self._last + 1
+        if done is not None:
+            self._done[number] = done
+        call = (number, actor, command, type_url, payload, 0, extra)
+        turn = self._router.admit(self._caller, call, now_ns=now_ns)
+        if turn is not None:
+            self._routes.route(turn, self._routes.peer(node))
 
     def is_under_way(self, number: int) -> bool:
         """Whether a call of the node has no reply yet."""
@@ -110,6 +150,8 @@ class Flows:
         for actor, own in list(self._channels.subscribers(source.system, broadcast.channel)):
             action = broadcast.action or own or DEFAULT_ACTION
             self.call(actor, action, broadcast.type_url, broadcast.payload, extra, now_ns=now_ns)
+        message = ChannelMessage(broadcast.type_url, broadcast.payload, source)
+        self.on_publish(Topic(source.system, broadcast.channel), message, now_ns)
 
     def _route(self, turn: Turn, route: Route, metadata: Mapping[str, str], now_ns: int) -> None:
         _, source, _, type_url, payload, _, extra = turn.call
@@ -142,7 +184,7 @@ class Flows:
             routed = self._routed.pop(number, None)
             if routed is not None:
                 self._replies.reply(routed, type_url, payload)
-            self._tell(number, None)
+            self._tell(number, type_url)
         for failure in out.failures:
             routed = self._routed.pop(failure.id, None)
             if routed is not None:
@@ -152,7 +194,7 @@ class Flows:
                 self.failures += 1
             self._tell(failure.id, failure)
 
-    def _tell(self, number: int, failure: CallFailure | None) -> None:
+    def _tell(self, number: int, answer: CallFailure | str) -> None:
         done = self._done.pop(number, None)
         if done is not None:
-            done(failure)
+            done(answer)

@@ -9,12 +9,14 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from crdtmesh.crdts import registry
+from crdtmesh.crdts.errors import UnknownType
 from crdtmesh.runtime.activation import Activation
 from crdtmesh.runtime.definition import ActorAddress, ActorDefinition, Channel, declared_as
 from crdtmesh.runtime.errors import RegistrationRefused
 from crdtmesh.runtime.messages import ActorOffer, HostId, TurnColumns
 
-__all__ = ["Host", "Hosts"]
+__all__ = ["Host", "Hosts", "check_types"]
 
 
 class Host:
@@ -120,6 +122,10 @@ class Hosts:
             return definition
         return replace(definition, address=address) if definition.is_template else None
 
+    def declared(self, address: ActorAddress) -> list[tuple[HostId, ActorDefinition]]:
+        """The hosts that declare an actor, and how each does, in the order of their latest registration."""
+        return [(host.id, host.definitions[address]) for host in self._hosts_of.get(address, ())]
+
     def has_host(self, address: ActorAddress) -> bool:
         """Whether a host of this node declares it."""
         return declared_as(address) in self._hosts_of
@@ -162,3 +168,17 @@ class Hosts:
             for address, definition in sorted(self._definitions.items(), key=lambda item: item[0])
             if address in self._hosts_of
         ]
+
+
+def check_types(definitions: Sequence[ActorDefinition]) -> None:
+    """Lets definitions pass whose data types exist.
+
+    Raises:
+        RegistrationRefused: for the first that names another one.
+    """
+    for definition in definitions:
+        if definition.type_name is not None:
+            try:
+                registry.get(definition.type_name)
+            except UnknownType as error:
+                raise RegistrationRefused(f"actor {definition.address}: {error}") from error

@@ -18,16 +18,21 @@ from crdtmesh.runtime.opaque import OpaqueState
 from crdtmesh.runtime.workflow import Workflow
 
 __all__ = [
+    "COMMANDS",
+    "CONFLICT",
+    "MESSAGE",
     "NOOP_URL",
     "NO_PAYLOAD",
     "STATE_CHANGED",
     "STATE_UNCHANGED",
     "STATE_VALUE",
+    "STOP",
     "ActorOffer",
     "Call",
     "CallExtra",
     "CallFailure",
     "CallerId",
+    "ChannelMessage",
     "HostId",
     "Offers",
     "Operations",
@@ -60,6 +65,13 @@ STATE_VALUE: Final = "type.googleapis.com/crdtmesh.v1.Value"
 STATE_CHANGED: Final = "changed"
 STATE_UNCHANGED: Final = "unchanged"
 """Stand in the place of the type URL in replies to `Runtime.update_state`."""
+
+
+STOP: Final = "\x1fstop"
+MESSAGE: Final = "\x1fmessage"
+CONFLICT: Final = "\x1fconflict"
+COMMANDS: Final = frozenset({STOP, MESSAGE, CONFLICT})
+"""Names of what nodes ask of each other beside calls (`commands`). Not printable, so no action has them."""
 
 
 class CallExtra(NamedTuple):
@@ -215,6 +227,14 @@ class ReplyColumns:
         self.failures: list[CallFailure] = []
 
 
+class ChannelMessage(NamedTuple):
+    """What an actor has published: the parts of an Any that nobody here reads."""
+
+    type_url: str
+    payload: bytes
+    publisher: ActorAddress | None
+
+
 class ToPeer(NamedTuple):
     """A message for the INVOKE channel of a peer. If the link refuses it, give it back by `Runtime.peer_refused`."""
 
@@ -229,6 +249,7 @@ class Outgoing(NamedTuple):
     hosts: list[tuple[HostId, TurnColumns]]
     callers: list[tuple[CallerId, ReplyColumns]]
     peers: list[ToPeer]
+    messages: list[tuple[CallerId, ChannelMessage]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

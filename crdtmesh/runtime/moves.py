@@ -1,19 +1,13 @@
-"""Calls that wait for a place, and activations that have to move to another node.
+"""Calls that wait for a place.
 
 A call waits when the owner of its actor is known but out of reach, or does not see itself as the owner: views of the
 members differ for a moment, a link is being made. It is placed again every `RETRY_NS`, nothing having run so far, until
 it has waited for `PLACE_WAIT_NS`; then its caller is told.
-
-Whenever the directory changes, each activation that may exist once only is checked against its owner, in slices, since
-a node may hold a hundred thousand of them.
 """
 
-from collections import deque
-from collections.abc import Iterable
 from heapq import heappop, heappush
 from typing import Final
 
-from crdtmesh.runtime.activation import Activation
 from crdtmesh.runtime.turn import Turn, TurnPhase
 
 __all__ = ["PLACE_WAIT_NS", "RETRY_NS", "Moves"]
@@ -24,19 +18,15 @@ RETRY_NS: Final = 100_000_000
 PLACE_WAIT_NS: Final = 3_000_000_000
 """What dissemination takes on a cluster of hundreds, and far below any caller's patience."""
 
-# Checking one costs a hash for each node that offers it, about 1 µs each: 10 ms for a cluster of ten.
-SLICE: Final = 1_000
-
 
 class Moves:
-    """What waits for a place, and what is to be checked."""
+    """What waits for a place."""
 
-    __slots__ = ("_live", "_suspects", "_waiting")
+    __slots__ = ("_live", "_waiting")
 
     def __init__(self, live: dict[int, Turn]) -> None:
         self._live = live
         self._waiting: list[tuple[int, int]] = []
-        self._suspects: deque[Activation] = deque()
 
     def wait(self, turn: Turn, now_ns: int) -> bool:
         """Has a call wait for its next try; False when it has waited for long enough."""
@@ -58,17 +48,6 @@ class Moves:
                 turns.append(turn)
         return turns
 
-    def suspect(self, activations: Iterable[Activation]) -> None:
-        """These may have another owner now."""
-        self._suspects = deque(activations)
-
-    def take_suspects(self) -> list[Activation]:
-        """The next slice of them."""
-        suspects = self._suspects
-        return [suspects.popleft() for _ in range(min(SLICE, len(suspects)))]
-
     def next_ns(self) -> int | None:
-        """When there is something to do; 0 for at once."""
-        if self._suspects:
-            return 0
+        """When there is something to do."""
         return self._waiting[0][0] if self._waiting else None

@@ -26,6 +26,9 @@ class RuntimeOptions:
         timeout_default_ms: deadline of a call that names none; Spawn's is a minute.
         timeout_max_ms: longest deadline; what is longer is cut to it.
         definitions_max: actors that this node may know from its own hosts.
+        activations_max: actors in memory at once. Beyond, the ones that were idle for longest are put out before their
+            time; when none is idle a call to a further one is refused. An idle one costs about a kilobyte here
+            and what its host keeps of it, so a quarter of a million is a quarter of a gigabyte.
     """
 
     mailbox_max: int = 1_024
@@ -36,6 +39,7 @@ class RuntimeOptions:
     timeout_default_ms: int = 60_000
     timeout_max_ms: int = 3_600_000
     definitions_max: int = DEFINITIONS_MAX
+    activations_max: int = 250_000
 
     def __post_init__(self) -> None:
         """Refuses values that contradict each other."""

@@ -1,4 +1,4 @@
-"""From a call to its place: which host, which peer, or which error. And the lives of activations.
+"""From a call to its place: which host, which peer, or which error.
 
 A call is admitted once (its number, its deadline, the bounds) and then placed; it is placed again when its place goes
 away before it was handed out: a host lost, a link down, a definition changed. What was handed out is never placed
@@ -6,15 +6,12 @@ again, except when a peer says that it has no host and did nothing.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
-from heapq import heapify, heappop, heappush
 from typing import Final
 
 from crdtmesh.levels import LevelInvalid
-from crdtmesh.replication.errors import ReplicationError
 from crdtmesh.replication.levels import READ_LEVEL_METADATA, WRITE_LEVEL_METADATA, Level, parse_level
 from crdtmesh.replication.outputs import EntryKey
-from crdtmesh.runtime.activation import Activation, Happening, Phase
+from crdtmesh.runtime.activation import Activation
 from crdtmesh.runtime.deadlines import Deadlines
 from crdtmesh.runtime.definition import (
     READ_ACTIONS,
@@ -26,11 +23,10 @@ from crdtmesh.runtime.definition import (
 )
 from crdtmesh.runtime.directory import nearest_name
 from crdtmesh.runtime.errors import ErrorCode, Outcome
-from crdtmesh.runtime.hosts import Host
 from crdtmesh.runtime.instances import Instances
-from crdtmesh.runtime.messages import CallExtra
+from crdtmesh.runtime.lives import Lives
+from crdtmesh.runtime.messages import COMMANDS, CallExtra
 from crdtmesh.runtime.moves import Moves
-from crdtmesh.runtime.opaque import NO_STATE
 from crdtmesh.runtime.options import RuntimeOptions
 from crdtmesh.runtime.placement import LOCAL, NOWHERE, Place, Placement, Site
 from crdtmesh.runtime.replies import Replies
@@ -52,20 +48,17 @@ class Router:
 
     Attributes:
         is_draining: no call is admitted any more, but those of the node itself.
-        on_activated: is told of each activation.
         on_scheduled: takes a call that is to be made later.
-        activations: the actors in memory.
-        by_key: those whose state is an entry, by the entry.
+        on_command: takes what another node, or this one, asks for beside calls.
     """
 
     __slots__ = (
-        "_activation_count",
         "_deadlines",
         "_directory",
         "_hosts",
-        "_idle",
         "_instances",
         "_live",
+        "_lives",
         "_moves",
         "_numbers",
         "_options",
@@ -74,10 +67,8 @@ class Router:
         "_routes",
         "_turns",
         "_unknown_messages",
-        "activations",
-        "by_key",
         "is_draining",
-        "on_activated",
+        "on_command",
         "on_scheduled",
     )
 
@@ -90,6 +81,7 @@ class Router:
         replies: Replies,
         turns: Turns,
         routes: Routes,
+        lives: Lives,
         instances: Instances,
     ) -> None:
         self._options = options
@@ -104,21 +96,17 @@ class Router:
         self._directory = instances.directory
         self._deadlines = Deadlines(live)
         self._numbers = turns.numbers
-        self._activation_count = 0
-        # When each activation may be idle: one item for each, put back with its new time when it comes up too early.
-        self._idle: list[tuple[int, int, Activation]] = []
+        self._lives = lives
         self._unknown_messages: dict[ActorAddress, str] = {}
-        self.activations: dict[ActorAddress, Activation] = {}
-        self.by_key: dict[EntryKey, Activation] = {}
         self.is_draining = False
-        self.on_activated: Callable[[ActorDefinition, int], None] = lambda definition, now_ns: None
+        self.on_command: Callable[[Turn, int], None] = lambda turn, now_ns: None
         self.on_scheduled: Callable[[Turn, int], None] = lambda turn, now_ns: None
 
     # --- in
 
     def take(self, caller: Caller, calls: Iterable[CallTuple], *, now_ns: int) -> None:
         """Takes calls of a caller, in order."""
-        activations = self.activations
+        activations = self._lives.activations
         for call in calls:
             turn = self.admit(caller, call, now_ns=now_ns)
             if turn is None:
@@ -175,9 +163,9 @@ class Router:
 
     def update(self, turn: Turn, key: EntryKey, *, now_ns: int) -> None:
         """Applies operations from outside: in the queue of the actor that has this state, or at once."""
-        activation = self.by_key.get(key)
+        activation = self._lives.by_key.get(key)
         for other, _ in turn.others:
-            busy = self.by_key.get(other)
+            busy = self._lives.by_key.get(other)
             if busy is not None and busy.in_flight:
                 activation = busy
         if activation is None:
@@ -189,17 +177,19 @@ class Router:
 
     def _place(self, turn: Turn, now_ns: int) -> None:
         """Finds the place of a turn that has none: here, at a peer, or nowhere."""
+        if turn.call[2] in COMMANDS and turn.caller is not None and turn.caller.id is None:
+            self.on_command(turn, now_ns)
+            return
         address = self._instances.resolve(turn.call[1])
         if address is not turn.call[1]:
             turn.call = (turn.call[0], address, *turn.call[2:])
-        definition = self._hosts.definition(address)
-        if definition is None and self._directory.offer(address) is None:
-            self._replies.fail(turn, ErrorCode.UNKNOWN_ACTOR, Outcome.NOT_APPLIED, self._unknown(address))
+        if self.refuses_unknown(turn, address):
             return
+        definition = self._hosts.definition(address)
         if turn.call[6] is not None and turn.call[6].scheduled_ms:
             self._schedule(turn, definition, now_ns)
             return
-        activation = self.activations.get(address)
+        activation = self._lives.activations.get(address)
         host = self._hosts.choose(address) if activation is None else activation.host
         place = self._where(turn, definition, has_local_host=host is not None, is_active=activation is not None)
         if place.site is Site.PEER:
@@ -209,8 +199,23 @@ class Router:
                 self._place_nowhere(turn, definition, now_ns)
         elif self._decide_kind(turn, host.definition(address) if activation is None else activation.definition):
             if activation is None:
-                activation = self._activate(host.definition(address), host, now_ns)
-            self.enqueue(activation, turn, now_ns=now_ns)
+                activation = self._lives.activate(host.definition(address), host, now_ns=now_ns)
+            if activation is None:
+                self._refuse_activation(turn)
+            else:
+                self.enqueue(activation, turn, now_ns=now_ns)
+
+    def refuses_unknown(self, turn: Turn, address: ActorAddress) -> bool:
+        """Ends a turn of an actor that nobody knows; whether it did."""
+        is_known = self._hosts.definition(address) is not None or self._directory.offer(address) is not None
+        if not is_known:
+            self._replies.fail(turn, ErrorCode.UNKNOWN_ACTOR, Outcome.NOT_APPLIED, self._unknown(address))
+        return not is_known
+
+    def _refuse_activation(self, turn: Turn) -> None:
+        count = self._options.activations_max
+        message = f"node {self._placement.node} has {count} actors in memory, all busy (activations_max); call later"
+        self._replies.fail(turn, ErrorCode.LIMIT_REACHED, Outcome.NOT_APPLIED, message)
 
     def _schedule(self, turn: Turn, definition: ActorDefinition | None, now_ns: int) -> None:
         """Passes on a call that is to be made later, if the actor has such an action at all."""
@@ -318,161 +323,9 @@ class Router:
         """Other actors are known than before."""
         self._unknown_messages.clear()
 
-    # --- lives
-
-    def _activate(self, definition: ActorDefinition, host: Host, now_ns: int) -> Activation:
-        if definition.address.parent:
-            self._remember(definition.address)
-        activation = Activation(definition, host, now_ns=now_ns)
-        activation.happen(Happening.BOUND)
-        if not self._turns.own_work.load(activation, now_ns=now_ns):
-            activation.happen(Happening.LOADED)
-        self.activations[definition.address] = activation
-        if activation.key is not None:
-            self.by_key[activation.key] = activation
-        host.activations[definition.address] = activation
-        self._activation_count += 1
-        heappush(self._idle, (activation.idle_deadline_ns, self._activation_count, activation))
-        self.on_activated(definition, now_ns)
-        if definition.init_action is not None:
-            turn = self._turns.internal(definition, definition.init_action, NO_STATE, now_ns=now_ns)
-            self._turns.offer(activation, turn, now_ns=now_ns)
-        return activation
-
-    def activate_eagerly(self, definition: ActorDefinition, *, now_ns: int) -> None:
-        """Activates an actor that wants it at its registration, where it is this node's to run."""
-        address = definition.address
-        is_wanted = definition.is_eager and definition.is_stateful and not definition.is_template
-        if not is_wanted or self.is_draining or address in self.activations:
-            return
-        is_ours = definition.state is StateKind.MERGED or self._placement.owns(address, self._directory.nodes(address))
-        host = self._hosts.choose(address)
-        if is_ours and host is not None:
-            self._activate(host.definition(address), host, now_ns)
-
-    def _remember(self, instance: ActorAddress) -> None:
-        """An instance was called with its parent, which later calls may leave out."""
-        try:
-            self._instances.remember(instance, wall_ms=self._turns.wall_ms)
-        except ReplicationError:
-            # A node that is read-only says so in the reply to the call itself.
-            return
-
-    def redefine(self, definition: ActorDefinition, *, now_ns: int) -> None:
-        """An actor was registered again: a running activation of another definition ends its turns and moves."""
-        if definition.is_template:
-            parent = (definition.address.system, definition.address.name)
-            for address, activation in list(self.activations.items()):
-                if (address.system, address.parent) == parent:
-                    self._redefine(activation, replace(definition, address=address), now_ns)
-        same = self.activations.get(definition.address)
-        if same is not None:
-            self._redefine(same, definition, now_ns)
-
-    def _redefine(self, activation: Activation, definition: ActorDefinition, now_ns: int) -> None:
-        if activation.definition != definition:
-            self._move(activation, now_ns)
-
-    def _move(self, activation: Activation, now_ns: int) -> None:
-        """Ends an activation behind its turns in flight; what waits for it is placed again."""
-        activation.happen(Happening.REDEFINED)
-        if not activation.in_flight:
-            self._turns.drained.append(activation)
-            self.settle_drained(now_ns=now_ns)
-
-    def owners_changed(self) -> None:
-        """Other nodes offer actors than before: activations that may exist once only are checked."""
-        self._moves.suspect(
-            activation
-            for activation in self.activations.values()
-            if activation.definition.state is not StateKind.MERGED
-        )
-
-    def move(self, *, now_ns: int) -> None:
-        """Tries calls that wait for a place, and moves activations that have another owner now."""
+    def retry(self, *, now_ns: int) -> None:
+        """Tries calls that wait for a place."""
         self.place_again(self._moves.due(now_ns), now_ns=now_ns)
-        for activation in self._moves.take_suspects():
-            address = activation.definition.address
-            is_here = activation.phase in {Phase.ACTIVE, Phase.LOADING}
-            if is_here and not self._placement.owns(address, self._directory.nodes(address)):
-                self._move(activation, now_ns)
-
-    def settle_drained(self, *, now_ns: int) -> None:
-        """Ends activations whose last turn in flight was answered, and places what waited for them."""
-        drained = self._turns.drained
-        while drained:
-            activation = drained.pop()
-            if activation.phase is Phase.DRAINING and not activation.in_flight:
-                waiting = list(activation.mailbox)
-                activation.happen(Happening.DRAINED)
-                self._put_out(activation)
-                self.place_again(waiting, now_ns=now_ns)
-
-    def loaded(self, activation: Activation, problem: tuple[ErrorCode, str] | None, *, now_ns: int) -> None:
-        """The state of an activation is there; or it can't be had, and those who wait are told why."""
-        if activation.phase is not Phase.LOADING:
-            return
-        if problem is None:
-            activation.happen(Happening.LOADED)
-            self._turns.pump(activation, now_ns=now_ns)
-            return
-        activation.happen(Happening.LOAD_FAILED)
-        for turn in list(activation.mailbox):
-            self._replies.fail(turn, problem[0], Outcome.NOT_APPLIED, problem[1])
-        self._put_out(activation)
-
-    def host_lost(self, host: Host, *, now_ns: int) -> None:
-        """A host is gone: what it had is `host_lost`, what waited for it is placed again."""
-        waiting: list[Turn] = []
-        for activation in list(host.activations.values()):
-            for turn in activation.in_flight:
-                if turn.phase is TurnPhase.RIDING:
-                    waiting.append(turn)
-                else:
-                    message = f"the host of actor {activation.definition.address} went away during the call"
-                    self._replies.fail(turn, ErrorCode.HOST_LOST, Outcome.UNKNOWN, message)
-            waiting.extend(activation.mailbox)
-            activation.happen(Happening.HOST_LOST)
-            self._put_out(activation)
-        self._turns.drop(host)
-        self.place_again(waiting, now_ns=now_ns)
-
-    def _put_out(self, activation: Activation) -> None:
-        """Takes an activation out of memory; nothing of it is in flight any more."""
-        address, host = activation.definition.address, activation.host
-        activation.mailbox.clear()
-        activation.in_flight.clear()
-        self._turns.close_view(activation)
-        del self.activations[address]
-        if activation.key is not None:
-            del self.by_key[activation.key]
-        del host.activations[address]
-        self._turns.columns(host).released.append(address)
-
-    def put_out_idle(self, address: ActorAddress) -> None:
-        """Takes an activation out of memory now, unless it has something to do."""
-        activation = self.activations.get(address)
-        if activation is not None and activation.phase is Phase.ACTIVE and activation.is_idle:
-            activation.happen(Happening.IDLE)
-            self._put_out(activation)
-
-    def passivate(self, *, now_ns: int) -> None:
-        """Puts activations out of memory that were idle for their timeout. Complexity: O(log n) for each due."""
-        idle = self._idle
-        while idle and idle[0][0] <= now_ns:
-            _, order, activation = heappop(idle)
-            if activation.phase is Phase.COLD:
-                continue
-            if activation.phase is Phase.ACTIVE and activation.is_idle and activation.idle_deadline_ns <= now_ns:
-                activation.happen(Happening.IDLE)
-                self._put_out(activation)
-            else:
-                # Busy for longer than its timeout: look again after half of it.
-                later_ns = max(activation.idle_deadline_ns, now_ns + activation.definition.idle_timeout_ns // 2)
-                heappush(idle, (later_ns, order, activation))
-        if len(idle) > 2 * len(self.activations) + 1_024:
-            idle[:] = [item for item in idle if item[2].phase is not Phase.COLD]
-            heapify(idle)
 
     # --- too late
 
@@ -524,9 +377,8 @@ class Router:
             del self._live[turn.number]
 
     def next_deadline_ns(self) -> int | None:
-        """When `expire` or `passivate` has something to do; may be early."""
-        idle_ns = self._idle[0][0] if self._idle else None
-        times = [self._deadlines.next_ns(), idle_ns, self._moves.next_ns()]
+        """When `expire` or `retry` has something to do; may be early."""
+        times = [self._deadlines.next_ns(), self._moves.next_ns()]
         return min((time_ns for time_ns in times if time_ns is not None), default=None)
 
 

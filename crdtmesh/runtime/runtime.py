@@ -1,7 +1,7 @@
 """The actors of one node: calls come in as values, turns and replies go out as values. A core, without I/O.
 
-The face of the package: where a call goes and when an actor is in memory is decided in `router`, what happens within a
-turn in `turns`. Each call gets exactly one reply, unless its caller is lost or cancels it.
+The face of the package: where a call goes is decided in `router`, when an actor is in memory in `lives`, what happens
+within a turn in `turns`. Each call gets exactly one reply, unless its caller is lost or cancels it.
 
 Driven by the node's engine, in this order on every loop turn: inputs (`invoke`, `host_answered`, `peer_message`, and
 the replica's events as soon as they are there: `state_changed`, `committed`, `commit_failed`), then `seal`, then the
@@ -9,18 +9,15 @@ replica's outputs and events, then `take_outgoing` and `take_events`.
 """
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Final
 
-from crdtmesh.crdts import registry
 from crdtmesh.crdts.base import Touched
-from crdtmesh.crdts.errors import UnknownType
 from crdtmesh.crdts.operations import Operation
 from crdtmesh.replication.errors import ReplicationError
 from crdtmesh.replication.levels import Level
 from crdtmesh.replication.outputs import EntryKey, ReadAt
 from crdtmesh.replication.replica import Replica
-from crdtmesh.runtime.agenda import Agenda
-from crdtmesh.runtime.channels import Channels
 from crdtmesh.runtime.definition import (
     MESH_SYSTEM,
     ActorAddress,
@@ -29,50 +26,24 @@ from crdtmesh.runtime.definition import (
     check_definitions,
     check_name,
 )
-from crdtmesh.runtime.directory import Directory
-from crdtmesh.runtime.errors import ErrorCode, RegistrationRefused, SpawnRefused
-from crdtmesh.runtime.flows import Flows
-from crdtmesh.runtime.hosts import Hosts
-from crdtmesh.runtime.instances import Instances
-from crdtmesh.runtime.messages import CallerId, HostId, Offers, Operations, Outgoing, ToPeer
+from crdtmesh.runtime.errors import DefinitionConflict, ErrorCode, SpawnRefused
+from crdtmesh.runtime.events import Conflicted, Event, OffersChanged, PeerRejected, StateConflict
+from crdtmesh.runtime.hosts import check_types
+from crdtmesh.runtime.messages import STOP, CallerId, HostId, Offers, Operations, Outgoing, ToPeer
 from crdtmesh.runtime.options import RuntimeOptions
 from crdtmesh.runtime.own_work import StateEncoder
+from crdtmesh.runtime.parts import Parts
 from crdtmesh.runtime.peer_codec import Calls, Malformed, decode
 from crdtmesh.runtime.placement import Placement
-from crdtmesh.runtime.replies import Replies
-from crdtmesh.runtime.router import Router
-from crdtmesh.runtime.routes import Routes, reply_messages
-from crdtmesh.runtime.schedules import Schedules
-from crdtmesh.runtime.turn import CallTuple, Turn, TurnKind
-from crdtmesh.runtime.turns import Turns
+from crdtmesh.runtime.routes import reply_messages
+from crdtmesh.runtime.subscribers import Topic
+from crdtmesh.runtime.turn import CallTuple, TurnKind
 
-__all__ = ["Event", "OffersChanged", "PeerRejected", "Runtime", "StateConflict"]
+__all__ = ["Runtime"]
 
 
-class OffersChanged(NamedTuple):
-    """`Runtime.offers` gives something else now: publish it."""
-
-
-class PeerRejected(NamedTuple):
-    """A peer's message was not understood; nothing was changed."""
-
-    peer: str
-    reason: str
-
-
-class StateConflict(NamedTuple):
-    """An opaque state had been written at two places at once; the values that were not kept were put aside.
-
-    Attributes:
-        actor: whose state.
-        losers: how many values were put aside.
-    """
-
-    actor: ActorAddress
-    losers: int
-
-
-Event = OffersChanged | PeerRejected | StateConflict
+# Actors put out at one relief: a tenth of those in memory, so that a few seconds of pressure cost no more than needed.
+RELIEF_PARTS: Final = 10
 
 
 class Runtime:
@@ -97,28 +68,23 @@ class Runtime:
         now_ns: int,
     ) -> None:
         self._now_ns = now_ns
-        live: dict[int, Turn] = {}
-        self._replies = Replies(replica, live)
-        self._turns = Turns(options, replica=replica, replies=self._replies, live=live, encode_state=encode_state)
-        self._routes = Routes(options, self._replies)
-        self._hosts = Hosts(options.definitions_max, options.window_max)
-        self._directory = Directory()
-        self._instances = Instances(replica, self._hosts, self._directory)
-        self._router = Router(
-            options,
-            placement=placement,
-            live=live,
-            replies=self._replies,
-            turns=self._turns,
-            routes=self._routes,
-            instances=self._instances,
-        )
-        self._channels = Channels(replica, self._instances)
-        self._flows = Flows(self._replies, self._router, self._channels, self._instances)
-        schedules = Schedules(replica, replica.replica_id.hex())
-        self._agenda = Agenda(schedules, flows=self._flows, router=self._router, replies=self._replies)
-        self._router.on_activated = self._activated
-        self._router.on_scheduled = lambda turn, now_ns: self._agenda.schedule(turn, now_ns=now_ns)
+        parts = Parts(options, placement=placement, replica=replica, encode_state=encode_state)
+        self._replies = parts.replies
+        self._turns = parts.turns
+        self._routes = parts.routes
+        self._hosts = parts.hosts
+        self._directory = parts.directory
+        self._instances = parts.instances
+        self._lives = parts.lives
+        self._router = parts.router
+        self._channels = parts.channels
+        self._flows = parts.flows
+        self._agenda = parts.agenda
+        self._subscribers = parts.subscribers
+        self._commands = parts.commands
+        self._conflicts = parts.conflicts
+        self._commands.on_conflict = self._conflicted
+        self._lives.on_activated = self._activated
         self._events: list[Event] = []
 
     # --- hosts
@@ -127,12 +93,27 @@ class Runtime:
         """Declares actors without a host, as `Actors.Register` does; known ones are overwritten.
 
         Raises:
-            RegistrationRefused: one of them can't run here, or there are too many; none was registered.
+            RegistrationRefused: one of them can't run here, contradicts a host that is there, or there are too many;
+                none was registered.
         """
+        self._register(None, definitions)
+
+    def _register(self, host: HostId | None, definitions: Sequence[ActorDefinition]) -> None:
         check_definitions(definitions)
-        _check_types(definitions)
+        check_types(definitions)
+        try:
+            self._conflicts.check(host, definitions)
+        except DefinitionConflict as conflict:
+            self._conflicted(conflict.actor, str(conflict))
+            self._commands.tell_conflict(conflict, now_ns=self._now_ns)
+            raise
         self._hosts.declare(definitions)
-        self._names_changed()
+        self._router.names_changed()
+        self._channels.names_changed()
+
+    def _conflicted(self, actor: ActorAddress, message: str) -> None:
+        hosts = tuple(host for host, _ in self._hosts.declared(actor))
+        self._events.append(Conflicted(actor, hosts, message))
 
     def host_connected(
         self, host: HostId, definitions: Sequence[ActorDefinition], *, keeps_state: bool = True, now_ns: int
@@ -149,13 +130,16 @@ class Runtime:
 
         Raises:
             RegistrationRefused: one of them can't run here, or there are too many; none was registered.
+            DefinitionConflict: another host declares one as something else, and stays; none was registered.
         """
-        self.register(definitions)
+        self._register(host, definitions)
         self._hosts.connect(host, definitions, keeps_state=keeps_state)
         self._now_ns = now_ns
         for definition in definitions:
-            self._router.redefine(definition, now_ns=now_ns)
-            self._router.activate_eagerly(definition, now_ns=now_ns)
+            self._lives.redefine(definition, now_ns=now_ns)
+            if not self._router.is_draining:
+                self._lives.activate_eagerly(definition, now_ns=now_ns)
+        self._agenda.owners_changed()
         self._events.append(OffersChanged())
 
     def host_answered(
@@ -188,15 +172,14 @@ class Runtime:
         if record.blocked:
             turns.unblock(record, now_ns=now_ns)
         if turns.drained:
-            self._router.settle_drained(now_ns=now_ns)
+            self._lives.settle_drained(now_ns=now_ns)
 
     def host_lost(self, host: HostId, *, now_ns: int) -> None:
         """The host's stream has ended: what it had is `host_lost`, what waited for it is placed again."""
-        record = self._hosts.lose(host)
-        if record is None:
+        if (record := self._hosts.lose(host)) is None:
             return
         self._now_ns = now_ns
-        self._router.host_lost(record, now_ns=now_ns)
+        self._lives.host_lost(record, now_ns=now_ns)
         self._events.append(OffersChanged())
 
     def spawn(self, instances: Sequence[ActorAddress], *, wall_ms: int) -> None:
@@ -237,6 +220,7 @@ class Runtime:
         found = self._instances.forget(actor, wall_ms=wall_ms)
         if found:
             self._channels.unsubscribe(actor, wall_ms=wall_ms)
+            self._agenda.stop(actor)
         return found
 
     def resolve(self, actor: ActorAddress) -> ActorAddress:
@@ -291,18 +275,45 @@ class Runtime:
             turn.operations = operations
             self._router.update(turn, key, now_ns=now_ns)
 
+    def stop(self, caller: CallerId, call_id: int, actor: ActorAddress, *, timeout_ms: int = 0, now_ns: int) -> None:
+        """Takes an actor out of memory wherever it is, behind the calls that wait for it; its timers rest with it.
+
+        The reply's type URL is `STATE_CHANGED` when it was in memory somewhere, else `STATE_UNCHANGED`.
+        """
+        self._now_ns = now_ns
+        call = (call_id, actor, STOP, "", b"", timeout_ms, None)
+        turn = self._router.admit(self._replies.caller(caller), call, now_ns=now_ns)
+        if turn is not None:
+            self._commands.stop_everywhere(turn, now_ns=now_ns)
+
+    def subscribe(self, subscriber: CallerId, topic: Topic) -> None:
+        """A client listens to a channel; what is published there comes out of `take_outgoing` as messages.
+
+        Raises:
+            RuntimeRefusal: the name can't be a topic's, or there are too many subscribers; nothing was changed.
+        """
+        if self._subscribers.add(subscriber, topic):
+            self._events.append(OffersChanged())
+
+    def unsubscribe(self, subscriber: CallerId) -> None:
+        """A client listens no more."""
+        if self._subscribers.remove(subscriber):
+            self._events.append(OffersChanged())
+
+    def topics(self) -> Sequence[Topic]:
+        """What clients of this node listen to, sorted; changes are announced by the event `OffersChanged`."""
+        return self._subscribers.topics()
+
     def cancel(self, caller: CallerId, ids: Iterable[int], *, now_ns: int) -> None:
         """The caller no longer waits for these: they get no reply, and what was not dispatched is dropped."""
         self._now_ns = now_ns
-        record = self._replies.known(caller)
-        if record is not None:
+        if (record := self._replies.known(caller)) is not None:
             self._router.cancel(record, ids)
 
     def caller_lost(self, caller: CallerId, *, now_ns: int) -> None:
         """Cancels all calls of this caller and forgets it."""
         self._now_ns = now_ns
-        record = self._replies.known(caller)
-        if record is not None:
+        if (record := self._replies.known(caller)) is not None:
             self._router.cancel(record, list(record.calls))
             self._replies.forget(caller)
 
@@ -341,19 +352,22 @@ class Runtime:
         self._now_ns = now_ns
         self._routes.refused(message)
 
-    def directory_changed(self, offers: Mapping[str, Offers]) -> None:
-        """What the *other* live nodes offer, by node name; replaces what was known."""
+    def directory_changed(
+        self, offers: Mapping[str, Offers], topics: Mapping[str, Sequence[Topic]] = MappingProxyType({})
+    ) -> None:
+        """What the *other* live nodes offer, and listen to, by node name; replaces what was known."""
+        self._subscribers.directory_changed(topics)
         self._directory.replace(offers)
-        self._names_changed()
-        self._router.owners_changed()
+        for actor, _, words in self._conflicts.found(offers):
+            self._conflicted(actor, words)
+        self._router.names_changed()
+        self._channels.names_changed()
+        self._lives.owners_changed()
+        self._agenda.owners_changed()
 
     def offers(self) -> Offers:
         """What this node has hosts for, sorted; changes are announced by the event `OffersChanged`."""
         return self._hosts.offers()
-
-    def _names_changed(self) -> None:
-        self._router.names_changed()
-        self._channels.names_changed()
 
     def _activated(self, definition: ActorDefinition, now_ns: int) -> None:
         self._agenda.activated(definition, now_ns=now_ns)
@@ -372,7 +386,7 @@ class Runtime:
             self._agenda.changed(key)
             self._forgotten(key)
             return
-        activation = self._router.by_key.get(key)
+        activation = self._lives.by_key.get(key)
         if activation is not None:
             activation.account(touched, version)
 
@@ -381,9 +395,9 @@ class Runtime:
         gone = self._instances.forgotten(key)
         if gone is None:
             return
-        for address in [item for item in self._router.activations if (item.system, item.name) == gone and item.parent]:
-            self._agenda.forget(address)
-            self._router.put_out_idle(address)
+        for address in [item for item in self._lives.activations if (item.system, item.name) == gone and item.parent]:
+            self._agenda.end(address)
+            self._lives.put_out_idle(address)
 
     def committed(self, ticket: Hashable) -> None:
         """`Committed` of the replica; tickets of others are ignored."""
@@ -397,7 +411,17 @@ class Runtime:
     @property
     def active(self) -> int:
         """How many actors are in memory."""
-        return len(self._router.activations)
+        return len(self._lives.activations)
+
+    @property
+    def put_out_early(self) -> int:
+        """How many were put out of memory before their time, to make room."""
+        return self._lives.put_out_early
+
+    def relieve(self, *, now_ns: int) -> int:
+        """Puts a tenth of the actors out of memory, the longest idle ones first; how many it found."""
+        self._now_ns = now_ns
+        return self._lives.make_room(-(-self.active // RELIEF_PARTS), now_ns=now_ns)
 
     def level_timeout(self, ticket: Hashable, acks: int, needed: int) -> None:
         """`LevelTimeout` of the replica; tickets of others are ignored."""
@@ -411,9 +435,8 @@ class Runtime:
         self._turns.own_work.read_done(read)
 
     def _loaded(self, ticket: Hashable, problem: tuple[ErrorCode, str] | None) -> None:
-        activation = self._turns.own_work.loads.pop(ticket, None)
-        if activation is not None:
-            self._router.loaded(activation, problem, now_ns=self._now_ns)
+        if (activation := self._turns.own_work.loads.pop(ticket, None)) is not None:
+            self._lives.loaded(activation, problem, now_ns=self._now_ns)
 
     # --- shutting down
 
@@ -438,15 +461,20 @@ class Runtime:
         self._now_ns = now_ns
         self._turns.wall_ms = wall_ms
         self._router.expire(now_ns=now_ns)
-        self._router.move(now_ns=now_ns)
-        self._router.passivate(now_ns=now_ns)
+        self._router.retry(now_ns=now_ns)
+        self._lives.move(now_ns=now_ns)
+        self._lives.passivate(now_ns=now_ns)
         self._agenda.tick(now_ns=now_ns, wall_ms=wall_ms)
 
     def next_deadline_ns(self) -> int | None:
         """When `tick` is wanted; may be early."""
         if self._replies.are_open:
             return self._now_ns
-        times = (self._router.next_deadline_ns(), self._agenda.next_deadline_ns())
+        times = (
+            self._router.next_deadline_ns(),
+            self._lives.next_deadline_ns(),
+            self._agenda.next_deadline_ns(),
+        )
         return min((time_ns for time_ns in times if time_ns is not None), default=None)
 
     def take_outgoing(self) -> Outgoing:
@@ -460,7 +488,7 @@ class Runtime:
                 callers.append((caller.id, columns))
             elif caller.peer is not None:
                 peers.extend(reply_messages(caller.peer, columns))
-        return Outgoing(hosts, callers, peers)
+        return Outgoing(hosts, callers, peers, self._subscribers.take())
 
     def take_events(self) -> list[Event]:
         """What happened, emptied."""
@@ -469,12 +497,3 @@ class Runtime:
         conflicts, results.conflicts = results.conflicts, []
         events += [StateConflict(actor, count) for actor, count in conflicts]
         return events
-
-
-def _check_types(definitions: Sequence[ActorDefinition]) -> None:
-    for definition in definitions:
-        if definition.type_name is not None:
-            try:
-                registry.get(definition.type_name)
-            except UnknownType as error:
-                raise RegistrationRefused(f"actor {definition.address}: {error}") from error

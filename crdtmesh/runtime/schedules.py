@@ -24,8 +24,9 @@ _TYPE: Final = "LWWRegister"
 # Times above this can't be written with 16 hexadecimal digits; it is half a billion years away.
 TIME_MS_MAX: Final = (1 << 63) - 1
 
-# How often one that is overdue is looked at again by nodes that are not to make it: its owner may have died with it.
-AGAIN_MS: Final = 5_000
+# How often one that is overdue is looked at again by nodes that are not to make it: its owner may have died with it. By
+# the monotonic clock: a wall clock that was an hour ahead, and is put right, must not put this off by an hour.
+AGAIN_NS: Final = 5_000_000_000
 
 # Looked at in one loop turn. One costs about 10 µs (a read and a few hashes), so a slice takes 10 ms.
 SLICE: Final = 1_000
@@ -51,12 +52,13 @@ class Schedules:
         run: names this run of this node; no other has it.
     """
 
-    __slots__ = ("_due", "_last", "_replica", "_run")
+    __slots__ = ("_again", "_due", "_last", "_replica", "_run")
 
     def __init__(self, replica: Replica, run: str) -> None:
         self._replica = replica
         self._run = run
         self._last = 0
+        self._again: list[tuple[int, str]] = []
         self._due: list[tuple[int, str]] = [
             (_time_of(view.key.key), view.key.key)
             for view in replica.entries(MESH_SYSTEM, PREFIX)
@@ -103,18 +105,22 @@ class Schedules:
         """
         self._replica.update(key, [Operation("clear")], ticket=None, wall_ms=wall_ms)
 
-    def again(self, key: EntryKey, *, wall_ms: int) -> None:
+    def again(self, key: EntryKey, *, now_ns: int) -> None:
         """The call is not for this node now, or could not be made: it is looked at again later."""
-        heappush(self._due, (wall_ms + AGAIN_MS, key.key))
+        heappush(self._again, (now_ns + AGAIN_NS, key.key))
 
-    def due(self, *, wall_ms: int) -> Iterator[Schedule]:
-        """Those whose time has come, at most a slice of them; each leaves the heap."""
+    def due(self, *, now_ns: int, wall_ms: int) -> Iterator[Schedule]:
+        """Those whose time has come, at most a slice of them; each leaves its heap."""
         for _ in range(SLICE):
-            if not self._due or self._due[0][0] > wall_ms:
+            if self._due and self._due[0][0] <= wall_ms:
+                heap = self._due
+            elif self._again and self._again[0][0] <= now_ns:
+                heap = self._again
+            else:
                 return
-            name = heappop(self._due)[1]
-            while self._due and self._due[0][1] == name:
-                heappop(self._due)
+            name = heappop(heap)[1]
+            while heap and heap[0][1] == name:
+                heappop(heap)
             key = EntryKey(MESH_SYSTEM, name, _TYPE)
             view = self._replica.read(key)
             schedule = None if view is None else _read(key, view.value())
@@ -124,6 +130,10 @@ class Schedules:
     def next_ms(self) -> int | None:
         """The time of the next one, in Unix milliseconds."""
         return self._due[0][0] if self._due else None
+
+    def next_ns(self) -> int | None:
+        """When one is to be looked at again, by the monotonic clock."""
+        return self._again[0][0] if self._again else None
 
 
 def _time_of(name: str) -> int:

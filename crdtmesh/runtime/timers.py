@@ -1,9 +1,9 @@
 """Timers that actors declare: an action every so many milliseconds, from one period after an activation on.
 
 They go on while the actor is out of memory, and bring it back. They belong to the actor's owner; a node that is no
-longer it passes one beat on to the new owner, which starts its own with that. A beat whose predecessor is still under
-way is left out, so a slow actor gets fewer, and never a queue of them. The rate is fixed: a late beat moves none of the
-following ones.
+longer it passes one beat on to the new owner. Which actors have timers at all is known everywhere (`timed`). A beat
+whose predecessor is still under way is left out, so a slow actor gets fewer, and never a queue of them. The rate is
+fixed: a late beat moves none of the following ones.
 """
 
 from heapq import heapify, heappop, heappush

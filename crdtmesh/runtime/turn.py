@@ -51,6 +51,8 @@ class TurnKind(enum.Enum):
     """The node: a default read action."""
     UPDATE = enum.auto()
     """The node: operations from outside, in the actor's queue."""
+    STOP = enum.auto()
+    """The node: takes the actor out of memory, in the actor's queue."""
 
 
 class Caller:

@@ -25,13 +25,14 @@ from crdtmesh.crdts.errors import CrdtError
 from crdtmesh.replication.errors import ReplicationError
 from crdtmesh.replication.replica import Replica
 from crdtmesh.runtime import opaque
-from crdtmesh.runtime.activation import STALE, Activation, Phase
+from crdtmesh.runtime.activation import STALE, Activation, Happening, Phase
 from crdtmesh.runtime.copies import bring_up_to_date
 from crdtmesh.runtime.definition import RESOLVE_ACTION, ActorDefinition
 from crdtmesh.runtime.errors import ErrorCode, Outcome
 from crdtmesh.runtime.hosts import Host
 from crdtmesh.runtime.messages import (
     NOOP_URL,
+    STATE_CHANGED,
     CallExtra,
     HostId,
     Operations,
@@ -144,6 +145,12 @@ class Turns:
                     break
                 assert turn.key is not None
                 self.own_work.update(turn, turn.key, activation, now_ns=now_ns, wall_ms=self.wall_ms)
+            elif turn.kind is TurnKind.STOP:
+                if in_flight:
+                    break
+                activation.happen(Happening.REDEFINED)
+                self.drained.append(activation)
+                self._replies.reply(turn, STATE_CHANGED, b"")
             elif in_flight:
                 turn.phase = TurnPhase.RIDING
                 in_flight.append(turn)

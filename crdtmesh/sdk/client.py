@@ -4,27 +4,20 @@
     async with Client("127.0.0.1:9980", "127.0.0.1:9981") as client:
         await client.invoke("shops", "shopping-list", "add", "milk", timeout=2.0)
 
-All calls share one stream, and what was asked for in one turn of the event loop goes out as one message. When the
-stream breaks, the client goes on with the next address: calls in flight raise `ConnectionLost` with outcome
-"unknown", calls not yet sent are sent there.
+All calls share one stream (`node_stream`). When it breaks, the client goes on with the next address.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
-import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar, overload
-
-import grpc.aio
+from typing import Any, Self, TypeVar, overload
 
 from crdtmesh.levels import WRITE_LEVEL_METADATA, LevelInvalid, parse_level
 from crdtmesh.sdk.asks import invocation
-from crdtmesh.sdk.calls import Calls, PendingCall
 from crdtmesh.sdk.checks import Mismatch, check_for
 from crdtmesh.sdk.cluster import (
     ActorInfo,
@@ -36,22 +29,21 @@ from crdtmesh.sdk.cluster import (
     members_of,
     status_of,
 )
-from crdtmesh.sdk.connection import Backoff, open_channel, target_of
+from crdtmesh.sdk.connection import target_of
 from crdtmesh.sdk.context import ActorRef
-from crdtmesh.sdk.errors import CallTimeout, Forbidden, NotConnected
+from crdtmesh.sdk.node_stream import NodeStream
+from crdtmesh.sdk.proxy import ActorProxy
 from crdtmesh.sdk.state import StateClient
-from crdtmesh.sdk.unary import call_unary, delete, send, spawn, watched
+from crdtmesh.sdk.subscriptions import ChannelMessage, subscribed
+from crdtmesh.sdk.unary import call_unary, delete, send, spawn, stop, watched
 from crdtmesh.sdk.watch import WatchEvent, watch_events, watch_request
 from crdtmesh.wire import payloads
-from crdtmesh.wire.gen.crdtmesh.v1 import actors_pb2_grpc, cluster_pb2, state_pb2_grpc
+from crdtmesh.wire.gen.crdtmesh.v1 import cluster_pb2, state_pb2_grpc
+from crdtmesh.wire.tags import ON_CANCEL_METADATA, ON_OPEN_METADATA
 
-__all__ = ["ActorProxy", "Client"]
+__all__ = ["Client"]
 
 T = TypeVar("T")
-
-log = logging.getLogger("crdtmesh.sdk.client")
-
-_CONNECT_TIMEOUT_S: Final = 2.0
 
 
 class Client:
@@ -78,23 +70,12 @@ class Client:
         self.addresses = addresses
         self.timeout = timeout
         self.state = StateClient(self.unary)
-        self._calls = Calls(in_flight_max=in_flight_max)
-        self._channel: Any = None
-        self._stream: Any = None
-        self._address: str | None = None
-        self._reason = "not connected yet"
-        self._refusal: Forbidden | None = None
-        self._task: asyncio.Task[None] | None = None
-        self._has_work = asyncio.Event()
-        self._is_connected = asyncio.Event()
-        self._heard_at = 0.0
-        self._timer: asyncio.TimerHandle | None = None
-        self._is_closed = False
+        self._stream = NodeStream(addresses, in_flight_max=in_flight_max)
 
     @property
     def address(self) -> str | None:
         """The node that is connected now."""
-        return self._address
+        return self._stream.address
 
     @overload
     async def invoke(
@@ -158,31 +139,15 @@ class Client:
             PayloadError: the argument can't travel, or the answer can't be read or is none of `returns`.
             ValueError: `write` names no level; nothing was sent.
         """
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + (self.timeout if timeout is None else timeout)
         type_url, payload = payloads.encode(argument)
-        self._check_open()
-        if not self._calls.has_room:
-            await self._room(deadline)
-        future: asyncio.Future[tuple[str, bytes]] = loop.create_future()
-        call = PendingCall(
+        type_url, payload = await self._stream.call(
             ActorRef(system, actor, parent),
             action,
             type_url=type_url,
             payload=payload,
-            deadline=deadline,
+            deadline=asyncio.get_running_loop().time() + (self.timeout if timeout is None else timeout),
             metadata=_with_level(metadata, write),
-            future=future,
         )
-        self._calls.add(call)
-        self._has_work.set()
-        self._watch(deadline)
-        try:
-            type_url, payload = await future
-        except asyncio.CancelledError:
-            self._calls.drop(call)
-            self._has_work.set()
-            raise
         answer = payloads.decode(type_url, payload)
         return answer if returns is Any else _checked(answer, returns, action)
 
@@ -230,6 +195,49 @@ class Client:
         """
         return await delete(self.unary, system, parent, names, timeout)
 
+    async def stop(self, system: str, *names: str, parent: str = "", timeout: float | None = None) -> list[bool]:
+        """Takes actors out of memory, behind the calls that wait for them; their timers rest until they are called.
+
+        Args:
+            system: name of the actor system.
+            names: of the actors.
+            parent: of instances that were not spawned.
+            timeout: in seconds; the client's default if None.
+
+        Returns:
+            For each whether it was in memory somewhere.
+
+        Raises:
+            CallError: one of its subclasses; stopping twice does no harm, so a retry is safe.
+        """
+        return await stop(self.unary, system, parent, names, timeout)
+
+    async def subscribe(self, system: str, topic: str, *, returns: Any = Any) -> AsyncGenerator[ChannelMessage, None]:
+        """What actors broadcast on a channel, from now on.
+
+            async for message in client.subscribe("shops", "sold"):
+                print(message.value, message.publisher)
+
+        At most once: a reader that is too slow misses some, and is told how many (`lagged`); what is broadcast while
+        there is no connection is missed. Close the iterator (`contextlib.aclosing`) to end it. When it raises,
+        subscribe again.
+
+        Args:
+            system: the actor system.
+            topic: of the channel.
+            returns: the class of the messages' values.
+
+        Raises:
+            CallError: one of its subclasses.
+            PayloadError: a value can't be read or is none of `returns`.
+        """
+        await self._stream.connected(asyncio.get_running_loop().time() + self.timeout)
+        async with contextlib.aclosing(subscribed(self._stream.channel, system, topic)) as messages:
+            async for lagged, type_url, payload, publisher in messages:
+                value = payloads.decode(type_url, payload)
+                value = value if returns is Any else _checked(value, returns, topic)
+                yield ChannelMessage(value, publisher, lagged)
+
     async def actors(self, system: str = "", *, timeout: float | None = None) -> list[ActorInfo]:
         """The actors that some live node offers; of all systems if none is named."""
         return await actors_of(self.unary, system, timeout)
@@ -273,7 +281,16 @@ class Client:
         return watch_events(self._open_watch, request)
 
     async def answers(
-        self, system: str, actor: str, action: str, argument: Any = None, *, parent: str = "", returns: Any = Any
+        self,
+        system: str,
+        actor: str,
+        action: str,
+        argument: Any = None,
+        *,
+        parent: str = "",
+        on_open: str = "",
+        on_cancel: str = "",
+        returns: Any = Any,
     ) -> AsyncGenerator[Any, None]:
         """An action's answer, at once and whenever the actor's state has changed and the answer is another one.
 
@@ -288,16 +305,22 @@ class Client:
             action: that only reads; one that changes the state makes its own next call.
             argument: as of `invoke`.
             parent: the template that the actor is an instance of.
+            on_open: an action that is called once before the first answer, with the same argument; it may change the
+                state, to say that somebody watches.
+            on_cancel: one that is called once when the iterator was closed, or this client has gone; not when the watch
+                has failed, or the node itself ends.
             returns: the class of the answers.
 
         Raises:
             CallError: one of its subclasses.
             PayloadError: the argument can't travel, or an answer can't be read or is none of `returns`.
         """
-        request = invocation(ActorRef(system, actor, parent), action, argument, at=None, delay=None, metadata=None)
+        ends = {ON_OPEN_METADATA: on_open, ON_CANCEL_METADATA: on_cancel}
+        metadata = {name: called for name, called in ends.items() if called}
+        request = invocation(ActorRef(system, actor, parent), action, argument, at=None, delay=None, metadata=metadata)
         request.ClearField("async")
-        await self._connected(asyncio.get_running_loop().time() + self.timeout)
-        async with contextlib.aclosing(watched(self._channel, request)) as answers:
+        await self._stream.connected(asyncio.get_running_loop().time() + self.timeout)
+        async with contextlib.aclosing(watched(self._stream.channel, request)) as answers:
             async for type_url, payload in answers:
                 answer = payloads.decode(type_url, payload)
                 yield answer if returns is Any else _checked(answer, returns, action)
@@ -399,29 +422,17 @@ class Client:
             CallError: one of its subclasses.
         """
         deadline = asyncio.get_running_loop().time() + (self.timeout if timeout is None else timeout)
-        await self._connected(deadline)
+        await self._stream.connected(deadline)
         left = max(deadline - asyncio.get_running_loop().time(), 0.001)
-        return await call_unary(self._channel, method, request, timeout_s=left)
-
-    async def _connected(self, deadline: float) -> None:
-        self._check_open()
-        try:
-            async with asyncio.timeout_at(deadline):
-                await self._is_connected.wait()
-        except TimeoutError:
-            raise NotConnected(self._reason, outcome="not_applied") from None
-        if self._refusal is not None:
-            raise self._refusal
+        return await call_unary(self._stream.channel, method, request, timeout_s=left)
 
     async def _open_watch(self, request: Any) -> Any:
         """The call of a watch on the node that is connected, once there is one."""
-        await self._connected(asyncio.get_running_loop().time() + self.timeout)
-        return state_pb2_grpc.StateStub(self._channel).Watch(request)
+        await self._stream.connected(asyncio.get_running_loop().time() + self.timeout)
+        return state_pb2_grpc.StateStub(self._stream.channel).Watch(request)
 
     async def __aenter__(self) -> Self:
-        if self._task is not None or self._is_closed:
-            raise RuntimeError("a client is entered once; make another one")
-        self._task = asyncio.create_task(self._keep_connected())
+        self._stream.start()
         return self
 
     async def __aexit__(
@@ -431,145 +442,7 @@ class Client:
 
     async def close(self) -> None:
         """Ends the connection; calls under way raise. Does nothing the second time."""
-        self._is_closed = True
-        self._reason = "the client was closed"
-        if self._timer is not None:
-            self._timer.cancel()
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
-        self._calls.close()
-
-    async def _room(self, deadline: float) -> None:
-        try:
-            async with asyncio.timeout_at(deadline):
-                await self._calls.room()
-        except TimeoutError:
-            raise CallTimeout("too many calls are under way on this client", outcome="not_applied") from None
-        self._check_open()
-
-    def _check_open(self) -> None:
-        if self._task is None or self._is_closed:
-            raise NotConnected("the client is not open; use it in `async with`", outcome="not_applied")
-
-    async def _keep_connected(self) -> None:
-        """Holds a stream to one of the addresses, going on to the next whenever one fails."""
-        backoff = Backoff()
-        for attempt in itertools.count():
-            address = self.addresses[attempt % len(self.addresses)]
-            try:
-                channel = await open_channel(address, timeout_s=_CONNECT_TIMEOUT_S)
-            except NotConnected as error:
-                self._reason = str(error)
-            except Forbidden as error:
-                self._refusal = error
-                self._is_connected.set()  # nobody need wait
-                return
-            else:
-                heard_at = self._heard_at
-                try:
-                    await self._serve(channel, address)
-                finally:
-                    self._is_connected.clear()
-                    self._channel = self._address = None
-                    self._calls.stream_lost(
-                        f"the connection to {address} broke with the call in flight: {self._reason}"
-                    )
-                    await channel.close()
-                log.info("client.disconnected address=%s reason=%s", address, self._reason)
-                if self._heard_at > heard_at:
-                    backoff.reset()
-                    continue
-            if (attempt + 1) % len(self.addresses) == 0:
-                await asyncio.sleep(backoff.next_s())
-
-    async def _serve(self, channel: Any, address: str) -> None:
-        stream = self._stream = actors_pb2_grpc.ActorsStub(channel).InvokeStream()
-        self._channel, self._address = channel, address
-        self._is_connected.set()
-        writer = asyncio.create_task(self._write(stream))
-        self._reason = "the node ended the stream"
-        loop = asyncio.get_running_loop()
-        try:
-            while (batch := await stream.read()) is not grpc.aio.EOF:
-                self._heard_at = loop.time()
-                self._calls.receive(batch)
-        except grpc.aio.AioRpcError as error:
-            self._reason = error.details() or str(error.code())
-        except (KeyError, ValueError) as error:
-            self._reason = f"the node broke the rules of the stream: {error!r:.128}"
-        except asyncio.CancelledError:
-            # Either the client is closed, or `_expire` gave the stream up.
-            if (task := asyncio.current_task()) is not None and task.cancelling():
-                raise
-        finally:
-            stream.cancel()
-            writer.cancel()
-            await asyncio.wait([writer])
-
-    async def _write(self, stream: Any) -> None:
-        loop = asyncio.get_running_loop()
-        try:
-            while True:
-                # Only now is the next batch taken: what gathers during a write goes out together.
-                while self._calls.has_work:
-                    await stream.write(self._calls.take_batch(loop.time()))
-                self._has_work.clear()
-                await self._has_work.wait()
-        except (grpc.RpcError, asyncio.InvalidStateError):
-            stream.cancel()  # the reader has the reason, or gets it now
-
-    def _watch(self, deadline: float) -> None:
-        """Sees to it that `_expire` runs by the deadline.
-
-        One timer serves all calls, and is moved only to an earlier time: with equal timeouts hardly ever.
-        """
-        timer = self._timer
-        if timer is None or timer.cancelled() or timer.when() > deadline:
-            if timer is not None:
-                timer.cancel()
-            self._timer = asyncio.get_running_loop().call_at(deadline, self._expire)
-
-    def _expire(self) -> None:
-        self._timer = None
-        loop = asyncio.get_running_loop()
-        is_connected = self._is_connected.is_set()
-        again_at, silent_since = self._calls.expire(loop.time(), is_connected=is_connected, reason=self._reason)
-        if again_at is not None:
-            self._watch(again_at)
-        self._has_work.set()
-        if silent_since is not None and is_connected and self._heard_at <= silent_since:
-            # A node answers each call by its deadline, if only with a timeout. This one has said nothing at all.
-            self._reason = "the node stopped answering"
-            self._stream.cancel()
-
-
-class ActorProxy:
-    """An actor whose actions are methods; see `Client.actor`."""
-
-    __slots__ = ("_client", "_ref", "_timeout")
-
-    def __init__(self, client: Client, ref: ActorRef, timeout: float | None) -> None:
-        self._client = client
-        self._ref = ref
-        self._timeout = timeout
-
-    def __getattr__(self, action: str) -> Callable[..., Awaitable[Any]]:
-        if action.startswith("__"):
-            raise AttributeError(action)
-
-        def call(*values: Any, **arguments: Any) -> Awaitable[Any]:
-            if len(values) > 1 or (values and arguments):
-                raise TypeError(f"{action}: expected one positional argument or keyword arguments, got both or several")
-            argument = values[0] if values else (arguments or None)
-            system, name, parent = self._ref
-            return self._client.invoke(system, name, action, argument, parent=parent, timeout=self._timeout)
-
-        call.__name__ = action
-        return call
-
-    def __repr__(self) -> str:
-        return f"<ActorProxy {self._ref}>"
+        await self._stream.close()
 
 
 def _with_level(metadata: Mapping[str, str] | None, write: str | None) -> Mapping[str, str] | None:

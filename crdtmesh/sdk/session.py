@@ -7,6 +7,7 @@ gathered since the last write goes out as one message.
 from __future__ import annotations
 
 import asyncio
+import logging
 import platform
 from typing import Any, Final
 
@@ -27,6 +28,9 @@ __all__ = ["Session", "registration"]
 TURNS_OPEN_MAX: Final = 16_384
 """Turns taken and not yet answered, beyond which the stream is not read. Each holds a payload and a coroutine, 2 to 4
 KiB as a rule: 64 MiB. A node sends fewer; this stops one that doesn't."""
+
+
+log = logging.getLogger("crdtmesh.sdk.host")
 
 
 class Session:
@@ -86,6 +90,9 @@ class Session:
         if first is grpc.aio.EOF or not first.HasField("registered"):
             raise StreamError("expected an answer to the registration, got none")
         status = first.registered.status
+        if first.is_conflict:
+            # The other host may leave: the host connects again.
+            raise StreamError(status.message[:500])
         if status.status != protocol_pb2.OK:
             raise RegistrationRefused(f"the node refused the actors of {self._system.name!r}: {status.message:.500}")
         self.is_registered = True
@@ -107,6 +114,8 @@ class Session:
                 if batch is grpc.aio.EOF:
                     self._finish(None)
                     return
+                for notice in batch.notices:
+                    log.warning("host.notice %s", notice)
                 if not self._is_draining:
                     self._turns.accept(batch)
         except Exception as error:

@@ -22,6 +22,7 @@ from typing import Any, Self, TypeVar, overload
 from crdtmesh.crdts.operations import Operation
 from crdtmesh.crdts.values import PlainValue
 from crdtmesh.sdk import client as asynchronous
+from crdtmesh.sdk import proxy as proxies
 from crdtmesh.sdk.cluster import ActorInfo, Member, NodeStatus
 from crdtmesh.sdk.errors import NotConnected
 from crdtmesh.sdk.state import StateEntry
@@ -152,6 +153,10 @@ class Client:
         """Removes actors; for each whether there was something to remove."""
         return self.run(self._client.delete(system, *names, parent=parent, timeout=timeout))
 
+    def stop(self, system: str, *names: str, parent: str = "", timeout: float | None = None) -> list[bool]:
+        """Takes actors out of memory; for each whether it was there."""
+        return self.run(self._client.stop(system, *names, parent=parent, timeout=timeout))
+
     def actors(self, system: str = "", *, timeout: float | None = None) -> list[ActorInfo]:
         """The actors that some live node offers."""
         return self.run(self._client.actors(system, timeout=timeout))
@@ -209,7 +214,7 @@ class ActorProxy:
 
     __slots__ = ("_client", "_proxy")
 
-    def __init__(self, client: Client, proxy: asynchronous.ActorProxy) -> None:
+    def __init__(self, client: Client, proxy: proxies.ActorProxy) -> None:
         self._client = client
         self._proxy = proxy
 

@@ -41,6 +41,10 @@ _LOG_PERIOD_S: Final = 1.0  # callers can make handlers raise as often as they l
 
 _CLOSE_TIMEOUT_S: Final = 5.0
 
+# The node tells us when a caller's deadline has passed, and the caller that the outcome is unknown. Our own timer is
+# for a node that does not; were it as early, what it makes of the turn could come first and be taken for a failure.
+_DEADLINE_GRACE_S: Final = 0.25
+
 
 class StreamError(Exception):
     """The node broke the rules of the stream; the session ends and a new one starts."""
@@ -265,7 +269,7 @@ class Turns:
             self._cancelled.discard(turn)
             task.cancel("the caller stopped waiting")
         elif timeout_s is not None:
-            timer = asyncio.get_running_loop().call_later(timeout_s, self._expire, turn)
+            timer = asyncio.get_running_loop().call_later(timeout_s + _DEADLINE_GRACE_S, self._expire, turn)
             task.add_done_callback(lambda _: timer.cancel())
 
     def _expire(self, turn: int) -> None:

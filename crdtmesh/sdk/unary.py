@@ -22,7 +22,7 @@ from crdtmesh.sdk.errors import (
 from crdtmesh.wire.gen.crdtmesh.v1 import actors_pb2, actors_pb2_grpc, cluster_pb2_grpc, state_pb2_grpc
 from crdtmesh.wire.gen.spawn.actors import actor_pb2, protocol_pb2
 
-__all__ = ["Unary", "call_error", "call_unary", "delete", "send", "spawn", "watched"]
+__all__ = ["Unary", "call_error", "call_unary", "delete", "send", "spawn", "stop", "streamed", "watched"]
 
 Unary: TypeAlias = Callable[[str, Any, float | None], Awaitable[Any]]
 """Calls a method ("State.Get") with a message and a timeout in seconds, None for the default."""
@@ -89,17 +89,37 @@ async def delete(unary: Unary, system: str, parent: str, names: Sequence[str], t
     return list(response.found)
 
 
+async def stop(unary: Unary, system: str, parent: str, names: Sequence[str], timeout: float | None) -> list[bool]:
+    """Takes actors out of memory; whether each was there.
+
+    Raises:
+        CallError: stopping twice does no harm, so a retry is safe.
+    """
+    ids = [actor_pb2.ActorId(name=name, system=system, parent=parent) for name in names]
+    response = await unary("Actors.Stop", actors_pb2.StopActorsRequest(actors=ids), timeout)
+    return list(response.stopped)
+
+
 async def watched(channel: Any, request: protocol_pb2.InvocationRequest) -> AsyncGenerator[tuple[str, bytes], None]:
     """The answers of a watch, as type URL and bytes.
 
     Raises:
         CallError: the watch ended.
     """
-    call = actors_pb2_grpc.ActorsStub(channel).Watch(request)
+    async for response in streamed(actors_pb2_grpc.ActorsStub(channel).Watch(request), "watch"):
+        yield response.value.type_url, response.value.value
+
+
+async def streamed(call: Any, what: str) -> AsyncGenerator[Any, None]:
+    """The messages of a call whose answers are a stream; the call ends with the iterator.
+
+    Raises:
+        CallError: the stream ended.
+    """
     try:
-        async for response in call:
-            yield response.value.type_url, response.value.value
-        raise ConnectionLost("the node ended the watch", outcome="not_applied")
+        async for message in call:
+            yield message
+        raise ConnectionLost(f"the node ended the {what}", outcome="not_applied")
     except grpc.aio.AioRpcError as error:
         raise call_error(error) from None
     except asyncio.CancelledError:

@@ -12,3 +12,8 @@ PLACEMENT_TAG: Final = "crdtmesh.placement"
 
 WRITE_TAG: Final = WRITE_LEVEL_METADATA
 """How far a write of the actor must have got before it is acknowledged, unless a call says otherwise."""
+
+ON_OPEN_METADATA: Final = "crdtmesh.on-open"
+ON_CANCEL_METADATA: Final = "crdtmesh.on-cancel"
+"""Metadata of a watch of an answer that name actions to be called before its first answer, and when its reader has
+gone."""

@@ -108,3 +108,19 @@ class Sales:
     def sold(self, ctx: Context[ORSet[str]], items: list[str]) -> None:
         for item in items:
             ctx.state.add(item)
+
+
+@system.actor("room", state=ORSet)
+class Room:
+    @action
+    def enter(self, ctx: Context[ORSet[str]], name: str) -> None:
+        ctx.state.add(name)
+
+    @action
+    def leave(self, ctx: Context[ORSet[str]], name: str) -> None:
+        ctx.state.discard(name)
+
+    @action
+    def people(self, ctx: Context[ORSet[str]], name: str) -> list[str]:
+        """Who is there beside the one who asks."""
+        return sorted(other for other in ctx.state if other != name)

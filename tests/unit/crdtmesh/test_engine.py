@@ -9,7 +9,8 @@ from collections.abc import Sequence
 import pytest
 
 from crdtmesh.crdts.operations import Operation
-from crdtmesh.engine import CommitLost, Engine
+from crdtmesh.engine import Engine
+from crdtmesh.engine_ports import CommitLost
 from crdtmesh.links import Channel
 from crdtmesh.persistence.base import Record
 from crdtmesh.replication.options import ReplicationOptions

@@ -44,6 +44,9 @@ class Bench:
     def deliver_turns(self, columns: TurnColumns) -> None:
         self.batches.append(list(columns.turns))
 
+    def deliver_notice(self, message: str) -> None:
+        raise AssertionError(message)
+
     def call(self, *, timeout_ms: int = 60_000) -> asyncio.Task[object]:
         return asyncio.ensure_future(
             self.pending.invoke(ECHO, "echo", type_url="t", payload=b"p", timeout_ms=timeout_ms, extra=None)

@@ -26,11 +26,13 @@ from crdtmesh.replication.outputs import (
 from crdtmesh.replication.replica import Replica
 from crdtmesh.runtime.definition import ActorAddress, ActorDefinition
 from crdtmesh.runtime.errors import ErrorCode
+from crdtmesh.runtime.events import Event
 from crdtmesh.runtime.messages import (
     Call,
     CallerId,
     CallExtra,
     CallFailure,
+    ChannelMessage,
     HostId,
     StateUpdate,
     ToPeer,
@@ -38,7 +40,7 @@ from crdtmesh.runtime.messages import (
 )
 from crdtmesh.runtime.options import RuntimeOptions
 from crdtmesh.runtime.placement import Placement
-from crdtmesh.runtime.runtime import Event, Runtime
+from crdtmesh.runtime.runtime import Runtime
 
 MS_NS = 1_000_000
 CALLER = CallerId(1)
@@ -115,10 +117,11 @@ class Node:
         self.outcomes: dict[tuple[CallerId, int], list[Reply | CallFailure]] = {}
         self.turns: dict[HostId, list[TurnColumns]] = {}
         self.calls_to_peers: list[ToPeer] = []
+        self.messages: list[tuple[CallerId, ChannelMessage]] = []
         self.pushes: list[SendTo] = []
         self.events: list[Event] = []
         self._hosts = 0
-        self._calls = 0
+        self.calls = 0
 
     # --- inputs
 
@@ -147,11 +150,11 @@ class Node:
         extra: CallExtra | None = None,
     ) -> int:
         """One call; gives its id."""
-        self._calls += 1
-        call = Call(self._calls, actor, action, TYPE_URL, payload, timeout_ms, extra)
+        self.calls += 1
+        call = Call(self.calls, actor, action, TYPE_URL, payload, timeout_ms, extra)
         self.runtime.invoke(caller, [call], now_ns=self.now_ns)
         self.flush()
-        return self._calls
+        return self.calls
 
     def cancel(self, call: int) -> None:
         """The caller no longer waits."""
@@ -160,20 +163,20 @@ class Node:
 
     def update(self, key: EntryKey, name: str, *arguments: Any, level: Level | None = None) -> int:
         """`State.Update`; gives its id."""
-        self._calls += 1
+        self.calls += 1
         operations = [Operation(name, arguments)]
         self.runtime.update_state(
-            CALLER, self._calls, [(key, operations)], level=level, now_ns=self.now_ns, wall_ms=self.wall_ms
+            CALLER, self.calls, [(key, operations)], level=level, now_ns=self.now_ns, wall_ms=self.wall_ms
         )
         self.flush()
-        return self._calls
+        return self.calls
 
     def update_all(self, updates: list[tuple[EntryKey, list[Operation]]]) -> int:
         """`State.Update` of several entries; gives its id."""
-        self._calls += 1
-        self.runtime.update_state(CALLER, self._calls, updates, now_ns=self.now_ns, wall_ms=self.wall_ms)
+        self.calls += 1
+        self.runtime.update_state(CALLER, self.calls, updates, now_ns=self.now_ns, wall_ms=self.wall_ms)
         self.flush()
-        return self._calls
+        return self.calls
 
     def advance(self, ms: int) -> None:
         """Lets time pass."""
@@ -299,6 +302,7 @@ class Node:
             for failure in replies.failures:
                 self.outcomes.setdefault((caller, failure.id), []).append(failure)
         self.calls_to_peers.extend(outgoing.peers)
+        self.messages.extend(outgoing.messages)
         self.events.extend(self.runtime.take_events())
         return any(outgoing)
 

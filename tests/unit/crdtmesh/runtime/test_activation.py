@@ -6,7 +6,8 @@ from pathlib import Path
 import crdtmesh.runtime.activation as module
 from crdtmesh.runtime.activation import TRANSITIONS, Happening, Phase
 from crdtmesh.runtime.definition import ActorAddress
-from crdtmesh.runtime.runtime import OffersChanged
+from crdtmesh.runtime.errors import ErrorCode, Outcome
+from crdtmesh.runtime.events import OffersChanged
 from tests.unit.crdtmesh.runtime.mesh import ECHO, LIST, SHOP, STOCK, STOCK_KEY, Node, definition
 
 
@@ -115,7 +116,7 @@ def test_registration_with_another_type_works_on_another_entry() -> None:
     host = node.connect()
     node.call(STOCK, "increment")
     host.run_all()
-    host.copies.clear()
+    node.lose(host)
     host = node.connect(definition(STOCK, "ORSet"))
     call = node.call(STOCK, "add", b"milk")
     host.run_all()
@@ -133,3 +134,54 @@ def test_offers_are_what_has_a_host_and_each_change_is_announced() -> None:
     node.lose(host)
     assert [] == list(node.runtime.offers())
     assert [OffersChanged(), OffersChanged()] == node.events
+
+
+def named(count: int) -> list[ActorAddress]:
+    return [ActorAddress("shop", f"echo-{index}") for index in range(count)]
+
+
+def test_the_longest_idle_actors_give_way_when_the_node_is_at_its_bound() -> None:
+    node = Node(activations_max=2)
+    actors = named(3)
+    host = node.connect(*map(definition, actors))
+    for actor in (actors[0], actors[1], actors[0]):
+        node.call(actor, "echo")
+        host.run_all()
+        node.advance(10)
+    call = node.call(actors[2], "echo")
+    host.run_all()
+    assert node.reply(call)
+    assert [actors[1]] == host.released
+    assert (2, 1) == (node.runtime.active, node.runtime.put_out_early)
+
+
+def test_call_to_one_more_actor_is_refused_while_all_that_are_in_memory_are_busy() -> None:
+    node = Node(activations_max=2)
+    actors = named(3)
+    host = node.connect(*map(definition, actors))
+    busy = [node.call(actor, "echo") for actor in actors[:2]]
+    failure = node.failure(node.call(actors[2], "echo"))
+    assert (ErrorCode.LIMIT_REACHED, Outcome.NOT_APPLIED) == (failure.code, failure.outcome)
+    assert "activations_max" in failure.message
+    host.run_all()
+    again = node.call(actors[2], "echo")
+    host.run_all()
+    assert all(node.reply(call) for call in (*busy, again))
+
+
+def test_relief_puts_a_tenth_of_the_idle_actors_out_of_memory_and_no_busy_one() -> None:
+    node = Node()
+    actors = named(30)
+    host = node.connect(*map(definition, actors))
+    for actor in actors[:20]:
+        node.call(actor, "echo")
+    host.run_all()
+    for actor in actors[20:]:
+        node.call(actor, "echo")
+    assert 3 == node.runtime.relieve(now_ns=node.now_ns)
+    node.flush()
+    host.take()
+    assert actors[:3] == host.released
+    for _ in range(40):
+        node.runtime.relieve(now_ns=node.now_ns)
+    assert 10 == node.runtime.active

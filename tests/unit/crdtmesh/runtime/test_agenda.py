@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from crdtmesh.runtime.agenda import PERHAPS_MAX
 from crdtmesh.runtime.definition import ActorAddress, Kind
 from crdtmesh.runtime.errors import ErrorCode, Outcome
 from crdtmesh.runtime.messages import NOOP_URL, CallExtra
@@ -140,6 +141,7 @@ def test_time_that_is_past_means_now() -> None:
     node.advance(0)
     call = node.call(ECHO, "echo", extra=later(node, -5))
     assert node.reply(call)
+    node.advance(0)
     assert ["echo"] == answer_all(host)
 
 
@@ -206,3 +208,78 @@ def test_timers_of_an_instance_end_when_it_is_forgotten() -> None:
     node.flush()
     node.advance(1_000)
     assert [] == host.take()
+
+
+def test_timer_of_an_instance_goes_on_at_another_node_when_its_owner_has_died() -> None:
+    a, b = Node("a"), Node("b")
+    room = ActorAddress(SYSTEM, "room")
+    hosts = {node.name: node.connect(ticking(room, kind=Kind.UNNAMED)) for node in (a, b)}
+    link(a, b)
+    rooms = [ActorAddress(SYSTEM, f"room-{index}", "room") for index in range(8)]
+    for instance in rooms:
+        a.call(instance, "echo")
+    deliver(a, b)
+    answer_all(hosts["a"])
+    assert answer_all(hosts["b"]), "some of eight instances are the other node's"
+    unlink(a, b)
+    b.runtime.directory_changed({})
+    b.advance(0)
+    b.advance(100)
+    b.flush()
+    beaten = {turn.actor for turn in hosts["b"].take() if turn.action == "tick"}
+    assert set(rooms) == beaten
+
+
+def test_timers_go_on_after_a_restart_without_a_call() -> None:
+    node = Node()
+    node.connect(ticking())
+    node.call(ECHO, "echo")
+    node.runtime = Runtime(
+        RuntimeOptions(), placement=Placement("a", b"key"), replica=node.replica, encode_state=lambda *_: b"", now_ns=0
+    )
+    host = node.connect(ticking())
+    node.advance(0)
+    node.advance(100)
+    assert ["tick"] == answer_all(host)
+
+
+def test_call_for_later_whose_host_went_away_with_it_is_made_again() -> None:
+    node = Node()
+    host = node.connect(definition(ECHO))
+    node.call(ECHO, "echo", extra=later(node, 1_000))
+    node.advance(1_000)
+    assert ["echo"] == [turn.action for turn in host.take()]
+    node.lose(host)
+    host = node.connect(definition(ECHO))
+    node.advance(5_000)
+    assert ["echo"] == answer_all(host)
+    node.advance(60_000)
+    assert [] == host.take()
+
+
+def test_call_for_later_that_kills_its_host_again_and_again_is_given_up() -> None:
+    node = Node()
+    node.runtime.register([definition(ECHO)])
+    node.call(ECHO, "echo", extra=later(node, 1_000))
+    made = 0
+    for _ in range(2 * PERHAPS_MAX):
+        host = node.connect(definition(ECHO))
+        node.advance(5_000)
+        made += len(host.take())
+        node.lose(host)
+    assert PERHAPS_MAX + 1 == made
+
+
+def test_clock_that_was_ahead_does_not_put_off_what_is_looked_at_again() -> None:
+    node = Node()
+    node.runtime.register([definition(ECHO)])
+    node.call(ECHO, "echo", extra=later(node, 1_000))
+    right_ms = node.wall_ms
+    node.wall_ms += 3_600_000
+    node.advance(0)
+    node.wall_ms = right_ms + 5_000
+    host = node.connect(definition(ECHO))
+    node.advance(4_999)
+    assert [] == host.take()
+    node.advance(1)
+    assert ["echo"] == answer_all(host)

@@ -7,9 +7,9 @@ from crdtmesh.replication.levels import LOCAL
 from crdtmesh.replication.outputs import EntryKey
 from crdtmesh.runtime.definition import ActorAddress, ActorDefinition
 from crdtmesh.runtime.errors import ErrorCode, Outcome
+from crdtmesh.runtime.events import StateConflict
 from crdtmesh.runtime.messages import StateUpdate, TurnEffects
 from crdtmesh.runtime.opaque import OpaqueState
-from crdtmesh.runtime.runtime import StateConflict
 from tests.unit.crdtmesh.runtime.mesh import SYSTEM, TYPE_URL, Host, Node, definition, deliver, link, unlink
 
 TILL = ActorAddress(SYSTEM, "till")

@@ -228,7 +228,7 @@ async def test_calls_beyond_the_bound_wait_their_turn(node: Node) -> None:
         assert [2] == [call[4] for call in names.calls(await stream.next())]
         await reply(stream, (1, "ok"), (3, "ok"))
         assert ["ok"] * 3 == await asyncio.gather(*tasks)
-        assert 0 == len(client._calls)
+        assert 0 == len(client._stream._calls)
 
 
 async def test_closing_the_client_ends_its_calls(node: Node) -> None:

@@ -23,11 +23,12 @@ _sym_db = _symbol_database.Default()
 
 
 from ...crdtmesh.v1 import values_pb2 as crdtmesh_dot_v1_dot_values__pb2
+from google.protobuf import any_pb2 as google_dot_protobuf_dot_any__pb2
 from ...spawn.actors import actor_pb2 as spawn_dot_actors_dot_actor__pb2
 from ...spawn.actors import protocol_pb2 as spawn_dot_actors_dot_protocol__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x63rdtmesh/v1/actors.proto\x12\x0b\x63rdtmesh.v1\x1a\x18\x63rdtmesh/v1/values.proto\x1a\x18spawn/actors/actor.proto\x1a\x1bspawn/actors/protocol.proto\"q\n\x07\x42inding\x12\x0e\n\x06handle\x18\x01 \x01(\r\x12&\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x15.spawn.actors.ActorIdH\x00\x12\x10\n\x06\x61\x63tion\x18\x03 \x01(\tH\x00\x12\x12\n\x08type_url\x18\x04 \x01(\tH\x00\x42\x08\n\x06target\"\xd0\x01\n\tCallBatch\x12&\n\x08\x62indings\x18\x01 \x03(\x0b\x32\x14.crdtmesh.v1.Binding\x12\n\n\x02id\x18\x02 \x03(\x04\x12\r\n\x05\x61\x63tor\x18\x03 \x03(\r\x12\x0e\n\x06\x61\x63tion\x18\x04 \x03(\r\x12\x10\n\x08type_url\x18\x05 \x03(\r\x12\x0f\n\x07payload\x18\x06 \x03(\x0c\x12\x12\n\ntimeout_ms\x18\x07 \x03(\r\x12&\n\x06\x65xtras\x18\x08 \x03(\x0b\x32\x16.crdtmesh.v1.CallExtra\x12\x11\n\tcancelled\x18\t \x03(\x04\"\xa7\x01\n\tCallExtra\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x36\n\x08metadata\x18\x02 \x03(\x0b\x32$.crdtmesh.v1.CallExtra.MetadataEntry\x12%\n\x06\x63\x61ller\x18\x03 \x01(\x0b\x32\x15.spawn.actors.ActorId\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x8f\x01\n\nReplyBatch\x12&\n\x08\x62indings\x18\x01 \x03(\x0b\x32\x14.crdtmesh.v1.Binding\x12\n\n\x02id\x18\x02 \x03(\x04\x12\x10\n\x08type_url\x18\x03 \x03(\r\x12\x0f\n\x07payload\x18\x04 \x03(\x0c\x12*\n\x08\x66\x61ilures\x18\x05 \x03(\x0b\x32\x18.crdtmesh.v1.CallFailure\"w\n\x0b\x43\x61llFailure\x12\n\n\x02id\x18\x01 \x01(\x04\x12$\n\x04\x63ode\x18\x02 \x01(\x0e\x32\x16.crdtmesh.v1.ErrorCode\x12%\n\x07outcome\x18\x03 \x01(\x0e\x32\x14.crdtmesh.v1.Outcome\x12\x0f\n\x07message\x18\x04 \x01(\t\"\xfc\x01\n\tHostBatch\x12,\n\x08register\x18\x01 \x01(\x0b\x32\x1a.spawn.RegistrationRequest\x12&\n\x08\x62indings\x18\x02 \x03(\x0b\x32\x14.crdtmesh.v1.Binding\x12\x0c\n\x04turn\x18\x03 \x03(\x04\x12\x10\n\x08type_url\x18\x04 \x03(\r\x12\x0f\n\x07payload\x18\x05 \x03(\x0c\x12\x11\n\tmutations\x18\x06 \x03(\x0c\x12*\n\x08\x66\x61ilures\x18\x07 \x03(\x0b\x32\x18.crdtmesh.v1.TurnFailure\x12)\n\x07\x65\x66\x66\x65\x63ts\x18\x08 \x03(\x0b\x32\x18.crdtmesh.v1.TurnEffects\"g\n\x0bTurnEffects\x12\x0c\n\x04turn\x18\x01 \x01(\x04\x12\'\n\x05state\x18\x02 \x01(\x0b\x32\x18.spawn.actors.ActorState\x12!\n\x08workflow\x18\x03 \x01(\x0b\x32\x0f.spawn.Workflow\"D\n\x0bTurnFailure\x12\x0c\n\x04turn\x18\x01 \x01(\x04\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x16\n\x0eunknown_action\x18\x03 \x01(\x08\"\xbf\x02\n\tTurnBatch\x12/\n\nregistered\x18\x01 \x01(\x0b\x32\x1b.spawn.RegistrationResponse\x12&\n\x08\x62indings\x18\x02 \x03(\x0b\x32\x14.crdtmesh.v1.Binding\x12(\n\x06states\x18\x03 \x03(\x0b\x32\x18.crdtmesh.v1.StateUpdate\x12\x0c\n\x04turn\x18\x04 \x03(\x04\x12\r\n\x05\x61\x63tor\x18\x05 \x03(\r\x12\x0e\n\x06\x61\x63tion\x18\x06 \x03(\r\x12\x10\n\x08type_url\x18\x07 \x03(\r\x12\x0f\n\x07payload\x18\x08 \x03(\x0c\x12\x12\n\ntimeout_ms\x18\t \x03(\r\x12&\n\x06\x65xtras\x18\n \x03(\x0b\x32\x16.crdtmesh.v1.TurnExtra\x12\x11\n\tcancelled\x18\x0b \x03(\x04\x12\x10\n\x08released\x18\x0c \x03(\r\"\xa9\x01\n\tTurnExtra\x12\x0c\n\x04turn\x18\x01 \x01(\x04\x12\x36\n\x08metadata\x18\x02 \x03(\x0b\x32$.crdtmesh.v1.TurnExtra.MetadataEntry\x12%\n\x06\x63\x61ller\x18\x03 \x01(\x0b\x32\x15.spawn.actors.ActorId\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x9e\x01\n\x0bStateUpdate\x12\r\n\x05\x61\x63tor\x18\x01 \x01(\r\x12#\n\x05value\x18\x02 \x01(\x0b\x32\x12.crdtmesh.v1.ValueH\x00\x12%\n\x03set\x18\x03 \x01(\x0b\x32\x16.crdtmesh.v1.SetChangeH\x00\x12*\n\x06opaque\x18\x04 \x01(\x0b\x32\x18.spawn.actors.ActorStateH\x00\x42\x08\n\x06update\"Q\n\tSetChange\x12 \n\x05\x61\x64\x64\x65\x64\x18\x01 \x03(\x0b\x32\x11.crdtmesh.v1.Data\x12\"\n\x07removed\x18\x02 \x03(\x0b\x32\x11.crdtmesh.v1.Data\"<\n\x13\x44\x65leteActorsRequest\x12%\n\x06\x61\x63tors\x18\x01 \x03(\x0b\x32\x15.spawn.actors.ActorId\"%\n\x14\x44\x65leteActorsResponse\x12\r\n\x05\x66ound\x18\x01 \x03(\x08\"#\n\x11ListActorsRequest\x12\x0e\n\x06system\x18\x01 \x01(\t\"<\n\x12ListActorsResponse\x12&\n\x06\x61\x63tors\x18\x01 \x03(\x0b\x32\x16.crdtmesh.v1.ActorInfo\"b\n\tActorInfo\x12!\n\x02id\x18\x01 \x01(\x0b\x32\x15.spawn.actors.ActorId\x12\x12\n\nstate_type\x18\x02 \x01(\t\x12\x0f\n\x07\x61\x63tions\x18\x03 \x03(\t\x12\r\n\x05nodes\x18\x04 \x03(\t2\xdd\x03\n\x06\x41\x63tors\x12\x43\n\x08Register\x12\x1a.spawn.RegistrationRequest\x1a\x1b.spawn.RegistrationResponse\x12\x32\n\x05Spawn\x12\x13.spawn.SpawnRequest\x1a\x14.spawn.SpawnResponse\x12>\n\x05Watch\x12\x18.spawn.InvocationRequest\x1a\x19.spawn.InvocationResponse0\x01\x12M\n\x06\x44\x65lete\x12 .crdtmesh.v1.DeleteActorsRequest\x1a!.crdtmesh.v1.DeleteActorsResponse\x12=\n\x06Invoke\x12\x18.spawn.InvocationRequest\x1a\x19.spawn.InvocationResponse\x12\x43\n\x0cInvokeStream\x12\x16.crdtmesh.v1.CallBatch\x1a\x17.crdtmesh.v1.ReplyBatch(\x01\x30\x01\x12G\n\x04List\x12\x1e.crdtmesh.v1.ListActorsRequest\x1a\x1f.crdtmesh.v1.ListActorsResponse2J\n\tActorHost\x12=\n\x07\x43onnect\x12\x16.crdtmesh.v1.HostBatch\x1a\x16.crdtmesh.v1.TurnBatch(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x63rdtmesh/v1/actors.proto\x12\x0b\x63rdtmesh.v1\x1a\x18\x63rdtmesh/v1/values.proto\x1a\x19google/protobuf/any.proto\x1a\x18spawn/actors/actor.proto\x1a\x1bspawn/actors/protocol.proto\"q\n\x07\x42inding\x12\x0e\n\x06handle\x18\x01 \x01(\r\x12&\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x15.spawn.actors.ActorIdH\x00\x12\x10\n\x06\x61\x63tion\x18\x03 \x01(\tH\x00\x12\x12\n\x08type_url\x18\x04 \x01(\tH\x00\x42\x08\n\x06target\"\xd0\x01\n\tCallBatch\x12&\n\x08\x62indings\x18\x01 \x03(\x0b\x32\x14.crdtmesh.v1.Binding\x12\n\n\x02id\x18\x02 \x03(\x04\x12\r\n\x05\x61\x63tor\x18\x03 \x03(\r\x12\x0e\n\x06\x61\x63tion\x18\x04 \x03(\r\x12\x10\n\x08type_url\x18\x05 \x03(\r\x12\x0f\n\x07payload\x18\x06 \x03(\x0c\x12\x12\n\ntimeout_ms\x18\x07 \x03(\r\x12&\n\x06\x65xtras\x18\x08 \x03(\x0b\x32\x16.crdtmesh.v1.CallExtra\x12\x11\n\tcancelled\x18\t \x03(\x04\"\xa7\x01\n\tCallExtra\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x36\n\x08metadata\x18\x02 \x03(\x0b\x32$.crdtmesh.v1.CallExtra.MetadataEntry\x12%\n\x06\x63\x61ller\x18\x03 \x01(\x0b\x32\x15.spawn.actors.ActorId\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x8f\x01\n\nReplyBatch\x12&\n\x08\x62indings\x18\x01 \x03(\x0b\x32\x14.crdtmesh.v1.Binding\x12\n\n\x02id\x18\x02 \x03(\x04\x12\x10\n\x08type_url\x18\x03 \x03(\r\x12\x0f\n\x07payload\x18\x04 \x03(\x0c\x12*\n\x08\x66\x61ilures\x18\x05 \x03(\x0b\x32\x18.crdtmesh.v1.CallFailure\"w\n\x0b\x43\x61llFailure\x12\n\n\x02id\x18\x01 \x01(\x04\x12$\n\x04\x63ode\x18\x02 \x01(\x0e\x32\x16.crdtmesh.v1.ErrorCode\x12%\n\x07outcome\x18\x03 \x01(\x0e\x32\x14.crdtmesh.v1.Outcome\x12\x0f\n\x07message\x18\x04 \x01(\t\"\xfc\x01\n\tHostBatch\x12,\n\x08register\x18\x01 \x01(\x0b\x32\x1a.spawn.RegistrationRequest\x12&\n\x08\x62indings\x18\x02 \x03(\x0b\x32\x14.crdtmesh.v1.Binding\x12\x0c\n\x04turn\x18\x03 \x03(\x04\x12\x10\n\x08type_url\x18\x04 \x03(\r\x12\x0f\n\x07payload\x18\x05 \x03(\x0c\x12\x11\n\tmutations\x18\x06 \x03(\x0c\x12*\n\x08\x66\x61ilures\x18\x07 \x03(\x0b\x32\x18.crdtmesh.v1.TurnFailure\x12)\n\x07\x65\x66\x66\x65\x63ts\x18\x08 \x03(\x0b\x32\x18.crdtmesh.v1.TurnEffects\"g\n\x0bTurnEffects\x12\x0c\n\x04turn\x18\x01 \x01(\x04\x12\'\n\x05state\x18\x02 \x01(\x0b\x32\x18.spawn.actors.ActorState\x12!\n\x08workflow\x18\x03 \x01(\x0b\x32\x0f.spawn.Workflow\"D\n\x0bTurnFailure\x12\x0c\n\x04turn\x18\x01 \x01(\x04\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x16\n\x0eunknown_action\x18\x03 \x01(\x08\"\xe5\x02\n\tTurnBatch\x12/\n\nregistered\x18\x01 \x01(\x0b\x32\x1b.spawn.RegistrationResponse\x12&\n\x08\x62indings\x18\x02 \x03(\x0b\x32\x14.crdtmesh.v1.Binding\x12(\n\x06states\x18\x03 \x03(\x0b\x32\x18.crdtmesh.v1.StateUpdate\x12\x0c\n\x04turn\x18\x04 \x03(\x04\x12\r\n\x05\x61\x63tor\x18\x05 \x03(\r\x12\x0e\n\x06\x61\x63tion\x18\x06 \x03(\r\x12\x10\n\x08type_url\x18\x07 \x03(\r\x12\x0f\n\x07payload\x18\x08 \x03(\x0c\x12\x12\n\ntimeout_ms\x18\t \x03(\r\x12&\n\x06\x65xtras\x18\n \x03(\x0b\x32\x16.crdtmesh.v1.TurnExtra\x12\x11\n\tcancelled\x18\x0b \x03(\x04\x12\x10\n\x08released\x18\x0c \x03(\r\x12\x13\n\x0bis_conflict\x18\r \x01(\x08\x12\x0f\n\x07notices\x18\x0e \x03(\t\"\xa9\x01\n\tTurnExtra\x12\x0c\n\x04turn\x18\x01 \x01(\x04\x12\x36\n\x08metadata\x18\x02 \x03(\x0b\x32$.crdtmesh.v1.TurnExtra.MetadataEntry\x12%\n\x06\x63\x61ller\x18\x03 \x01(\x0b\x32\x15.spawn.actors.ActorId\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x9e\x01\n\x0bStateUpdate\x12\r\n\x05\x61\x63tor\x18\x01 \x01(\r\x12#\n\x05value\x18\x02 \x01(\x0b\x32\x12.crdtmesh.v1.ValueH\x00\x12%\n\x03set\x18\x03 \x01(\x0b\x32\x16.crdtmesh.v1.SetChangeH\x00\x12*\n\x06opaque\x18\x04 \x01(\x0b\x32\x18.spawn.actors.ActorStateH\x00\x42\x08\n\x06update\"Q\n\tSetChange\x12 \n\x05\x61\x64\x64\x65\x64\x18\x01 \x03(\x0b\x32\x11.crdtmesh.v1.Data\x12\"\n\x07removed\x18\x02 \x03(\x0b\x32\x11.crdtmesh.v1.Data\"<\n\x13\x44\x65leteActorsRequest\x12%\n\x06\x61\x63tors\x18\x01 \x03(\x0b\x32\x15.spawn.actors.ActorId\"%\n\x14\x44\x65leteActorsResponse\x12\r\n\x05\x66ound\x18\x01 \x03(\x08\":\n\x11StopActorsRequest\x12%\n\x06\x61\x63tors\x18\x01 \x03(\x0b\x32\x15.spawn.actors.ActorId\"%\n\x12StopActorsResponse\x12\x0f\n\x07stopped\x18\x01 \x03(\x08\"1\n\x10SubscribeRequest\x12\x0e\n\x06system\x18\x01 \x01(\t\x12\r\n\x05topic\x18\x02 \x01(\t\"o\n\x0e\x43hannelMessage\x12\x0e\n\x06lagged\x18\x01 \x01(\x04\x12#\n\x05value\x18\x02 \x01(\x0b\x32\x14.google.protobuf.Any\x12(\n\tpublisher\x18\x03 \x01(\x0b\x32\x15.spawn.actors.ActorId\"#\n\x11ListActorsRequest\x12\x0e\n\x06system\x18\x01 \x01(\t\"<\n\x12ListActorsResponse\x12&\n\x06\x61\x63tors\x18\x01 \x03(\x0b\x32\x16.crdtmesh.v1.ActorInfo\"b\n\tActorInfo\x12!\n\x02id\x18\x01 \x01(\x0b\x32\x15.spawn.actors.ActorId\x12\x12\n\nstate_type\x18\x02 \x01(\t\x12\x0f\n\x07\x61\x63tions\x18\x03 \x03(\t\x12\r\n\x05nodes\x18\x04 \x03(\t2\xf1\x04\n\x06\x41\x63tors\x12\x43\n\x08Register\x12\x1a.spawn.RegistrationRequest\x1a\x1b.spawn.RegistrationResponse\x12\x32\n\x05Spawn\x12\x13.spawn.SpawnRequest\x1a\x14.spawn.SpawnResponse\x12>\n\x05Watch\x12\x18.spawn.InvocationRequest\x1a\x19.spawn.InvocationResponse0\x01\x12M\n\x06\x44\x65lete\x12 .crdtmesh.v1.DeleteActorsRequest\x1a!.crdtmesh.v1.DeleteActorsResponse\x12G\n\x04Stop\x12\x1e.crdtmesh.v1.StopActorsRequest\x1a\x1f.crdtmesh.v1.StopActorsResponse\x12I\n\tSubscribe\x12\x1d.crdtmesh.v1.SubscribeRequest\x1a\x1b.crdtmesh.v1.ChannelMessage0\x01\x12=\n\x06Invoke\x12\x18.spawn.InvocationRequest\x1a\x19.spawn.InvocationResponse\x12\x43\n\x0cInvokeStream\x12\x16.crdtmesh.v1.CallBatch\x1a\x17.crdtmesh.v1.ReplyBatch(\x01\x30\x01\x12G\n\x04List\x12\x1e.crdtmesh.v1.ListActorsRequest\x1a\x1f.crdtmesh.v1.ListActorsResponse2J\n\tActorHost\x12=\n\x07\x43onnect\x12\x16.crdtmesh.v1.HostBatch\x1a\x16.crdtmesh.v1.TurnBatch(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,46 +39,54 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CALLEXTRA_METADATAENTRY']._serialized_options = b'8\001'
   _globals['_TURNEXTRA_METADATAENTRY']._loaded_options = None
   _globals['_TURNEXTRA_METADATAENTRY']._serialized_options = b'8\001'
-  _globals['_BINDING']._serialized_start=122
-  _globals['_BINDING']._serialized_end=235
-  _globals['_CALLBATCH']._serialized_start=238
-  _globals['_CALLBATCH']._serialized_end=446
-  _globals['_CALLEXTRA']._serialized_start=449
-  _globals['_CALLEXTRA']._serialized_end=616
-  _globals['_CALLEXTRA_METADATAENTRY']._serialized_start=569
-  _globals['_CALLEXTRA_METADATAENTRY']._serialized_end=616
-  _globals['_REPLYBATCH']._serialized_start=619
-  _globals['_REPLYBATCH']._serialized_end=762
-  _globals['_CALLFAILURE']._serialized_start=764
-  _globals['_CALLFAILURE']._serialized_end=883
-  _globals['_HOSTBATCH']._serialized_start=886
-  _globals['_HOSTBATCH']._serialized_end=1138
-  _globals['_TURNEFFECTS']._serialized_start=1140
-  _globals['_TURNEFFECTS']._serialized_end=1243
-  _globals['_TURNFAILURE']._serialized_start=1245
-  _globals['_TURNFAILURE']._serialized_end=1313
-  _globals['_TURNBATCH']._serialized_start=1316
-  _globals['_TURNBATCH']._serialized_end=1635
-  _globals['_TURNEXTRA']._serialized_start=1638
-  _globals['_TURNEXTRA']._serialized_end=1807
-  _globals['_TURNEXTRA_METADATAENTRY']._serialized_start=569
-  _globals['_TURNEXTRA_METADATAENTRY']._serialized_end=616
-  _globals['_STATEUPDATE']._serialized_start=1810
-  _globals['_STATEUPDATE']._serialized_end=1968
-  _globals['_SETCHANGE']._serialized_start=1970
-  _globals['_SETCHANGE']._serialized_end=2051
-  _globals['_DELETEACTORSREQUEST']._serialized_start=2053
-  _globals['_DELETEACTORSREQUEST']._serialized_end=2113
-  _globals['_DELETEACTORSRESPONSE']._serialized_start=2115
-  _globals['_DELETEACTORSRESPONSE']._serialized_end=2152
-  _globals['_LISTACTORSREQUEST']._serialized_start=2154
-  _globals['_LISTACTORSREQUEST']._serialized_end=2189
-  _globals['_LISTACTORSRESPONSE']._serialized_start=2191
-  _globals['_LISTACTORSRESPONSE']._serialized_end=2251
-  _globals['_ACTORINFO']._serialized_start=2253
-  _globals['_ACTORINFO']._serialized_end=2351
-  _globals['_ACTORS']._serialized_start=2354
-  _globals['_ACTORS']._serialized_end=2831
-  _globals['_ACTORHOST']._serialized_start=2833
-  _globals['_ACTORHOST']._serialized_end=2907
+  _globals['_BINDING']._serialized_start=149
+  _globals['_BINDING']._serialized_end=262
+  _globals['_CALLBATCH']._serialized_start=265
+  _globals['_CALLBATCH']._serialized_end=473
+  _globals['_CALLEXTRA']._serialized_start=476
+  _globals['_CALLEXTRA']._serialized_end=643
+  _globals['_CALLEXTRA_METADATAENTRY']._serialized_start=596
+  _globals['_CALLEXTRA_METADATAENTRY']._serialized_end=643
+  _globals['_REPLYBATCH']._serialized_start=646
+  _globals['_REPLYBATCH']._serialized_end=789
+  _globals['_CALLFAILURE']._serialized_start=791
+  _globals['_CALLFAILURE']._serialized_end=910
+  _globals['_HOSTBATCH']._serialized_start=913
+  _globals['_HOSTBATCH']._serialized_end=1165
+  _globals['_TURNEFFECTS']._serialized_start=1167
+  _globals['_TURNEFFECTS']._serialized_end=1270
+  _globals['_TURNFAILURE']._serialized_start=1272
+  _globals['_TURNFAILURE']._serialized_end=1340
+  _globals['_TURNBATCH']._serialized_start=1343
+  _globals['_TURNBATCH']._serialized_end=1700
+  _globals['_TURNEXTRA']._serialized_start=1703
+  _globals['_TURNEXTRA']._serialized_end=1872
+  _globals['_TURNEXTRA_METADATAENTRY']._serialized_start=596
+  _globals['_TURNEXTRA_METADATAENTRY']._serialized_end=643
+  _globals['_STATEUPDATE']._serialized_start=1875
+  _globals['_STATEUPDATE']._serialized_end=2033
+  _globals['_SETCHANGE']._serialized_start=2035
+  _globals['_SETCHANGE']._serialized_end=2116
+  _globals['_DELETEACTORSREQUEST']._serialized_start=2118
+  _globals['_DELETEACTORSREQUEST']._serialized_end=2178
+  _globals['_DELETEACTORSRESPONSE']._serialized_start=2180
+  _globals['_DELETEACTORSRESPONSE']._serialized_end=2217
+  _globals['_STOPACTORSREQUEST']._serialized_start=2219
+  _globals['_STOPACTORSREQUEST']._serialized_end=2277
+  _globals['_STOPACTORSRESPONSE']._serialized_start=2279
+  _globals['_STOPACTORSRESPONSE']._serialized_end=2316
+  _globals['_SUBSCRIBEREQUEST']._serialized_start=2318
+  _globals['_SUBSCRIBEREQUEST']._serialized_end=2367
+  _globals['_CHANNELMESSAGE']._serialized_start=2369
+  _globals['_CHANNELMESSAGE']._serialized_end=2480
+  _globals['_LISTACTORSREQUEST']._serialized_start=2482
+  _globals['_LISTACTORSREQUEST']._serialized_end=2517
+  _globals['_LISTACTORSRESPONSE']._serialized_start=2519
+  _globals['_LISTACTORSRESPONSE']._serialized_end=2579
+  _globals['_ACTORINFO']._serialized_start=2581
+  _globals['_ACTORINFO']._serialized_end=2679
+  _globals['_ACTORS']._serialized_start=2682
+  _globals['_ACTORS']._serialized_end=3307
+  _globals['_ACTORHOST']._serialized_start=3309
+  _globals['_ACTORHOST']._serialized_end=3383
 # @@protoc_insertion_point(module_scope)

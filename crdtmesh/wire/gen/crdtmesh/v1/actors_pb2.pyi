@@ -1,4 +1,5 @@
 from ...crdtmesh.v1 import values_pb2 as _values_pb2
+from google.protobuf import any_pb2 as _any_pb2
 from ...spawn.actors import actor_pb2 as _actor_pb2
 from ...spawn.actors import protocol_pb2 as _protocol_pb2
 from google.protobuf.internal import containers as _containers
@@ -127,7 +128,7 @@ class TurnFailure(_message.Message):
     def __init__(self, turn: _Optional[int] = ..., message: _Optional[str] = ..., unknown_action: _Optional[bool] = ...) -> None: ...
 
 class TurnBatch(_message.Message):
-    __slots__ = ("registered", "bindings", "states", "turn", "actor", "action", "type_url", "payload", "timeout_ms", "extras", "cancelled", "released")
+    __slots__ = ("registered", "bindings", "states", "turn", "actor", "action", "type_url", "payload", "timeout_ms", "extras", "cancelled", "released", "is_conflict", "notices")
     REGISTERED_FIELD_NUMBER: _ClassVar[int]
     BINDINGS_FIELD_NUMBER: _ClassVar[int]
     STATES_FIELD_NUMBER: _ClassVar[int]
@@ -140,6 +141,8 @@ class TurnBatch(_message.Message):
     EXTRAS_FIELD_NUMBER: _ClassVar[int]
     CANCELLED_FIELD_NUMBER: _ClassVar[int]
     RELEASED_FIELD_NUMBER: _ClassVar[int]
+    IS_CONFLICT_FIELD_NUMBER: _ClassVar[int]
+    NOTICES_FIELD_NUMBER: _ClassVar[int]
     registered: _protocol_pb2.RegistrationResponse
     bindings: _containers.RepeatedCompositeFieldContainer[Binding]
     states: _containers.RepeatedCompositeFieldContainer[StateUpdate]
@@ -152,7 +155,9 @@ class TurnBatch(_message.Message):
     extras: _containers.RepeatedCompositeFieldContainer[TurnExtra]
     cancelled: _containers.RepeatedScalarFieldContainer[int]
     released: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, registered: _Optional[_Union[_protocol_pb2.RegistrationResponse, _Mapping]] = ..., bindings: _Optional[_Iterable[_Union[Binding, _Mapping]]] = ..., states: _Optional[_Iterable[_Union[StateUpdate, _Mapping]]] = ..., turn: _Optional[_Iterable[int]] = ..., actor: _Optional[_Iterable[int]] = ..., action: _Optional[_Iterable[int]] = ..., type_url: _Optional[_Iterable[int]] = ..., payload: _Optional[_Iterable[bytes]] = ..., timeout_ms: _Optional[_Iterable[int]] = ..., extras: _Optional[_Iterable[_Union[TurnExtra, _Mapping]]] = ..., cancelled: _Optional[_Iterable[int]] = ..., released: _Optional[_Iterable[int]] = ...) -> None: ...
+    is_conflict: bool
+    notices: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, registered: _Optional[_Union[_protocol_pb2.RegistrationResponse, _Mapping]] = ..., bindings: _Optional[_Iterable[_Union[Binding, _Mapping]]] = ..., states: _Optional[_Iterable[_Union[StateUpdate, _Mapping]]] = ..., turn: _Optional[_Iterable[int]] = ..., actor: _Optional[_Iterable[int]] = ..., action: _Optional[_Iterable[int]] = ..., type_url: _Optional[_Iterable[int]] = ..., payload: _Optional[_Iterable[bytes]] = ..., timeout_ms: _Optional[_Iterable[int]] = ..., extras: _Optional[_Iterable[_Union[TurnExtra, _Mapping]]] = ..., cancelled: _Optional[_Iterable[int]] = ..., released: _Optional[_Iterable[int]] = ..., is_conflict: _Optional[bool] = ..., notices: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class TurnExtra(_message.Message):
     __slots__ = ("turn", "metadata", "caller")
@@ -202,6 +207,36 @@ class DeleteActorsResponse(_message.Message):
     FOUND_FIELD_NUMBER: _ClassVar[int]
     found: _containers.RepeatedScalarFieldContainer[bool]
     def __init__(self, found: _Optional[_Iterable[bool]] = ...) -> None: ...
+
+class StopActorsRequest(_message.Message):
+    __slots__ = ("actors",)
+    ACTORS_FIELD_NUMBER: _ClassVar[int]
+    actors: _containers.RepeatedCompositeFieldContainer[_actor_pb2.ActorId]
+    def __init__(self, actors: _Optional[_Iterable[_Union[_actor_pb2.ActorId, _Mapping]]] = ...) -> None: ...
+
+class StopActorsResponse(_message.Message):
+    __slots__ = ("stopped",)
+    STOPPED_FIELD_NUMBER: _ClassVar[int]
+    stopped: _containers.RepeatedScalarFieldContainer[bool]
+    def __init__(self, stopped: _Optional[_Iterable[bool]] = ...) -> None: ...
+
+class SubscribeRequest(_message.Message):
+    __slots__ = ("system", "topic")
+    SYSTEM_FIELD_NUMBER: _ClassVar[int]
+    TOPIC_FIELD_NUMBER: _ClassVar[int]
+    system: str
+    topic: str
+    def __init__(self, system: _Optional[str] = ..., topic: _Optional[str] = ...) -> None: ...
+
+class ChannelMessage(_message.Message):
+    __slots__ = ("lagged", "value", "publisher")
+    LAGGED_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    PUBLISHER_FIELD_NUMBER: _ClassVar[int]
+    lagged: int
+    value: _any_pb2.Any
+    publisher: _actor_pb2.ActorId
+    def __init__(self, lagged: _Optional[int] = ..., value: _Optional[_Union[_any_pb2.Any, _Mapping]] = ..., publisher: _Optional[_Union[_actor_pb2.ActorId, _Mapping]] = ...) -> None: ...
 
 class ListActorsRequest(_message.Message):
     __slots__ = ("system",)

@@ -55,6 +55,16 @@ class ActorsStub:
                 request_serializer=crdtmesh_dot_v1_dot_actors__pb2.DeleteActorsRequest.SerializeToString,
                 response_deserializer=crdtmesh_dot_v1_dot_actors__pb2.DeleteActorsResponse.FromString,
                 _registered_method=True)
+        self.Stop = channel.unary_unary(
+                '/crdtmesh.v1.Actors/Stop',
+                request_serializer=crdtmesh_dot_v1_dot_actors__pb2.StopActorsRequest.SerializeToString,
+                response_deserializer=crdtmesh_dot_v1_dot_actors__pb2.StopActorsResponse.FromString,
+                _registered_method=True)
+        self.Subscribe = channel.unary_stream(
+                '/crdtmesh.v1.Actors/Subscribe',
+                request_serializer=crdtmesh_dot_v1_dot_actors__pb2.SubscribeRequest.SerializeToString,
+                response_deserializer=crdtmesh_dot_v1_dot_actors__pb2.ChannelMessage.FromString,
+                _registered_method=True)
         self.Invoke = channel.unary_unary(
                 '/crdtmesh.v1.Actors/Invoke',
                 request_serializer=spawn_dot_actors_dot_protocol__pb2.InvocationRequest.SerializeToString,
@@ -92,7 +102,9 @@ class ActorsServicer:
     def Watch(self, request, context):
         """The answer of an action that only reads: at once, and again whenever the actor's state has changed on this node and the
         answer is another one; what changes within 50 ms comes as one. A failure ends the stream, with the trailing metadata of
-        `Invoke`. An action that changes the state makes its own next call.
+        `Invoke`. An action that changes the state makes its own next call. Of the metadata, `crdtmesh.on-open` names an action
+        that is called once before the first answer, and `crdtmesh.on-cancel` one that is called once when the reader has gone, both
+        with the payload of the watch; the latter not after the watch has ended by itself, nor when the node ends.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -102,6 +114,22 @@ class ActorsServicer:
         """Removes actors: their states, what was put aside of them, and that instances were spawned and listen. One that is
         called again begins anew. Changes that are concurrent with it stay, as those of a removal in their data type do; calls
         that are kept for later stay too. What this node holds is removed on its disk before the answer leaves.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Stop(self, request, context):
+        """Takes actors out of memory, wherever they are, behind the calls that wait for them already; their timers rest. The next
+        call brings them back, with the state as it was. Nodes out of reach can't be told: then the outcome is unknown.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Subscribe(self, request, context):
+        """What actors broadcast on a channel, on whatever node they are, from the initial metadata on. At most once: a listener that
+        is too slow is told how many messages it missed. It learns nothing of what was sent before, or while it was away.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -151,6 +179,16 @@ def add_ActorsServicer_to_server(servicer, server):
                     servicer.Delete,
                     request_deserializer=crdtmesh_dot_v1_dot_actors__pb2.DeleteActorsRequest.FromString,
                     response_serializer=crdtmesh_dot_v1_dot_actors__pb2.DeleteActorsResponse.SerializeToString,
+            ),
+            'Stop': grpc.unary_unary_rpc_method_handler(
+                    servicer.Stop,
+                    request_deserializer=crdtmesh_dot_v1_dot_actors__pb2.StopActorsRequest.FromString,
+                    response_serializer=crdtmesh_dot_v1_dot_actors__pb2.StopActorsResponse.SerializeToString,
+            ),
+            'Subscribe': grpc.unary_stream_rpc_method_handler(
+                    servicer.Subscribe,
+                    request_deserializer=crdtmesh_dot_v1_dot_actors__pb2.SubscribeRequest.FromString,
+                    response_serializer=crdtmesh_dot_v1_dot_actors__pb2.ChannelMessage.SerializeToString,
             ),
             'Invoke': grpc.unary_unary_rpc_method_handler(
                     servicer.Invoke,
@@ -276,6 +314,60 @@ class Actors:
             '/crdtmesh.v1.Actors/Delete',
             crdtmesh_dot_v1_dot_actors__pb2.DeleteActorsRequest.SerializeToString,
             crdtmesh_dot_v1_dot_actors__pb2.DeleteActorsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Stop(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crdtmesh.v1.Actors/Stop',
+            crdtmesh_dot_v1_dot_actors__pb2.StopActorsRequest.SerializeToString,
+            crdtmesh_dot_v1_dot_actors__pb2.StopActorsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Subscribe(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/crdtmesh.v1.Actors/Subscribe',
+            crdtmesh_dot_v1_dot_actors__pb2.SubscribeRequest.SerializeToString,
+            crdtmesh_dot_v1_dot_actors__pb2.ChannelMessage.FromString,
             options,
             channel_credentials,
             insecure,
