@@ -122,7 +122,7 @@ def _production(workload: Workload) -> tuple[int, Any]:
         for number, replica in enumerate(replicas):
             if turn < ROUNDS:
                 replica.update(key, workload.share(number, turn), ticket=None, wall_ms=WALL_MS)
-            replica.tick(now_ns=now_ns)
+            replica.tick(now_ns=now_ns, wall_ms=WALL_MS)
         size += _deliver(replicas, names, now_ns)
         turn += 1
         now_ns += SECOND_NS

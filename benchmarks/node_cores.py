@@ -128,7 +128,7 @@ class Node:
     def _work(self) -> Outgoing:
         """A loop turn, as the engine does it."""
         replica, runtime = self._replica, self._runtime
-        replica.tick(now_ns=self._now_ns)
+        replica.tick(now_ns=self._now_ns, wall_ms=self._now_ns // 1_000_000)
         self._events()
         runtime.tick(now_ns=self._now_ns, wall_ms=self._now_ns // 1_000_000)
         runtime.seal()

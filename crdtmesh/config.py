@@ -16,11 +16,12 @@ import os
 import platform
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal, TypeVar, get_args
 
+from crdtmesh.durations import duration_ms
 from crdtmesh.errors import ConfigError
 from crdtmesh.identity.files import IdentityFolder
 from crdtmesh.networks import AllowedNetwork
@@ -28,6 +29,11 @@ from crdtmesh.networks import AllowedNetwork
 Discovery = Literal["mdns", "dns", "static", "none"]
 ApiAuth = Literal["token", "certificate"]
 LogLevel = Literal["debug", "info", "warning", "error"]
+
+V = TypeVar("V")
+
+# As of replication's rules for keys.
+PATTERN_CHARS_MAX: Final = 256
 
 # Clusters of memberlist are run up to a few thousand.
 EXPECTED_NODES_MAX: Final = 9_999
@@ -114,6 +120,8 @@ class NodeConfig:
         activations_max: actors in memory at once; beyond, idle ones give way, and when none is idle calls are refused.
         memory_mb_max: megabytes of the node's process above which idle actors give up theirs before their time; 0
             for half of what the container or the machine has.
+        ttl: `PATTERN=TIME` for keys (`*` any characters, `?` one), the first that fits: each update made at this node
+            has the entry live for so long; then every node drops it. In the file also a table.
         drain_timeout_s: how long a shutdown waits for calls in flight, in seconds.
     """
 
@@ -148,6 +156,7 @@ class NodeConfig:
     expected_nodes: int = 0
     activations_max: int = 250_000
     memory_mb_max: int = 0
+    ttl: tuple[str, ...] = ()
     drain_timeout_s: float = 5.0
 
     def __post_init__(self) -> None:
@@ -179,6 +188,7 @@ class NodeConfig:
                     f"callback_allow: expected NETWORK, NETWORK:PORT or NETWORK:FIRST-LAST, got {network!r:.64}; "
                     "for example 10.0.0.0/8:8090"
                 ) from None
+        _ = self.ttl_rules
         if self.discovery == "dns" and not 1 <= len(self.join) <= DNS_NAMES_MAX:
             raise ConfigError(
                 f"discovery: dns needs 1 to {DNS_NAMES_MAX} names in join, got {len(self.join)}; "
@@ -191,6 +201,11 @@ class NodeConfig:
                     f"{key}: path of {size} bytes exceeds the system's {SOCKET_PATH_SIZE_BYTES_MAX}; "
                     f"set a shorter one by --{key.replace('_', '-')} or --data-dir"
                 )
+
+    @property
+    def ttl_rules(self) -> tuple[tuple[str, int], ...]:
+        """Pattern of keys, and milliseconds."""
+        return tuple(_rule("ttl", rule, duration_ms) for rule in self.ttl)
 
     @property
     def data_path(self) -> Path:
@@ -283,6 +298,21 @@ def split_address(key: str, address: str) -> tuple[str, int]:
     if match is None or not 0 < int(match["port"]) <= 65_535:
         raise ConfigError(f"{key}: expected HOST:PORT, got {address!r:.64}; for example 192.168.1.10:7946")
     return match["v6"] or match["host"], int(match["port"])
+
+
+def _rule(setting: str, rule: str, read: Callable[[str], V]) -> tuple[str, V]:
+    """Takes `PATTERN=VALUE` apart; the last `=` counts, since keys may hold some."""
+    pattern, _, value = rule.rpartition("=")
+    try:
+        found = read(value)
+    except ValueError as error:
+        raise ConfigError(f"{setting}: {rule!r:.64}: {error}; set it by {how_to_set(setting)}") from None
+    if not 0 < len(pattern) <= PATTERN_CHARS_MAX:
+        raise ConfigError(
+            f"{setting}: {rule!r:.64}: expected PATTERN=VALUE with a pattern of 1 to {PATTERN_CHARS_MAX} characters; "
+            f"set it by {how_to_set(setting)}"
+        )
+    return pattern, found
 
 
 def _check_address(key: str, value: str | None) -> None:
@@ -381,6 +411,12 @@ def _addresses(value: Any) -> tuple[str, ...]:
     return tuple(_text(part) for part in value)
 
 
+def _rules(value: Any) -> tuple[str, ...]:
+    if isinstance(value, Mapping):
+        return tuple(f"{pattern}={_text(rule)}" for pattern, rule in value.items())
+    return _addresses(value)
+
+
 def _choice(*choices: str) -> Any:
     def convert(value: Any) -> str:
         if value not in choices:
@@ -420,6 +456,7 @@ _CONVERTERS: Final[Mapping[str, Any]] = {
     ),
     **dict.fromkeys(("activations_max", "memory_mb_max"), _integer),
     **dict.fromkeys(("join", "callback_allow"), _addresses),
+    "ttl": _rules,
     "discovery": _choice(*get_args(Discovery)),
     "log_level": _choice(*get_args(LogLevel)),
     "api_auth": _choice(*get_args(ApiAuth)),
@@ -434,6 +471,7 @@ _EXPECTED: Final[Mapping[str, str]] = {
     "callback_allow": "expected a list of NETWORK:PORT",
     "join": "expected a list of HOST:PORT",
     "discovery": f"expected one of {', '.join(get_args(Discovery))}",
+    "ttl": "expected a list of PATTERN=TIME",
     "log_level": f"expected one of {', '.join(get_args(LogLevel))}",
     "api_auth": f"expected one of {', '.join(get_args(ApiAuth))}",
     "insecure": "expected true or false",

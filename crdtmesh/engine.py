@@ -36,7 +36,7 @@ from crdtmesh.replication.replica import Replica
 from crdtmesh.replication.watching import Watches, WatchOptions, WatchTicket
 from crdtmesh.runtime.definition import ActorAddress, ActorDefinition
 from crdtmesh.runtime.events import Conflicted
-from crdtmesh.runtime.messages import CallerId, HostId, ReplyColumns, ToPeer
+from crdtmesh.runtime.messages import NO_TERMS, CallerId, HostId, ReplyColumns, ToPeer, UpdateTerms
 from crdtmesh.runtime.runtime import Runtime
 from crdtmesh.runtime.subscribers import Topic
 from crdtmesh.watch_streams import WatchStreams
@@ -195,18 +195,14 @@ class Engine:
         operations: Sequence[Any],
         *,
         others: Sequence[tuple[EntryKey, Sequence[Any]]] = (),
-        level: Level | None = None,
-        operation_id: str = "",
-        timeout_ms: int = 0,
+        terms: UpdateTerms = NO_TERMS,
     ) -> None:
         """Changes an entry directly, or several as one event; see `Runtime.update_state`."""
         self.runtime.update_state(
             caller,
             update,
             [(key, operations), *others],
-            level=level,
-            operation_id=operation_id,
-            timeout_ms=timeout_ms,
+            terms=terms,
             now_ns=self._clock_ns(),
             wall_ms=self._wall_ms(),
         )
@@ -390,7 +386,7 @@ class Engine:
         self._is_awake = False
         now_ns = self._clock_ns()
         replica, runtime = self.replica, self.runtime
-        replica.tick(now_ns=now_ns)
+        replica.tick(now_ns=now_ns, wall_ms=self._wall_ms())
         # Before the runtime's own deadlines: who waited for a level until then is told how far it got.
         self._replica_events()
         runtime.tick(now_ns=now_ns, wall_ms=self._wall_ms())

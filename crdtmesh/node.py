@@ -253,7 +253,7 @@ class Node:
         self._closing.callback(self._stalls.stop)
         store = self._open_store()
         replica = Replica(
-            ReplicationOptions(expected_nodes=config.expected_nodes),
+            ReplicationOptions(expected_nodes=config.expected_nodes, ttl_rules=config.ttl_rules),
             node=config.name,
             replica_id=secrets.token_bytes(16),
             rng=random.Random(secrets.randbits(64)),  # noqa: S311 - spreads load, hides nothing

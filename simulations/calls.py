@@ -11,7 +11,7 @@ from crdtmesh.engine_ports import CommitLost
 from crdtmesh.replication.levels import WRITE_LEVEL_METADATA, parse_level
 from crdtmesh.runtime.definition import ActorAddress
 from crdtmesh.runtime.errors import Outcome as CallOutcome
-from crdtmesh.runtime.messages import CallExtra, CallFailure, ReplyColumns
+from crdtmesh.runtime.messages import CallExtra, CallFailure, ReplyColumns, UpdateTerms
 from crdtmesh.wire import payloads, values
 from crdtmesh.wire.gen.crdtmesh.v1.values_pb2 import Value
 from simulations.history import Call, Outcome, Route
@@ -80,9 +80,8 @@ class CallServer:
             self._engine.invoke(self._caller, [(call.number, address, action, type_url, payload, timeout_ms, extra)])
         elif call.is_update:
             level = parse_level(call.level)
-            self._engine.update_state(
-                self._caller, call.number, call.key, label(call), level=level, timeout_ms=timeout_ms
-            )
+            terms = UpdateTerms(level=level, ttl_ms=call.ttl_ms, timeout_ms=timeout_ms)
+            self._engine.update_state(self._caller, call.number, call.key, label(call), terms=terms)
         else:
             self._loop.create_task(self._read(call))
 

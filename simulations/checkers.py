@@ -11,12 +11,13 @@ from functools import partial
 from typing import Final
 
 from crdtmesh.crdts.operations import Operation
+from crdtmesh.crdts.values import PlainValue
 from crdtmesh.replication.outputs import EntryKey
 from gossip.messages import MemberState
 from simulations.history import Call, FinalState, History, Outcome, Route, holds, touches
-from simulations.scheduler import SECOND_NS
+from simulations.scheduler import MILLISECOND_NS, SECOND_NS
 from simulations.specifications import SPECIFICATIONS, SUMS_SURVIVE_LOSS, deeds_of
-from simulations.workload import COUNTER, is_up_counter
+from simulations.workload import COUNTER, TTL_LONG_MS, TTL_SHORT_MS_MAX, is_expiring, is_up_counter
 
 Checker = Callable[[History, Sequence[FinalState]], list[str]]
 
@@ -32,7 +33,7 @@ def convergence(history: History, finals: Sequence[FinalState]) -> list[str]:
     for other in finals[1:]:
         if first.digest != other.digest:
             failures.append(f"{first.node} and {other.node} hold different bytes: {_difference(first, other)}")
-        elif first.values != other.values:
+        elif _lasting(first) != _lasting(other):
             failures.append(f"{first.node} and {other.node} have equal digests, unequal values")
     return failures
 
@@ -86,7 +87,7 @@ def meaning(history: History, finals: Sequence[FinalState]) -> list[str]:
     failures = []
     for key, calls in _updates(history):
         specification = SPECIFICATIONS.get(key.type_name)
-        if specification is None or (history.wipes and key.type_name in SUMS_SURVIVE_LOSS):
+        if specification is None or is_expiring(key) or (history.wipes and key.type_name in SUMS_SURVIVE_LOSS):
             continue
         done = [call for call in calls if call.event is not None or _promises_without_event(history, call)]
         for final in finals:
@@ -94,6 +95,30 @@ def meaning(history: History, finals: Sequence[FinalState]) -> list[str]:
             problem = specification(deeds, final.values.get(key))
             if problem:
                 failures.append(f"{key.key} on {final.node} {problem}")
+    return failures
+
+
+def expiry(history: History, finals: Sequence[FinalState]) -> list[str]:
+    """What was told to live long is there, whatever was told before and elsewhere; what was not is gone in its time.
+
+    Of the latter nothing is said when a wall clock was wrong: it may have said much later.
+    """
+    failures = []
+    for key, calls in _updates(history):
+        if not is_expiring(key):
+            continue
+        kept = [call for call in calls if call.ttl_ms == TTL_LONG_MS]
+        for final in finals:
+            value = final.values.get(key)
+            shown = value if isinstance(value, tuple | list) else ()
+            failures += [
+                f"{key.key} on {final.node} lost what was to live long: {_shown(call)}"
+                for call in kept
+                if history.promised(call) and call.operations[0].arguments[0] not in shown
+            ]
+            over = all(call.completed_ns + TTL_SHORT_MS_MAX * MILLISECOND_NS < history.ended_ns for call in calls)
+            if not kept and over and not history.clocks_erred and value is not None:
+                failures.append(f"{key.key} on {final.node} has expired and reads {value!r}")
     return failures
 
 
@@ -195,6 +220,7 @@ CHECKERS: Final[tuple[Checker, ...]] = (
     all_or_nothing,
     applied_once,
     counter_exact,
+    expiry,
     meaning,
     session_order,
     answered,
@@ -254,6 +280,11 @@ def _promises_without_event(history: History, call: Call) -> bool:
 def _is_held(final: FinalState, call: Call) -> bool:
     """Whether what a call did is part of what a node's state means."""
     return call.event is None or holds(final.applied, call.event)
+
+
+def _lasting(final: FinalState) -> dict[EntryKey, PlainValue]:
+    """What nodes have to read alike: each hides an entry that expires when its own clock says so."""
+    return {key: value for key, value in final.values.items() if not is_expiring(key)}
 
 
 def _difference(first: FinalState, second: FinalState) -> str:

@@ -11,7 +11,7 @@ from crdtmesh.links.options import LinkOptions
 from crdtmesh.replication.options import ReplicationOptions
 from simulations.mixes import MIXES
 from simulations.plan import DiskShape, FaultPlan, HostilePlan, PathShape, RunPlan, WorkloadPlan
-from simulations.scheduler import MILLISECOND_NS, SECOND_NS
+from simulations.scheduler import MILLISECOND_NS, SECOND_NS, SeedStreams
 
 NODES_MIN: Final = 3
 NODES_MAX: Final = 6
@@ -25,20 +25,23 @@ OVERLOADED_RUNS: Final = 0.05
 NARROW_LINES: Final = 0.15
 
 
-def draw_plan(seed: int, rng: random.Random, *, seconds: float, nodes: int | None = None) -> RunPlan:
+def draw_plan(seed: int, streams: SeedStreams, *, seconds: float, nodes: int | None = None) -> RunPlan:
     """The parameters of one run.
 
     Args:
-        seed: goes into the plan only; what is drawn comes from `rng`.
-        rng: the stream of this seed that nothing else uses.
+        seed: goes into the plan only; what is drawn comes from the streams.
+        streams: of this seed.
         seconds: virtual length of the faulty phase.
         nodes: size of the mesh; drawn if None.
     """
+    rng = streams.stream("plan")
+    # Knobs that came later have a stream of their own, so that they do not shift the others.
+    later = streams.stream("plan", "later")
     count = rng.randint(NODES_MIN, NODES_MAX)
     faulty_ns = int(seconds * SECOND_NS)
     if rng.random() < LARGE_RUNS and nodes is None:
         count, faulty_ns = rng.choice(LARGE_NODES), min(faulty_ns, LARGE_NS_MAX)
-    plan = RunPlan(seed=seed, nodes=nodes or count, faulty_ns=faulty_ns, workload=_workload(rng))
+    plan = RunPlan(seed=seed, nodes=nodes or count, faulty_ns=faulty_ns, workload=_workload(rng, later))
     if rng.random() < FAULTLESS_RUNS:
         return plan
     return RunPlan(
@@ -151,7 +154,7 @@ def _hostile(rng: random.Random) -> HostilePlan:
     )
 
 
-def _workload(rng: random.Random) -> WorkloadPlan:
+def _workload(rng: random.Random, later: random.Random) -> WorkloadPlan:
     return WorkloadPlan(
         clients=rng.randint(2, 6),
         think_ns_mean=int(rng.choice((50, 100, 300, 1000)) * MILLISECOND_NS),
@@ -168,6 +171,7 @@ def _workload(rng: random.Random) -> WorkloadPlan:
         turns_failing=_maybe(rng, 0.5, rng.uniform(0.0, 0.2)),
         up_counter=_maybe(rng, 0.8, rng.uniform(0.5, 2.0)),
         read=_maybe(rng, 0.8, rng.uniform(0.5, 4.0)),
+        expiring=_maybe(later, 0.3, later.uniform(0.5, 3.0)),
         mix=_mix(rng),
     )
 

@@ -44,6 +44,7 @@ class Call:
         route: how it gets there.
         level: how many voters the update asks for.
         needed: how many that were, by the voter list of the node that answered.
+        ttl_ms: how long the entry is to live from the update on; None where that is not said.
         timeout_ns: when the client stops waiting, counted from the call.
         invoked_ns: when.
         completed_ns: when the client knew the outcome.
@@ -66,6 +67,7 @@ class Call:
     route: Route = Route.STATE
     level: str = "local"
     needed: int = 1
+    ttl_ms: int | None = None
     timeout_ns: int = 0
     invoked_ns: int
     completed_ns: int = 0
@@ -121,6 +123,8 @@ class History:
         conclusions: of all nodes about members, in their order.
         answers: to probes, as far as nodes took them for answered.
         runs: from when to when the processes of each node ran; None as an end for those that still do.
+        ended_ns: when the final states were taken.
+        clocks_erred: a wall clock was wrong for a while.
     """
 
     calls: list[Call] = field(default_factory=list)
@@ -128,6 +132,8 @@ class History:
     held_up: list[tuple[str, int, int]] = field(default_factory=list)
     identities: int = 0
     updates: int = 0
+    ended_ns: int = 0
+    clocks_erred: bool = False
     conclusions: list[Conclusion] = field(default_factory=list)
     answers: list[ProbeAnswer] = field(default_factory=list)
     runs: dict[str, list[tuple[int, int | None]]] = field(default_factory=dict)

@@ -22,6 +22,7 @@ from crdtmesh.replication.handover import Handovers
 from crdtmesh.replication.receiver import Receiver
 from crdtmesh.replication.session import Session
 from crdtmesh.replication.shard import Shard
+from crdtmesh.replication.updating import Updates
 from crdtmesh.runtime.errors import ErrorCode
 from crdtmesh.runtime.lives import Lives
 from crdtmesh.runtime.replies import Replies
@@ -61,6 +62,9 @@ MARKS: Final[dict[str, Mark]] = {
         Entry, Entry.detach, lambda self, arguments, result: self.open_snapshot is not None
     ),
     "handover of a whole shard begun": Mark(Handovers, Handovers.begin),
+    "entry removed because it had expired": Mark(
+        Updates, Updates.remove_expired, lambda self, arguments, result: bool(result)
+    ),
     "index trimmed": Mark(Shard, Shard.trim),
     "level: a voter lacked what was asked": Mark(Confirmer, Confirmer.on_lacks),
     "link abandoned a dial": Mark(LinkManager, LinkManager._abandon_dial, lambda self, arguments, result: True),

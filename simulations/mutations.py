@@ -55,7 +55,7 @@ class Catch:
 
 def run_focused(seed: int, focus: Focus) -> RunResult:
     """A short run of a drawn plan, turned towards what a bug is about."""
-    plan = draw_plan(seed, SeedStreams(seed).stream("plan"), seconds=SECONDS, nodes=NODES)
+    plan = draw_plan(seed, SeedStreams(seed), seconds=SECONDS, nodes=NODES)
     return execute(focus(plan))
 
 

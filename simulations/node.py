@@ -23,7 +23,7 @@ from crdtmesh.persistence.errors import StorageError
 from crdtmesh.replication.errors import ReplicationError
 from crdtmesh.replication.options import ReplicationOptions
 from crdtmesh.replication.outputs import EntryKey
-from crdtmesh.replication.replica import UpdateResult
+from crdtmesh.replication.updating import UpdateResult
 from crdtmesh.runtime.definition import MESH_SYSTEM
 from crdtmesh.runtime.messages import HostId
 from crdtmesh.runtime.options import RuntimeOptions

@@ -170,6 +170,7 @@ class WorkloadPlan:
         overload_clients: so many more clients come for `overload_ns`, and hardly pause between their calls.
         overload_ns: how long they stay.
         up_counter, read: weights of the counters that only grow, and of reading them.
+        expiring: weight of sets whose updates say how long they live.
         mix: weights of the data types.
     """
 
@@ -189,6 +190,7 @@ class WorkloadPlan:
     overload_ns: int = 2 * SECOND_NS
     up_counter: float = 1.0
     read: float = 1.0
+    expiring: float = 0.0
     mix: tuple[tuple[str, float], ...] = (("PNCounter", 1.0), ("ORSet", 2.0), ("LWWRegister", 1.0))
 
 

@@ -16,6 +16,7 @@ from crdtmesh.engine import Engine
 from crdtmesh.replication import confirming
 from crdtmesh.replication.checkpoint import Checkpoints
 from crdtmesh.replication.entry import Entry
+from crdtmesh.replication.expiring import Expiry
 from crdtmesh.replication.receiver import Receiver
 from crdtmesh.replication.repair import Repairer
 from crdtmesh.replication.session import Session
@@ -242,6 +243,31 @@ def answer_well_after_a_failed_commit(patch: Patch) -> None:
     patch.setattr(Replies, "commit_failed", lambda self, ticket, reason: self.committed(ticket))
 
 
+def expire_each_by_its_own_clock(patch: Patch) -> None:
+    """An expired entry is removed by an event, not dropped by each node in silence."""
+
+    def hide(self: Expiry, key: Any) -> None:
+        original(self, key)
+        entry = self._find(key)
+        if entry is not None:
+            entry.store = entry.data_type.bottom()
+
+    original = Expiry._hide
+    patch.setattr(Expiry, "_hide", hide)
+
+
+def expire_by_the_first_word(patch: Patch) -> None:
+    """An expiry that was raised counts as it is now."""
+
+    def noted(self: Expiry, cell: Entry) -> None:
+        before = dict(self._due)
+        original(self, cell)
+        self._due = {key: min(due, before.get(key, due)) for key, due in self._due.items()}
+
+    original = Expiry.noted
+    patch.setattr(Expiry, "noted", noted)
+
+
 def as_drawn(plan: RunPlan) -> RunPlan:
     """An ordinary run."""
     return plan
@@ -281,6 +307,12 @@ def one_register(plan: RunPlan) -> RunPlan:
     """Everybody writes one register."""
     workload = replace(plan.workload, clients=6, think_ns_mean=50 * MILLISECOND_NS, keys=1, up_counter=0.0, read=0.0)
     return replace(plan, workload=replace(workload, mix=(("LWWRegister", 1.0),)))
+
+
+def many_expiring(plan: RunPlan) -> RunPlan:
+    """Sets that expire, updated all the time."""
+    workload = replace(plan.workload, clients=6, think_ns_mean=100 * MILLISECOND_NS, expiring=10.0)
+    return replace(plan, workload=workload)
 
 
 def many_losses(plan: RunPlan) -> RunPlan:
@@ -349,6 +381,8 @@ PLANTED: Sequence[Planted] = (
     Planted(compute_turn_on_current_state, many_turns),
     Planted(drop_calls_at_a_full_mailbox, full_mailboxes),
     Planted(drop_deltas_of_removals),
+    Planted(expire_by_the_first_word, many_expiring),
+    Planted(expire_each_by_its_own_clock, many_expiring),
     Planted(forget_to_log_what_peers_send),
     Planted(keep_the_lesser_sum),
     Planted(keep_what_was_removed_before_a_handover, scenario="removed_before_a_handover"),

@@ -12,8 +12,9 @@ from crdtmesh.crdts.dots import DOT_BITS, N_MAX
 from crdtmesh.crdts.operations import Operation
 from crdtmesh.replication.entry import Snapshot
 from crdtmesh.replication.outputs import EntryKey
-from crdtmesh.replication.replica import Replica, UpdateResult
+from crdtmesh.replication.replica import Replica
 from crdtmesh.replication.shard import Shard
+from crdtmesh.replication.updating import BatchResult, Update, UpdateResult
 from simulations.history import Applied, Call, including
 
 
@@ -67,6 +68,17 @@ class RecordedReplica(Replica):
         if view is not None and result.event is not None:
             seen[key] = including(visible, result.event)
         self.recorder.updated(call, operations, result, visible)
+        return result
+
+    def update_batch(self, updates: Sequence[Update], **rest: Any) -> BatchResult:
+        """Updates several entries, or one with what is kept beside it, and notes the same."""
+        key, operations = updates[0]
+        call = operations.call if isinstance(operations, Labelled) else None
+        if call is None or self.recorder is None:
+            return super().update_batch(updates, **rest)
+        visible = seen_by(self, key)
+        result = super().update_batch(updates, **rest)
+        self.recorder.updated(call, operations, UpdateResult(result.event, (), result.entries[0]), visible)
         return result
 
     def _seen_by_view(self) -> dict[EntryKey, Applied]:

@@ -224,6 +224,8 @@ class Run:
             # Peers are trusted to say what they did: a message with changed bits may be another truth.
             failures = [text for text in failures if not text.startswith("liveness")]
         finals = self.cluster.final_states()
+        self.history.ended_ns = self.scheduler.now_ns
+        self.history.clocks_erred = any(self.counts[kind] for kind in ("clock_jump", "clock_drift", "clock_freeze"))
         if is_forged:
             failures += check_conduct(self.history, finals)
         else:
@@ -264,7 +266,7 @@ def plan_of(seed: int, options: RunOptions | None = None) -> RunPlan:
     """The parameters of a run."""
     options = options or RunOptions()
     streams = SeedStreams(seed)
-    plan = draw_plan(seed, streams.stream("plan"), seconds=options.seconds, nodes=options.nodes)
+    plan = draw_plan(seed, streams, seconds=options.seconds, nodes=options.nodes)
     return with_actors(plan, draw_actors(streams.stream("actors"))) if options.actors else plan
 
 

@@ -24,6 +24,15 @@ BATCH_MAX: Final = 4
 UP_PREFIX: Final = "up-"
 """Names of counters that are only ever incremented; these are read, since what a reader may see of them is known."""
 
+EXPIRING_PREFIX: Final = "expiring-"
+"""Names of sets whose updates say how long they live: for a moment, or for longer than any clock errs."""
+
+EXPIRING_KEYS: Final = 32
+"""Many, so that some of them are never told to live long."""
+
+TTL_SHORT_MS_MAX: Final = 3_000
+TTL_LONG_MS: Final = 100 * 86_400_000
+
 LEVELS: Final = ("majority", "majority", "to(2)", "all")
 
 TIMEOUT_NS_MIN: Final = 2 * SECOND_NS
@@ -35,6 +44,11 @@ Done = Callable[[Call], None]
 def is_up_counter(key: EntryKey) -> bool:
     """Whether an entry is a counter that is only ever incremented."""
     return key.type_name == COUNTER and key.key.startswith(UP_PREFIX)
+
+
+def is_expiring(key: EntryKey) -> bool:
+    """Whether an entry is a set whose updates say how long it lives."""
+    return key.key.startswith(EXPIRING_PREFIX)
 
 
 def actors_of(plan: WorkloadPlan) -> dict[str, str]:
@@ -78,8 +92,8 @@ class Client:
         self._node = rng.choice(target.names)
         self._is_stopped = False
         self._elements: tuple[PlainValue, ...] = (*LOOKALIKES, *(f"e{index}" for index in range(plan.elements)))
-        self._kinds = ["up", "read", *(name for name, _ in plan.mix)]
-        self._weights = [plan.up_counter, plan.read, *(weight for _, weight in plan.mix)]
+        self._kinds = ["up", "read", *(name for name, _ in plan.mix), "expiring"]
+        self._weights = [plan.up_counter, plan.read, *(weight for _, weight in plan.mix), plan.expiring]
 
     def start(self) -> None:
         """Begins to call."""
@@ -106,9 +120,10 @@ class Client:
             key=key,
             operations=operations,
             is_update=bool(operations),
-            route=Route.ACTOR if rng.random() < self._plan.turns else Route.STATE,
+            route=Route.ACTOR if rng.random() < self._plan.turns and not is_expiring(key) else Route.STATE,
             level=rng.choice(LEVELS) if operations and rng.random() < self._plan.levels else "local",
             timeout_ns=rng.randint(TIMEOUT_NS_MIN, TIMEOUT_NS_MAX),
+            ttl_ms=rng.choice((rng.randint(1, TTL_SHORT_MS_MAX), TTL_LONG_MS)) if is_expiring(key) else None,
             invoked_ns=self._scheduler.now_ns,
         )
         self._history.calls.append(call)
@@ -125,6 +140,10 @@ class Client:
         if kind == "up":
             amounts = [Operation("increment", (drawing.amount(),)) for _ in range(size)]
             return EntryKey(SYSTEM, f"{UP_PREFIX}{index}", COUNTER), tuple(amounts)
+        if kind == "expiring":
+            return EntryKey(SYSTEM, f"{EXPIRING_PREFIX}{rng.randrange(EXPIRING_KEYS)}", "ORSet"), (
+                Operation("add", (drawing.value(),)),
+            )
         mix = MIXES[kind]
         count = size if kind in BATCHED else 1
         return EntryKey(SYSTEM, f"{kind}-{index}", kind), tuple(mix(drawing) for _ in range(count))

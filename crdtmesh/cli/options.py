@@ -103,6 +103,12 @@ _CONFIG_OPTIONS: Final = (
         help="Memory of the node's process above which idle actors give up theirs. Default: 0, half of what there is.",
     ),
     click.option(
+        "--ttl",
+        multiple=True,
+        metavar="PATTERN=TIME",
+        help="Each update of such a key (* any text, ? a character) lives so long: 'session/*=30m'; may be repeated.",
+    ),
+    click.option(
         "--drain-timeout-s", type=float, help="How long a shutdown waits for calls in flight, in seconds. Default: 5."
     ),
     click.option("--log-level", type=click.Choice(get_args(LogLevel)), help="How much is logged. Default: info."),

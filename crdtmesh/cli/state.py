@@ -12,6 +12,7 @@ from crdtmesh.cli import explain, watch
 from crdtmesh.cli.client import JsonCommand, client_command, fail, parse_json, split_name
 from crdtmesh.cli.tables import echo_table
 from crdtmesh.cli.values import plain_json, shown
+from crdtmesh.durations import duration_ms
 from crdtmesh.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -68,6 +69,8 @@ async def get(
         hint = await _nearest_key(client, system, name)
         fail(f"no state under {system}/{name}{hint}", output=output, outcome="not_applied")
     answer = {**_plain(entry), "token": session.tokens(system)[-1]}
+    if entry.expires_at is not None:
+        answer["expires_at"] = entry.expires_at
     click.echo(json.dumps(answer) if output == "json" else shown(entry.value))
 
 
@@ -92,7 +95,7 @@ async def list_entries(client: Client, *, output: str, prefix: str, limit: int) 
 
 @command.command(cls=JsonCommand)
 @click.argument("key", metavar="[SYSTEM/]KEY")
-@click.argument("operation")
+@click.argument("operation", default="")
 @click.argument("arguments", metavar="[JSON]...", nargs=-1)
 @_type_option
 @click.option(
@@ -101,8 +104,13 @@ async def list_entries(client: Client, *, output: str, prefix: str, limit: int) 
 @click.option(
     "--operation-id", default="", help="What was done under this id is not done again: for a retry after `unknown`."
 )
+@click.option(
+    "--ttl",
+    metavar="TIME",
+    help="Such as 90s or 15m: the entry lives so long from now, or longer if it does already. Needs no OPERATION.",
+)
 @client_command
-async def update(
+async def update(  # noqa: PLR0913 - one for each option
     client: Client,
     *,
     output: str,
@@ -112,21 +120,33 @@ async def update(
     type_name: str,
     write: str | None,
     operation_id: str,
+    ttl: str | None,
 ) -> None:
     """Apply one operation to an entry.
 
     crdtmesh state update shops/milk increment 5 --type PNCounter
+    crdtmesh state update shops/milk --ttl 1h
 
     When --write is not reached in --timeout the outcome is unknown: the update stays, and spreads when it can.
     """
     from crdtmesh.crdts.operations import Operation
 
     system, name = split_name(key)
+    if not operation and ttl is None:
+        raise ConfigError("OPERATION: expected the name of one, or --ttl, got neither")
     asked = Operation(operation, tuple(parse_json(argument) for argument in arguments))
     check_level("--write", write)
+    ttl_s = None if ttl is None else _ttl_s(ttl)
     session = _session(system, ())
     changed, value = await client.state.update(
-        system, name, type_name, asked, write=write, session=session, operation_id=operation_id
+        system,
+        name,
+        type_name,
+        asked if operation else (),
+        write=write,
+        session=session,
+        operation_id=operation_id,
+        ttl=ttl_s,
     )
     if output == "json":
         token = session.tokens(system)[-1]
@@ -143,6 +163,18 @@ def _session(system: str, tokens: tuple[str, ...]) -> Session:
     for token in tokens:
         session.saw(system, token)
     return session
+
+
+def _ttl_s(text: str) -> float:
+    """Seconds of `--ttl`.
+
+    Raises:
+        ConfigError: says what is expected.
+    """
+    try:
+        return duration_ms(text) / 1000
+    except ValueError as error:
+        raise ConfigError(f"--ttl: {error}") from None
 
 
 def check_level(option: str, text: str | None) -> None:

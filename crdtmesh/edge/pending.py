@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from crdtmesh.engine import Engine
-from crdtmesh.replication.levels import Level
 from crdtmesh.replication.outputs import EntryKey
 from crdtmesh.runtime.definition import ActorAddress
-from crdtmesh.runtime.messages import CallExtra, CallFailure, ReplyColumns
+from crdtmesh.runtime.messages import NO_TERMS, CallExtra, CallFailure, ReplyColumns, UpdateTerms
 
 Reply = tuple[str, bytes]
 
@@ -68,12 +67,9 @@ class PendingCalls:
     async def update(
         self,
         updates: Sequence[tuple[EntryKey, tuple[Any, ...]]],
-        *,
-        level: Level | None,
-        operation_id: str,
-        timeout_ms: int,
+        terms: UpdateTerms = NO_TERMS,
     ) -> Reply | CallFailure:
-        """One direct update of an entry, or of several as one event; `timeout_ms` of 0 is the node's default."""
+        """One direct update of an entry, or of several as one event; see `Runtime.update_state`."""
         (key, operations), *others = updates
         call, future = self._next()
         self._engine.update_state(
@@ -82,9 +78,7 @@ class PendingCalls:
             key,
             operations,
             others=others,
-            level=level,
-            operation_id=operation_id,
-            timeout_ms=timeout_ms,
+            terms=terms,
         )
         return await self._wait(call, future)
 

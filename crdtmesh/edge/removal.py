@@ -1,11 +1,9 @@
-"""Deleting actors: which entries are theirs, and how each is emptied."""
+"""Deleting actors: which entries are theirs."""
 
 from __future__ import annotations
 
-from typing import Final
-
 from crdtmesh.crdts import registry
-from crdtmesh.crdts.operations import Operation
+from crdtmesh.crdts.removals import removal_of
 from crdtmesh.edge.pending import PendingCalls
 from crdtmesh.engine import Engine
 from crdtmesh.engine_ports import CommitLost
@@ -15,17 +13,7 @@ from crdtmesh.runtime.definition import ActorAddress, state_key
 from crdtmesh.runtime.errors import ErrorCode, Outcome
 from crdtmesh.runtime.messages import STATE_CHANGED, CallFailure
 
-__all__ = ["Removal", "removal_of"]
-
-# The operation that empties an entry is the first of these that its data type has.
-_REMOVALS: Final = ("clear", "reset", "disable")
-
-
-def removal_of(type_name: str) -> Operation | None:
-    """The operation that leaves nothing of an entry of this type that it has seen; None if there is none."""
-    operations = registry.get(type_name).operations
-    name = next((name for name in _REMOVALS if name in operations), None)
-    return None if name is None else Operation(name, ())
+__all__ = ["Removal"]
 
 
 class Removal:
@@ -52,7 +40,7 @@ class Removal:
             if removal is None:
                 message = f"a {key.type_name} can't be removed; its rights are spent where they are"
                 return CallFailure(0, ErrorCode.INVALID_OPERATION, Outcome.NOT_APPLIED, message)
-            reply = await self._pending.update([(key, (removal,))], level=None, operation_id="", timeout_ms=0)
+            reply = await self._pending.update([(key, (removal,))])
             if isinstance(reply, CallFailure):
                 return reply
             found = found or reply[0] == STATE_CHANGED

@@ -25,7 +25,7 @@ from crdtmesh.replication.levels import Level
 from crdtmesh.replication.outputs import EntryKey
 from crdtmesh.replication.repeats import SEPARATOR
 from crdtmesh.runtime.errors import ErrorCode, Outcome
-from crdtmesh.runtime.messages import STATE_CHANGED, CallFailure
+from crdtmesh.runtime.messages import STATE_CHANGED, CallFailure, UpdateTerms
 from crdtmesh.wire import values
 from crdtmesh.wire.gen.crdtmesh.v1 import state_pb2, state_pb2_grpc, values_pb2
 from crdtmesh.wire.levels import level_from_proto
@@ -72,6 +72,7 @@ class StateServicer(state_pb2_grpc.StateServicer):
         if views:
             response.key.CopyFrom(_key_to_proto(views[0].key))
             response.value.CopyFrom(values.value_from_plain(views[0].key.type_name, views[0].value()))
+            self._note_expiry(response, views[0].key)
         response.token = self._token(system, key)
         await self._committed(context)
         return response
@@ -93,7 +94,13 @@ class StateServicer(state_pb2_grpc.StateServicer):
         response = state_pb2.GetStateResponse(found=read.found, key=_key_to_proto(key), token=token)
         if read.found:
             response.value.CopyFrom(values.value_from_plain(key.type_name, read.value))
+            self._note_expiry(response, key)
         return response
+
+    def _note_expiry(self, response: state_pb2.GetStateResponse, key: EntryKey) -> None:
+        expires_ms = self._engine.replica.expires_ms(key)
+        if expires_ms is not None:
+            response.expires_at_ms = expires_ms
 
     async def List(  # noqa: N802
         self, request: state_pb2.ListStateRequest, context: Context
@@ -126,7 +133,13 @@ class StateServicer(state_pb2_grpc.StateServicer):
         updates = [await self._entry_update(request.key, request.mutations, context)]
         updates += [await self._entry_update(other.key, other.mutations, context) for other in request.others]
         reply = await self._pending.update(
-            updates, level=level, operation_id=request.operation_id, timeout_ms=_timeout_ms(context)
+            updates,
+            UpdateTerms(
+                level=level,
+                operation_id=request.operation_id,
+                ttl_ms=request.ttl_ms if request.HasField("ttl_ms") else None,
+                timeout_ms=_timeout_ms(context),
+            ),
         )
         if isinstance(reply, CallFailure):
             await abort(context, reply.code, reply.message, reply.outcome)

@@ -40,12 +40,14 @@ class Entry:
         is_dirty: changed since the last checkpoint took it.
         is_unsummed: changed since its fingerprint was summed up.
         is_large: it passed the soft limit, and that was reported.
+        is_hidden: it has expired, and is about to be removed: readers see no entry.
         open_snapshot: the snapshot of the turn that is running, if any.
     """
 
     __slots__ = (
         "data_type",
         "is_dirty",
+        "is_hidden",
         "is_large",
         "is_unsummed",
         "key",
@@ -66,6 +68,7 @@ class Entry:
         self.version = 0
         self.size_bytes = 0
         self.is_dirty = False
+        self.is_hidden = False
         self.is_large = False
         self.is_unsummed = False
         self.open_snapshot: Snapshot | None = None

@@ -6,6 +6,7 @@
         ├── IdentityLost           the replica id was seen elsewhere; a new one is awaited
         ├── LimitExceeded          a key, an entry, an update or a count is above its limit
         ├── BatchInvalid           the entries of one update can't be one event
+        ├── TtlInvalid             a ttl for an entry that can't be removed
         ├── TokenInvalid           a session token that no node of this cluster has made
         └── SnapshotInUse          a caller broke the rule of one writer per key
 
@@ -41,6 +42,10 @@ class LimitExceeded(ReplicationError):
 
 class BatchInvalid(ReplicationError):
     """The entries of one update lie in several shards or one is named twice; nothing was applied."""
+
+
+class TtlInvalid(ReplicationError):
+    """A ttl was named for an entry whose type can't be removed; nothing was applied."""
 
 
 class TokenInvalid(ReplicationError):

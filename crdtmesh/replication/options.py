@@ -59,6 +59,9 @@ OUTGOING_BYTES_PER_PEER_MAX: Final = 8 * 1024 * 1024
 STAGED_BYTES_MAX: Final = 1024 * 1024 * 1024
 STAGED_KEPT_NS: Final = 600 * SECOND_NS
 
+# Ten years: beyond that it is no expiry.
+TTL_MS_MAX: Final = 10 * 366 * 86_400_000
+
 # Recent frames kept to tell a resent event from a doubled identity: 1,024 frames of at most 32 KiB, 4 MiB at most.
 RECENT_FRAMES_MAX: Final = 1024
 RECENT_BYTES_MAX: Final = 4 * 1024 * 1024
@@ -98,6 +101,8 @@ class ReplicationOptions:
         drift_max_ms: a remote stamp further ahead than this does not advance the local clock.
         expected_nodes: size of the finished cluster, 0 if it is not known. Its majority is a floor that a short voter
             list does not lower: two fresh nodes that do not know each other yet are not each a majority of one.
+        ttl_rules: (pattern of keys, milliseconds): each update of such an entry has it live for so long from then on;
+            the first that fits. Nodes may have different ones; each has its own updates keep them.
         read_only: refuse updates and ignore peers from the start: how a node serves what its failed disk still holds.
     """
 
@@ -120,6 +125,7 @@ class ReplicationOptions:
     audit_interval_ns: int = 60 * SECOND_NS
     drift_max_ms: int = 60_000
     expected_nodes: int = 0
+    ttl_rules: tuple[tuple[str, int], ...] = ()
     read_only: bool = False
 
     def __post_init__(self) -> None:
@@ -146,6 +152,9 @@ class ReplicationOptions:
                 raise ValueError(f"{name}={getattr(self, name)}: at least 1 expected")
         if not 1 <= self.shards <= SHARDS_MAX:
             raise ValueError(f"shards={self.shards}: 1 to {SHARDS_MAX} expected")
+        for pattern, ttl_ms in self.ttl_rules:
+            if not pattern or not 0 < ttl_ms <= TTL_MS_MAX:
+                raise ValueError(f"ttl_rules: {pattern!r:.64} for 1 to {TTL_MS_MAX} ms expected, {ttl_ms} found")
         if self.expected_nodes < 0:
             raise ValueError(f"expected_nodes={self.expected_nodes}: 0 (not known) or more expected")
         if not 0 <= self.repair_jitter_ns < self.repair_interval_ns:

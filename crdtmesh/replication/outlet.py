@@ -11,6 +11,7 @@ from crdtmesh.persistence.base import LogRecord, Record
 from crdtmesh.replication import wire
 from crdtmesh.replication.checkpoint import Checkpoints, clock_record
 from crdtmesh.replication.commits import CommitBarrier
+from crdtmesh.replication.entry import Entry
 from crdtmesh.replication.errors import StorageFailed
 from crdtmesh.replication.events import Event
 from crdtmesh.replication.identity import RecentFrames
@@ -27,6 +28,7 @@ from crdtmesh.replication.outputs import (
 )
 from crdtmesh.replication.outputs import Event as OutputEvent
 from crdtmesh.replication.push import FrameEncoder, Outbox
+from crdtmesh.replication.repeats import CELL_MARK
 from crdtmesh.replication.shard import Change, Shard
 from crdtmesh.replication.systems import Systems
 from crdtmesh.replication.waves import OwnCopy
@@ -42,6 +44,7 @@ class Outlet:
         events: what happened, in order.
         wall_ms: wall clock, as the driver told last.
         read_only_reason: why nothing is applied any more; None while all is well.
+        on_cell: told of an expiry that a peer has changed.
         on_own_copy: told of a ticket of the levels: that it is on disk, or why it never will be.
         is_tainted: memory holds what the disk never will; then not even reads are acknowledged.
     """
@@ -54,6 +57,7 @@ class Outlet:
         self.wall_ms = wall_ms
         self.read_only_reason: str | None = "read_only is set in the options" if options.read_only else None
         self.is_tainted = False
+        self.on_cell: Callable[[Entry], None] = lambda cell: None
         self.on_own_copy: Callable[[OwnCopy, str | None], None] = lambda ticket, error: None
         self._systems = systems
         self._frames = FrameEncoder()
@@ -97,6 +101,8 @@ class Outlet:
         """Reports changes, and counts their share of a message of this size as growth of their entries."""
         for entry, _ in changes:
             entry.size_bytes += size_bytes // len(changes)
+            if CELL_MARK in entry.name.key:
+                self.on_cell(entry)
         self.events += [Changed(entry.key, touched, False, entry.version) for entry, touched in changes]
 
     def emit(self, event: OutputEvent) -> None:

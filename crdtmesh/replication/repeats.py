@@ -19,6 +19,9 @@ from crdtmesh.replication.outputs import EntryKey
 SEPARATOR: Final = "\0"
 """Parts a key from the name of what is kept beside it; keys of users do not hold it."""
 
+CELL_MARK: Final = f"{SEPARATOR}expires{SEPARATOR}"
+"""Between the key of an entry and its type: the name of the cell that says when it expires (`expiring`)."""
+
 # Much longer than anybody waits between a timeout and a retry.
 OPERATION_ID_MS: Final = 600_000
 

@@ -12,71 +12,35 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from heapq import merge
 from typing import Final, NamedTuple
 
-from crdtmesh.crdts import registry
-from crdtmesh.crdts.base import Touched
 from crdtmesh.crdts.clock import HybridClock
-from crdtmesh.crdts.dots import N_MAX, REPLICA_ID_BYTES
+from crdtmesh.crdts.dots import REPLICA_ID_BYTES
 from crdtmesh.crdts.operations import Operation
 from crdtmesh.persistence.base import LogRecord, Record, StateRecord
 from crdtmesh.persistence.errors import CorruptRecord
 from crdtmesh.replication import repeats, wire
 from crdtmesh.replication.checkpoint import RowLoader
-from crdtmesh.replication.entry import Entry, EntryView, Snapshot
-from crdtmesh.replication.errors import IdentityLost, LimitExceeded, SnapshotInUse, shown
-from crdtmesh.replication.events import EntryName
+from crdtmesh.replication.entry import EntryView, Snapshot
+from crdtmesh.replication.errors import IdentityLost, shown
+from crdtmesh.replication.expiring import Expiry
 from crdtmesh.replication.explaining import Explanation, explain
 from crdtmesh.replication.ground import Ground
 from crdtmesh.replication.level_layer import Levels
 from crdtmesh.replication.levels import Level
-from crdtmesh.replication.options import (
-    ENTRY_BYTES_MAX,
-    KEY_BYTES_MAX,
-    OPERATIONS_PER_UPDATE_MAX,
-    PEERS_MAX,
-    ReplicationOptions,
-)
+from crdtmesh.replication.options import PEERS_MAX, ReplicationOptions
 from crdtmesh.replication.outlet import Outlet
-from crdtmesh.replication.outputs import Changed, EntryKey, EventRun, Outgoing
+from crdtmesh.replication.outputs import EntryKey, EventRun, Outgoing
 from crdtmesh.replication.outputs import Event as OutputEvent
 from crdtmesh.replication.receiver import Receiver
 from crdtmesh.replication.repair import Repairer
-from crdtmesh.replication.shard import Shard
-from crdtmesh.replication.systems import Systems, require_batch, shard_number
+from crdtmesh.replication.systems import Systems, shard_number
 from crdtmesh.replication.tokens import Tokens
+from crdtmesh.replication.updating import BatchResult, UpdateResult, Updates
 from crdtmesh.replication.upgrade import Upgrade
 
-# What an operation adds to an entry beside its arguments: dots, intervals, counts. Generous, since it only decides when
-# an entry is measured.
-_OPERATION_BYTES: Final = 32
+_MILLISECOND_NS: Final = 1_000_000
 
 # Pause between the steps of work that is done in slices: about as long as a step, so it takes half of the time at most.
 _STEP_NS: Final = 5_000_000
-
-
-class UpdateResult(NamedTuple):
-    """What an update did in memory; it is acknowledged by `Committed`.
-
-    Attributes:
-        event: its dots; None when no operation had an effect.
-        touched: elements that became different in the entry, or WHOLE; empty for no effect.
-        entry: the entry after it.
-    """
-
-    event: EventRun | None
-    touched: Touched
-    entry: EntryView
-
-
-class BatchResult(NamedTuple):
-    """What an update of several entries did in memory.
-
-    Attributes:
-        event: its dots; None when no operation had an effect.
-        entries: all of them, in the order in which they were named.
-    """
-
-    event: EventRun | None
-    entries: tuple[EntryView, ...]
 
 
 class SystemSummary(NamedTuple):
@@ -135,7 +99,18 @@ class Replica:
         self._receiver = Receiver(
             options, self._systems, self._outlet, self._repairer, self._levels, node=node, rng=rng, now_ns=now_ns
         )
-        self._ticked_ns = now_ns
+        self._updates = Updates(self._systems, self._outlet, require_writable=self._require_writable)
+        self._expiry = Expiry(
+            options,
+            self._systems,
+            self._levels.voters.of,
+            node=node,
+            changed=self._outlet.emit,
+            remove=self._updates.remove_expired,
+        )
+        self._updates.expiry = self._expiry
+        self._outlet.on_cell = self._expiry.noted
+        self._ticked_ns, self._ticked_wall_ms = now_ns, wall_ms
 
     # --- storage
 
@@ -176,6 +151,8 @@ class Replica:
         self._systems.renew(
             HybridClock(replica_id, drift_ms_max=self._options.drift_max_ms, bound_ms=loader.clock_bound_ms)
         )
+        self._expiry.loaded()
+        self._expiry.tick(self._outlet.wall_ms)
 
     def persisted(self, seq: int, *, now_ns: int) -> None:
         """All groups up to `seq` are on disk: what waited for them may leave."""
@@ -229,6 +206,7 @@ class Replica:
         ticket: Hashable | None,
         wall_ms: int,
         view: Snapshot | None = None,
+        ttl_ms: int | None = None,
     ) -> UpdateResult:
         """Applies operations to one entry as one event; all of them or, if it raises, none.
 
@@ -238,40 +216,14 @@ class Replica:
             ticket: named by the `Committed` that acknowledges the update; None for nobody.
             wall_ms: wall clock, milliseconds since 1970.
             view: the open snapshot of this key against which the operations are computed.
+            ttl_ms: the entry lives for so long from now, or longer if it does already; without operations this alone is
+                changed. None: as the options say for the key, else as it is.
 
         Raises:
             UnknownType, InvalidOperation: nothing was changed.
-            StorageFailed, IdentityLost, LimitExceeded, SnapshotInUse: nothing was changed.
+            StorageFailed, IdentityLost, LimitExceeded, SnapshotInUse, TtlInvalid: nothing was changed.
         """
-        outlet = self._outlet
-        if outlet.read_only_reason is not None or self._receiver.is_identity_lost:
-            self._refuse()
-        outlet.wall_ms = wall_ms
-        shard = self._systems.find_for(key)
-        if view is not None and view.entry.key == key:
-            entry: Entry | None = view.entry
-        else:
-            entry = shard.entries.find(key[1:]) if shard is not None else None
-        is_new = entry is None
-        if shard is None or entry is None:
-            shard, entry = self._make(key)
-        try:
-            self._check_update(shard, entry, operations, view)
-            done = shard.update(entry, operations, wall_ms)
-        except Exception:
-            if is_new:
-                shard.entries.take_back(entry)
-            raise
-        if done is None:
-            outlet.wait(ticket)
-            return UpdateResult(None, (), entry)
-        event, touched = done
-        outlet.queue(shard, event)
-        if ticket is not None:
-            outlet.barrier.wait(ticket)
-        outlet.events.append(Changed(entry.key, touched, True, entry.version))
-        run = EventRun(self._systems.clock.replica_id, event.first & N_MAX, event.last & N_MAX, shard.number)
-        return UpdateResult(run, touched, entry)
+        return self._updates.update(key, operations, ticket=ticket, wall_ms=wall_ms, view=view, ttl_ms=ttl_ms)
 
     def update_batch(
         self,
@@ -280,6 +232,7 @@ class Replica:
         ticket: Hashable | None,
         wall_ms: int,
         operation_id: str = "",
+        ttl_ms: int | None = None,
     ) -> BatchResult:
         """Applies operations to several entries of one shard as one event: here, and on every other replica.
 
@@ -288,49 +241,15 @@ class Replica:
             ticket: named by the `Committed` that acknowledges the update; None for nobody.
             wall_ms: wall clock, milliseconds since 1970.
             operation_id: what was done under this id is not done again (`repeats`); empty for none.
+            ttl_ms: of each of them, as in `update`.
 
         Raises:
             UnknownType, InvalidOperation: nothing was changed.
-            BatchInvalid, StorageFailed, IdentityLost, LimitExceeded, SnapshotInUse: nothing was changed.
+            BatchInvalid, StorageFailed, IdentityLost, LimitExceeded, SnapshotInUse, TtlInvalid: nothing was changed.
         """
-        outlet = self._outlet
-        if outlet.read_only_reason is not None or self._receiver.is_identity_lost:
-            self._refuse()
-        outlet.wall_ms = wall_ms
-        if operation_id:
-            repeats.check_operation_id(operation_id)
-            beside = repeats.beside(updates[0][0])
-            entry = self._find(beside)
-            kept = () if entry is None else entry.value()
-            if repeats.is_repeated(kept, operation_id, wall_ms=wall_ms):
-                outlet.wait(ticket)
-                return BatchResult(None, tuple(self._find(key) or self._make(key)[1] for key, _ in updates))
-            updates = [*updates, (beside, repeats.noting(kept, operation_id, wall_ms=wall_ms))]
-        keys = [key for key, _ in updates]
-        require_batch(keys, shards=self._options.shards)
-        size = sum(_size_of(operations) for _, operations in updates)
-        if size > ENTRY_BYTES_MAX:
-            raise LimitExceeded(f"an update of at most {ENTRY_BYTES_MAX} bytes expected, {size} found; split it")
-        shard = self._systems.find_for(keys[0]) or self._make_shard(keys[0])
-        made: list[Entry] = []
-        try:
-            parts = [(self._batch_entry(shard, key, operations, made), operations) for key, operations in updates]
-            done = shard.update_all(parts, wall_ms)
-        except Exception:
-            for entry in reversed(made):
-                shard.entries.take_back(entry)
-            raise
-        entries = tuple(entry for entry, _ in parts)
-        if done is None:
-            outlet.wait(ticket)
-            return BatchResult(None, entries)
-        event, changes = done
-        outlet.queue(shard, event)
-        if ticket is not None:
-            outlet.barrier.wait(ticket)
-        outlet.events += [Changed(entry.key, touched, True, entry.version) for entry, touched in changes]
-        run = EventRun(self._systems.clock.replica_id, event.first & N_MAX, event.last & N_MAX, shard.number)
-        return BatchResult(run, entries)
+        return self._updates.update_batch(
+            updates, ticket=ticket, wall_ms=wall_ms, operation_id=operation_id, ttl_ms=ttl_ms
+        )
 
     def snapshot(self, key: EntryKey) -> Snapshot:
         """Opens the view of a turn; the entry comes into being if it is new, without an event.
@@ -339,13 +258,19 @@ class Replica:
             UnknownType, LimitExceeded: nothing was changed.
             SnapshotInUse: the key has an open one.
         """
-        entry = self._find(key)
-        return Snapshot(entry if entry is not None else self._make(key)[1])
+        entry = self._updates.find(key)
+        if entry is not None and entry.is_hidden:
+            self._updates.remove_expired(key)
+        return Snapshot(entry if entry is not None else self._updates.make(key)[1])
 
     def read(self, key: EntryKey) -> EntryView | None:
         """The entry, or None when it has no state. Show it to others only behind a `barrier`."""
-        entry = self._find(key)
-        return None if entry is None or entry.is_bottom else entry
+        entry = self._updates.find(key)
+        return None if entry is None or entry.is_hidden or entry.is_bottom else entry
+
+    def expires_ms(self, key: EntryKey) -> int | None:
+        """When an entry expires, in milliseconds since 1970; None for never."""
+        return self._expiry.of(key)
 
     def explain(self, key: EntryKey) -> Explanation:
         """All that is known here of an entry. Show it to others only behind a `barrier`."""
@@ -356,7 +281,7 @@ class Replica:
         found = merge(
             *(shard.entries.sorted(prefix) for shard in self._systems.get(system) or ()), key=lambda entry: entry.name
         )
-        return (entry for entry in found if repeats.SEPARATOR not in entry.name.key)
+        return (entry for entry in found if repeats.SEPARATOR not in entry.name.key and not entry.is_hidden)
 
     def barrier(self, ticket: Hashable | None) -> None:
         """Has `Committed(ticket)` emitted when all that could have been seen so far is on disk; at once if it is."""
@@ -479,7 +404,7 @@ class Replica:
 
         `audit.compared` shards that had applied the same, `audit.mismatches` of them that differed (must be 0);
         `handover.sent` and `handover.taken` whole shards; `index.forced` times that a limit had the index forget what a
-        member may lack.
+        member may lack; `expiry.removed` entries that this node removed because they had expired.
         """
         receiver = self._receiver
         return {
@@ -488,6 +413,7 @@ class Replica:
             "handover.sent": receiver.handovers.count,
             "handover.taken": receiver.stagings.count,
             "index.forced": receiver.trimmer.forced,
+            "expiry.removed": self._expiry.removed,
         }
 
     @property
@@ -497,8 +423,11 @@ class Replica:
 
     # --- verbs
 
-    def tick(self, *, now_ns: int) -> None:
-        """Starts a round of anti-entropy when it is due, and looks after those who wait for a level."""
+    def tick(self, *, now_ns: int, wall_ms: int) -> None:
+        """Starts a round of anti-entropy when it is due; looks after those who wait for a level, and what expires."""
+        self._ticked_ns, self._ticked_wall_ms = now_ns, wall_ms
+        self._outlet.wall_ms = wall_ms
+        self._expiry.tick(wall_ms)
         self._levels.tick(now_ns=now_ns)
         self._tokens.tick(now_ns=now_ns)
         if self._outlet.read_only_reason is not None:
@@ -508,13 +437,18 @@ class Replica:
         if peer is not None:
             self._outlet.send(peer, self._repairer.ask(self._systems))
         self._receiver.tick(now_ns=now_ns)
-        self._ticked_ns = now_ns
 
     def next_deadline_ns(self) -> int | None:
         """When `tick` is wanted; None for never."""
         deadlines = [self._levels.next_deadline_ns(), self._tokens.next_deadline_ns()]
         if len(self._outlet.outbox) and self._outlet.read_only_reason is None:
-            deadlines.append(self._repairer.next_ns)
+            receiver = self._receiver
+            if receiver.is_preparing:
+                deadlines.append(self._ticked_ns + _STEP_NS)
+            deadlines += [self._repairer.next_ns, receiver.trimmer.next_ns, receiver.auditor.next_ns]
+        expiring_ms = self._expiry.next_ms()
+        if expiring_ms is not None:
+            deadlines.append(self._ticked_ns + max(0, expiring_ms - self._ticked_wall_ms) * _MILLISECOND_NS)
         return min((due_ns for due_ns in deadlines if due_ns is not None), default=None)
 
     def take_outgoing(self) -> list[Outgoing]:
@@ -529,60 +463,12 @@ class Replica:
 
     # --- inside
 
-    def _find(self, key: EntryKey) -> Entry | None:
-        shard = self._systems.find_for(key)
-        return shard.entries.find(key[1:]) if shard is not None else None
-
-    def _refuse(self) -> None:
-        self._outlet.require_writable()
-        raise IdentityLost("the replica id is used by another process; retry when this node has taken a new one")
-
-    def _make(self, key: EntryKey) -> tuple[Shard, Entry]:
-        system = self._systems.draft(key.system)
-        if not 0 < len(key.key.encode()) <= KEY_BYTES_MAX:
-            raise LimitExceeded(f"a key of 1 to {KEY_BYTES_MAX} bytes expected, {shown(key.key)} found")
-        data_type = registry.get(key.type_name)
-        self._systems.keep(system)
-        shard = system.shard_of(key.key)
-        return shard, shard.entries.make(EntryName(key.key, key.type_name), data_type)
-
-    def _batch_entry(self, shard: Shard, key: EntryKey, operations: Sequence[Operation], made: list[Entry]) -> Entry:
-        """The entry of one part of a batch, checked; a new one is added to `made` too."""
-        entry = shard.entries.find(key[1:])
-        if entry is None:
-            entry = self._make(key)[1]
-            made.append(entry)
-        self._check_update(shard, entry, operations, None)
-        return entry
-
-    def _make_shard(self, key: EntryKey) -> Shard:
-        return self._systems.make(key.system).shard_of(key.key)
-
-    def _check_update(self, shard: Shard, entry: Entry, operations: Sequence[Operation], view: Snapshot | None) -> None:
-        if entry.open_snapshot is not view:
-            raise SnapshotInUse(f"{entry.key.key!r:.64} has another snapshot open than the one passed as view")
-        if len(operations) > OPERATIONS_PER_UPDATE_MAX:
-            raise LimitExceeded(
-                f"at most {OPERATIONS_PER_UPDATE_MAX} operations expected, {len(operations)} found; split the update"
-            )
-        if shard.require_room(entry, _size_of(operations)) and not entry.is_large:
-            entry.is_large = True
-            self._outlet.alarm(
-                "entry_large", f"entry {entry.key.key!r:.64} has {entry.size_bytes} bytes; split it over keys"
-            )
-
-
-def _size_of(operations: Sequence[Operation]) -> int:
-    """Roughly what operations add to an entry, without encoding them."""
-    size = 0
-    for operation in operations:
-        size += _OPERATION_BYTES
-        for argument in operation.arguments:
-            if isinstance(argument, (str, bytes)):
-                size += len(argument)
-            elif not isinstance(argument, (int, float)) and argument is not None:
-                size += len(repr(argument))
-    return size
+    def _require_writable(self) -> None:
+        """Raises when no event can be made now."""
+        if self._outlet.read_only_reason is not None:
+            self._outlet.require_writable()
+        if self._receiver.is_identity_lost:
+            raise IdentityLost("the replica id is used by another process; retry when this node has taken a new one")
 
 
 def _require_replica_id(replica_id: bytes) -> None:

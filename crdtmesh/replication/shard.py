@@ -27,7 +27,7 @@ from crdtmesh.crdts.dots import DOT_BITS, N_MAX, Dot, ReplicaTable
 from crdtmesh.crdts.operations import Operation
 from crdtmesh.replication.carrying import canonical, encoded
 from crdtmesh.replication.entries import EntryTable
-from crdtmesh.replication.entry import Entry
+from crdtmesh.replication.entry import Entry, Snapshot
 from crdtmesh.replication.errors import LimitExceeded
 from crdtmesh.replication.events import AnyDelta, AnyType, EntryState, Event, KeyDelta, covers
 from crdtmesh.replication.fingerprints import Fingerprints
@@ -200,13 +200,15 @@ class Shard:
         return event, touched
 
     def update_all(
-        self, parts: Sequence[tuple[Entry, Sequence[Operation]]], wall_ms: int
+        self, parts: Sequence[tuple[Entry, Sequence[Operation]]], wall_ms: int, *, view: Snapshot | None = None
     ) -> tuple[Event, list[Change]] | None:
         """Applies operations to several entries as one event.
 
         Args:
-            parts: each entry once, without an open snapshot; its operations are computed on what the ones before left.
+            parts: each entry once; its operations are computed on what the ones before left.
             wall_ms: wall clock.
+            view: an open snapshot of one of the entries, against which its operations are computed; those of the others
+                get a store of their own.
 
         Returns:
             The event and the entries that it changed, or None when no operation had an effect.
@@ -218,7 +220,11 @@ class Shard:
         mutation.wall_ms = wall_ms
         first = mutation.next
         try:
-            deltas = [self._mutate_all(entry.data_type, entry.store, operations) for entry, operations in parts]
+            seen = [entry.store if view is None or entry is not view.entry else view.store for entry, _ in parts]
+            deltas = [
+                self._mutate_all(entry.data_type, store, operations)
+                for (entry, operations), store in zip(parts, seen, strict=True)
+            ]
         except Exception:
             # Nobody has seen these dots, so they are free again.
             mutation.next = first
@@ -231,7 +237,11 @@ class Shard:
         if not found:
             return None
         event = Event(first, mutation.next - 1, tuple(found))
-        return event, self.apply_event(event)
+        if view is not None and view.own_store is not None:
+            for part in found:
+                if part.name == view.entry.name:
+                    view.own_store, _ = part.data_type.absorb(view.own_store, self.known, part.delta)
+        return event, self.apply_event(event, view=view)
 
     def _mutate_all(self, data_type: AnyType, seen: Any, operations: Sequence[Operation]) -> AnyDelta | None:
         """The joined delta of several operations, each computed on what the ones before it left.
@@ -259,8 +269,12 @@ class Shard:
             return True
         return not covers(parts[0].delta.context, first, last) and event.dots.issubset(self.applied)
 
-    def apply_event(self, event: Event) -> list[Change]:
+    def apply_event(self, event: Event, *, view: Snapshot | None = None) -> list[Change]:
         """Joins an event of another replica, or of the log. Complexity: O(event).
+
+        Args:
+            event: what to join.
+            view: the open snapshot through which it was made, which goes on to show its entry.
 
         Returns:
             The entries that became different.
@@ -271,7 +285,8 @@ class Shard:
         entries = [self.entries.make(part.name, part.data_type) for part in event.parts]
         changes: list[Change] = []
         for entry, part in zip(entries, event.parts, strict=True):
-            entry.detach()
+            if view is None or entry is not view.entry:
+                entry.detach()
             touched = self._absorb(entry, part.delta)
             if touched:
                 changes.append((entry, touched))

@@ -13,6 +13,7 @@ from typing import Final, Literal, NamedTuple
 
 from crdtmesh.crdts.values import PlainValue
 from crdtmesh.replication.outputs import EntryKey
+from crdtmesh.replication.repeats import SEPARATOR
 from crdtmesh.replication.watch_values import Difference, Shown
 
 # Handed-over batches of a watch that a reader may be given again: more than gRPC and the kernel hold of a stream whose
@@ -38,8 +39,8 @@ class Selection:
     type_name: str = ""
 
     def has(self, key: EntryKey) -> bool:
-        """Whether an entry is among them."""
-        if key.system != self.system or self.type_name not in ("", key.type_name):
+        """Whether an entry is among them; what is kept beside one never is."""
+        if key.system != self.system or self.type_name not in ("", key.type_name) or SEPARATOR in key.key:
             return False
         return key.key.startswith(self.prefix) if self.key is None else key.key == self.key
 

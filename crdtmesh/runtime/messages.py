@@ -12,6 +12,7 @@ from typing import Final, NamedTuple, NewType, TypeAlias
 from crdtmesh.crdts.errors import InvalidOperation
 from crdtmesh.crdts.operations import Operation
 from crdtmesh.crdts.values import PlainValue
+from crdtmesh.replication.levels import Level
 from crdtmesh.runtime.definition import ActorAddress, Channel, Kind, StateKind
 from crdtmesh.runtime.errors import ErrorCode, Outcome
 from crdtmesh.runtime.opaque import OpaqueState
@@ -23,6 +24,7 @@ __all__ = [
     "MESSAGE",
     "NOOP_URL",
     "NO_PAYLOAD",
+    "NO_TERMS",
     "STATE_CHANGED",
     "STATE_UNCHANGED",
     "STATE_VALUE",
@@ -44,6 +46,7 @@ __all__ = [
     "TurnColumns",
     "TurnEffects",
     "TurnFailure",
+    "UpdateTerms",
 ]
 
 HostId = NewType("HostId", int)
@@ -88,6 +91,26 @@ class CallExtra(NamedTuple):
     caller: ActorAddress | None
     hops: int = 0
     scheduled_ms: int = 0
+
+
+class UpdateTerms(NamedTuple):
+    """What a caller asks of an update from outside, beside its operations.
+
+    Attributes:
+        level: how many voters have it when the reply comes; None: as the actor of the state says, else this node.
+        operation_id: what was done under this id is not done again; empty for none.
+        ttl_ms: how long the entries live from now; None: as the options say, else as they did.
+        timeout_ms: for everything; 0 is the node's default.
+    """
+
+    level: Level | None = None
+    operation_id: str = ""
+    ttl_ms: int | None = None
+    timeout_ms: int = 0
+
+
+NO_TERMS: Final = UpdateTerms()
+"""Whatever the actor and the options say."""
 
 
 class Call(NamedTuple):

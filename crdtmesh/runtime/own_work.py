@@ -118,10 +118,12 @@ class OwnWork:
 
     def _apply(self, turn: Turn, key: EntryKey, activation: Activation | None, wall_ms: int) -> EntryView:
         """Updates one entry, or several as one event; the first entry after it."""
-        if turn.others or turn.operation_id:
+        if turn.others or turn.operation_id or turn.ttl_ms is not None:
             # Actors in memory hear of it by the replica's events.
             updates = [(key, turn.operations), *turn.others]
-            batch = self._replica.update_batch(updates, ticket=None, wall_ms=wall_ms, operation_id=turn.operation_id)
+            batch = self._replica.update_batch(
+                updates, ticket=None, wall_ms=wall_ms, operation_id=turn.operation_id, ttl_ms=turn.ttl_ms
+            )
             turn.run = batch.event
             return batch.entries[0]
         result = self._replica.update(key, turn.operations, ticket=None, wall_ms=wall_ms)

@@ -15,7 +15,6 @@ from typing import Final
 from crdtmesh.crdts.base import Touched
 from crdtmesh.crdts.operations import Operation
 from crdtmesh.replication.errors import ReplicationError
-from crdtmesh.replication.levels import Level
 from crdtmesh.replication.outputs import EntryKey, ReadAt
 from crdtmesh.replication.replica import Replica
 from crdtmesh.runtime.definition import (
@@ -29,7 +28,17 @@ from crdtmesh.runtime.definition import (
 from crdtmesh.runtime.errors import DefinitionConflict, ErrorCode, SpawnRefused
 from crdtmesh.runtime.events import Conflicted, Event, OffersChanged, PeerRejected, StateConflict
 from crdtmesh.runtime.hosts import check_types
-from crdtmesh.runtime.messages import STOP, CallerId, HostId, Offers, Operations, Outgoing, ToPeer
+from crdtmesh.runtime.messages import (
+    NO_TERMS,
+    STOP,
+    CallerId,
+    HostId,
+    Offers,
+    Operations,
+    Outgoing,
+    ToPeer,
+    UpdateTerms,
+)
 from crdtmesh.runtime.options import RuntimeOptions
 from crdtmesh.runtime.own_work import StateEncoder
 from crdtmesh.runtime.parts import Parts
@@ -250,9 +259,7 @@ class Runtime:
         update: int,
         updates: Sequence[tuple[EntryKey, Sequence[Operation]]],
         *,
-        level: Level | None = None,
-        operation_id: str = "",
-        timeout_ms: int = 0,
+        terms: UpdateTerms = NO_TERMS,
         now_ns: int,
         wall_ms: int,
     ) -> None:
@@ -264,14 +271,15 @@ class Runtime:
         (key, operations), *others = updates
         self._now_ns = now_ns
         self._turns.wall_ms = wall_ms
-        call = (update, address_of(key.system, key.key), "", "", b"", timeout_ms, None)
+        call = (update, address_of(key.system, key.key), "", "", b"", terms.timeout_ms, None)
         turn = self._router.admit(self._replies.caller(caller), call, now_ns=now_ns)
         if turn is not None:
             turn.kind = TurnKind.UPDATE
             turn.key = key
             turn.others = others
-            turn.operation_id = operation_id
-            turn.write_level = level
+            turn.operation_id = terms.operation_id
+            turn.ttl_ms = terms.ttl_ms
+            turn.write_level = terms.level
             turn.operations = operations
             self._router.update(turn, key, now_ns=now_ns)
 

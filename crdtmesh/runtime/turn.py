@@ -93,6 +93,7 @@ class Turn:
         key, operations: of an UPDATE; None and empty otherwise.
         others: of an UPDATE of several entries: the further ones.
         operation_id: of an UPDATE that is not to be done twice; empty otherwise.
+        ttl_ms: of an UPDATE that says how long its entries live from then on.
         write_level, read_level: that the call asks for; None when it does not say.
         run: what it wrote; None while it wrote nothing.
         workflow: what its answer asks to be done when the reply may leave.
@@ -115,6 +116,7 @@ class Turn:
     operations: Sequence[Operation] = ()
     others: "Sequence[tuple[EntryKey, Sequence[Operation]]]" = ()
     operation_id = ""
+    ttl_ms: int | None = None
     write_level: "Level | None" = None
     read_level: "Level | None" = None
     run: "EventRun | None" = None

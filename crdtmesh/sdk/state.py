@@ -27,12 +27,14 @@ class StateEntry:
         key: its name; an actor's state is under the actor's name.
         type_name: "ORSet", "PNCounter", ...; the same key may exist with two types.
         value: what the state reads as.
+        expires_at: when it expires, in seconds since 1970; None for never. Told by `get` alone.
     """
 
     system: str
     key: str
     type_name: str
     value: PlainValue
+    expires_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,10 @@ class StateClient:
         response = await self._unary("State.Get", request, timeout)
         if session is not None:
             session.saw(system, response.token)
-        return _entry(response.key, response.value) if response.found else None
+        if not response.found:
+            return None
+        expires_at = response.expires_at_ms / 1000 if response.HasField("expires_at_ms") else None
+        return _entry(response.key, response.value, expires_at=expires_at)
 
     async def list(
         self, system: str, prefix: str = "", *, page_size: int = 100, timeout: float | None = None
@@ -141,7 +146,7 @@ class StateClient:
             if not token:
                 return
 
-    async def update(
+    async def update(  # noqa: PLR0913 - options by name
         self,
         system: str,
         key: str,
@@ -151,6 +156,7 @@ class StateClient:
         write: str | None = None,
         session: Session | None = None,
         operation_id: str = "",
+        ttl: float | None = None,
         timeout: float | None = None,
     ) -> tuple[bool, PlainValue]:
         """Changes one entry; all operations take effect, or none.
@@ -165,6 +171,8 @@ class StateClient:
             session: later reads in it show this update, at whichever node.
             operation_id: what was done under this id is not done again: retry an update whose outcome is unknown with
                 the same one, at the same node, within 10 minutes. At most 128 characters.
+            ttl: seconds that the entry lives from now, or longer if it does already; then every node drops it. Without
+                operations this alone is changed. None: as the node's settings say for the key, else as it was.
             timeout: in seconds; the client's default if None.
 
         Returns:
@@ -183,6 +191,7 @@ class StateClient:
             level=level,
             level_options=options,
             operation_id=operation_id,
+            ttl_ms=_ttl_ms(ttl),
         )
         response = await self._unary("State.Update", request, timeout)
         if session is not None:
@@ -195,6 +204,7 @@ class StateClient:
         updates: Sequence[EntryUpdate],
         *,
         write: str | None = None,
+        ttl: float | None = None,
         timeout: float | None = None,
     ) -> tuple[bool, tuple[PlainValue, ...]]:
         """Changes several entries as one event: everywhere all of them are changed, or none.
@@ -206,6 +216,7 @@ class StateClient:
             system: the actor system of all of them.
             updates: at most 64 entries, each once.
             write: as in `update`.
+            ttl: of each of them, as in `update`.
             timeout: in seconds; the client's default if None.
 
         Returns:
@@ -227,7 +238,12 @@ class StateClient:
             for update in updates
         )
         request = state_pb2.UpdateStateRequest(
-            key=first.key, mutations=first.mutations, level=level, level_options=options, others=others
+            key=first.key,
+            mutations=first.mutations,
+            level=level,
+            level_options=options,
+            others=others,
+            ttl_ms=_ttl_ms(ttl),
         )
         response = await self._unary("State.Update", request, timeout)
         found = [response.value, *response.other_values]
@@ -250,6 +266,10 @@ def _key(system: str, key: str, type_name: str) -> Any:
     return state_pb2.StateKey(system=system, key=key, type=type_name)
 
 
-def _entry(key: state_pb2.StateKey, value: values_pb2.Value) -> StateEntry:
+def _entry(key: state_pb2.StateKey, value: values_pb2.Value, *, expires_at: float | None = None) -> StateEntry:
     type_name, plain = values.plain_from_value(value)
-    return StateEntry(system=key.system, key=key.key, type_name=type_name, value=plain)
+    return StateEntry(system=key.system, key=key.key, type_name=type_name, value=plain, expires_at=expires_at)
+
+
+def _ttl_ms(ttl: float | None) -> int | None:
+    return None if ttl is None else max(1, round(ttl * 1000))

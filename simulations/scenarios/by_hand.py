@@ -77,12 +77,12 @@ class Hand:
             for other in self.replicas:
                 self.lose(name, other)
             self.now_ns += SECOND_NS
-            replica.tick(now_ns=self.now_ns)
+            replica.tick(now_ns=self.now_ns, wall_ms=WALL_MS)
             self._flush(name)
 
     def tick(self, name: str) -> None:
         """Has one replica do what is due."""
-        self.replicas[name].tick(now_ns=self.now_ns)
+        self.replicas[name].tick(now_ns=self.now_ns, wall_ms=WALL_MS)
         self._flush(name)
 
     def forget(self, name: str) -> None:

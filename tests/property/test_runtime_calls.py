@@ -215,7 +215,7 @@ class Calls(RuleBasedStateMachine):
 
     def _check_state(self, nodes: list[Node]) -> None:
         for node in nodes:
-            node.replica.tick(now_ns=node.now_ns)
+            node.replica.tick(now_ns=node.now_ns, wall_ms=node.wall_ms)
         deliver(*nodes)
         values: list[Any] = [set(node.value(LIST_KEY) or ()) for node in nodes]
         assert values[0] == values[1]

@@ -127,3 +127,17 @@ def test_the_dump_shows_what_is_in_force(tmp_path: Path) -> None:
 
     assert str(tmp_path / "run" / "node.sock") == dump["socket"]
     assert "127.0.0.1" == dump["api_bind"]
+
+
+def test_ttls_come_as_a_table_in_their_order_or_as_pairs(tmp_path: Path) -> None:
+    file = tmp_path / "crdtmesh.toml"
+    file.write_text('[ttl]\n"session/*" = "30m"\n"a=b" = "1s"\n')
+
+    assert (("session/*", 1_800_000), ("a=b", 1_000)) == load(file=file).ttl_rules
+    assert (("x", 5_000), ("y", 1_000)) == load(environment={"CRDTMESH_TTL": "x=5s, y=1s"}).ttl_rules
+
+
+@pytest.mark.parametrize("rule", ["x", "x=", "x=5", "=5s", "x=0s"])
+def test_a_ttl_that_is_none_is_refused_with_an_example(rule: str) -> None:
+    with pytest.raises(ConfigError, match="--ttl or CRDTMESH_TTL"):
+        NodeConfig(ttl=(rule,))

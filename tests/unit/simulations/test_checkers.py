@@ -1,6 +1,7 @@
 """Each checker accepts what it should and refuses what it must: histories written by hand."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from crdtmesh.crdts.operations import Operation
 from crdtmesh.crdts.values import PlainValue
@@ -8,6 +9,7 @@ from crdtmesh.replication.outputs import EntryKey, EventRun
 from gossip.messages import MemberState
 from simulations import checkers
 from simulations.history import Call, FinalState, History, Outcome
+from simulations.workload import TTL_LONG_MS
 
 A = b"a" * 16
 B = b"b" * 16
@@ -26,6 +28,7 @@ def call(
     node: str = "n1",
     at: int = 0,
     value: PlainValue = None,
+    ttl_ms: int | None = None,
 ) -> Call:
     """A call that took one instant; `sees` gives, for each replica id, up to which number events were applied."""
     event = None if dot is None else EventRun(dot[0], dot[1], dot[1] + len(operations) - 1, 0)
@@ -45,6 +48,7 @@ def call(
         event=event,
         visible=visible,
         value=value,
+        ttl_ms=ttl_ms,
     )
 
 
@@ -288,3 +292,28 @@ def test_peace_knows_no_doubt_and_nothing_unknown() -> None:
     assert [] == checkers.unexpected_in_peace(History([fine, own]), {"member.joined": 2})
     assert checkers.unexpected_in_peace(History([fine]), {"member.suspected": 1})
     assert checkers.unexpected_in_peace(History([call(UP, increment(1), outcome=Outcome.UNKNOWN)]), {})
+
+
+EXPIRING = EntryKey("shop", "expiring-0", "ORSet")
+
+
+def test_what_was_to_live_long_must_be_there() -> None:
+    calls = [call(EXPIRING, add("a"), dot=(A, 1), ttl_ms=TTL_LONG_MS), call(EXPIRING, add("b"), dot=(A, 2), ttl_ms=1)]
+    history = History(calls=calls, ended_ns=60_000_000_000)
+    assert [] == checkers.expiry(history, [final({EXPIRING: ("a",)})])
+    assert 1 == len(checkers.expiry(history, [final({EXPIRING: ("b",)})]))
+    assert 1 == len(checkers.expiry(history, [final({})]))
+
+
+def test_what_has_expired_must_be_gone_when_no_clock_erred() -> None:
+    history = History(calls=[call(EXPIRING, add("a"), dot=(A, 1), ttl_ms=1)], ended_ns=60_000_000_000)
+    assert [] == checkers.expiry(history, [final({})])
+    assert 1 == len(checkers.expiry(history, [final({EXPIRING: ("a",)})]))
+    history.clocks_erred = True
+    assert [] == checkers.expiry(history, [final({EXPIRING: ("a",)})])
+
+
+def test_nodes_may_hide_what_expires_at_different_times() -> None:
+    shown, hidden = final({EXPIRING: ("a",)}, node="n1"), replace(final({}), node="n2")
+    same = replace(hidden, digest=shown.digest)
+    assert [] == checkers.convergence(History(), [shown, same])

@@ -22,9 +22,10 @@ from crdtmesh.replication.outputs import (
     Rejected,
     SendTo,
 )
-from crdtmesh.replication.replica import Replica, UpdateResult
+from crdtmesh.replication.replica import Replica
 from crdtmesh.replication.shard import Shard
 from crdtmesh.replication.trimming import prefixes
+from crdtmesh.replication.updating import UpdateResult
 
 E = TypeVar("E", bound=Event)
 
@@ -183,7 +184,7 @@ class Mesh:
         """Lets time pass and has every replica tick."""
         self.now_ns += int(seconds * SECOND_NS)
         for node in self.nodes.values():
-            node.replica.tick(now_ns=self.now_ns)
+            node.replica.tick(now_ns=self.now_ns, wall_ms=self.wall_ms)
 
     def settle(self, rounds: int = 40) -> None:
         """Rounds of anti-entropy until all agree; fails when they don't."""

@@ -53,7 +53,7 @@ def settle_unknowing(mesh: Mesh, version: _Registry, *, unknowing: str) -> None:
     for _ in range(12):
         for name in mesh.nodes:
             version.is_known = name != unknowing
-            mesh[name].replica.tick(now_ns=mesh.now_ns)
+            mesh[name].replica.tick(now_ns=mesh.now_ns, wall_ms=mesh.wall_ms)
             mesh[name].sync()
         for name in mesh.nodes:
             for message in mesh.take_sent(name):

@@ -386,3 +386,20 @@ def test_offer_that_comes_again_is_ignored() -> None:
     mesh.deliver("a", offer)
     assert 1 == len(before)
     assert before == list(stagings.values())
+
+
+def test_a_handover_that_is_being_prepared_wants_the_next_tick_soon() -> None:
+    mesh = Mesh("ab")
+    for number in range(2_000):
+        mesh.update("a", EntryKey("shop", f"{{x}}{number}", "PNCounter"), increment())
+    mesh["a"].sync()
+    mesh.connect_all()
+    mesh.forget_all("a")
+    replica = mesh["a"].replica
+    shard = mesh.shard("a", EntryKey("shop", "{x}0", "PNCounter"))
+    replica._receiver.handovers.begin("b", shard, shard.applied.copy(), now_ns=mesh.now_ns)
+    replica.tick(now_ns=mesh.now_ns, wall_ms=mesh.wall_ms)
+    assert replica._receiver.is_preparing
+    due_ns = replica.next_deadline_ns()
+    assert due_ns is not None
+    assert due_ns - mesh.now_ns < SECOND_NS // 10

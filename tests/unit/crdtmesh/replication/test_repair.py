@@ -131,7 +131,7 @@ def test_peer_whose_link_refused_a_push_is_asked_first() -> None:
     pushes(mesh, "a")
     mesh["a"].replica.refused("g", now_ns=mesh.now_ns)
     mesh.now_ns += 2 * 10**9
-    mesh["a"].replica.tick(now_ns=mesh.now_ns)
+    mesh["a"].replica.tick(now_ns=mesh.now_ns, wall_ms=mesh.wall_ms)
     (message,) = pushes(mesh, "a")
     assert ("g", True) == (message.peer, message.is_repair)
 
@@ -144,7 +144,7 @@ def test_equal_replicas_exchange_one_digest() -> None:
     mesh.update("a", STOCK, increment())
     mesh.drain()
     mesh.now_ns += 2 * 10**9
-    mesh["a"].replica.tick(now_ns=mesh.now_ns)
+    mesh["a"].replica.tick(now_ns=mesh.now_ns, wall_ms=mesh.wall_ms)
     (message,) = pushes(mesh, "a")
     assert ["DIGEST"] == kinds([message])
     assert len(message.payload) < 110

@@ -7,7 +7,7 @@ import pytest
 from crdtmesh.replication.errors import LimitExceeded
 from crdtmesh.replication.outputs import EntryKey
 from crdtmesh.replication.repeats import OPERATION_ID_CHARS_MAX, OPERATION_ID_MS, OPERATION_IDS_PER_KEY_MAX, beside
-from crdtmesh.replication.replica import BatchResult
+from crdtmesh.replication.updating import BatchResult
 from tests.unit.crdtmesh.replication.mesh import LIST, STOCK, Mesh, add, increment
 
 

@@ -406,3 +406,9 @@ def test_what_comes_from_peers_is_shown_too() -> None:
     mesh.drain()
     desk.read_all(watch, reader)
     assert {LIST: ("milk",)} == reader.shown
+
+
+def test_what_is_kept_beside_an_entry_is_not_shown() -> None:
+    selection = Selection(system="shop")
+    assert selection.has(EntryKey("shop", "list", "ORSet"))
+    assert not selection.has(EntryKey("shop", "list\0operations", "ORSet"))

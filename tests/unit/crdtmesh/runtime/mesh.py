@@ -37,6 +37,7 @@ from crdtmesh.runtime.messages import (
     StateUpdate,
     ToPeer,
     TurnColumns,
+    UpdateTerms,
 )
 from crdtmesh.runtime.options import RuntimeOptions
 from crdtmesh.runtime.placement import Placement
@@ -166,7 +167,12 @@ class Node:
         self.calls += 1
         operations = [Operation(name, arguments)]
         self.runtime.update_state(
-            CALLER, self.calls, [(key, operations)], level=level, now_ns=self.now_ns, wall_ms=self.wall_ms
+            CALLER,
+            self.calls,
+            [(key, operations)],
+            terms=UpdateTerms(level=level),
+            now_ns=self.now_ns,
+            wall_ms=self.wall_ms,
         )
         self.flush()
         return self.calls
@@ -182,7 +188,7 @@ class Node:
         """Lets time pass."""
         self.now_ns += ms * MS_NS
         self.wall_ms += ms
-        self.replica.tick(now_ns=self.now_ns)
+        self.replica.tick(now_ns=self.now_ns, wall_ms=self.wall_ms)
         self._take_replica()
         self.runtime.tick(now_ns=self.now_ns, wall_ms=self.wall_ms)
         self.flush()

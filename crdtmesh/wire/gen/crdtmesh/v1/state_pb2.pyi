@@ -44,16 +44,18 @@ class GetStateRequest(_message.Message):
     def __init__(self, key: _Optional[_Union[StateKey, _Mapping]] = ..., level: _Optional[_Union[_values_pb2.Level, str]] = ..., level_options: _Optional[_Union[_values_pb2.LevelOptions, _Mapping]] = ..., after: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class GetStateResponse(_message.Message):
-    __slots__ = ("found", "key", "value", "token")
+    __slots__ = ("found", "key", "value", "token", "expires_at_ms")
     FOUND_FIELD_NUMBER: _ClassVar[int]
     KEY_FIELD_NUMBER: _ClassVar[int]
     VALUE_FIELD_NUMBER: _ClassVar[int]
     TOKEN_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_MS_FIELD_NUMBER: _ClassVar[int]
     found: bool
     key: StateKey
     value: _values_pb2.Value
     token: str
-    def __init__(self, found: _Optional[bool] = ..., key: _Optional[_Union[StateKey, _Mapping]] = ..., value: _Optional[_Union[_values_pb2.Value, _Mapping]] = ..., token: _Optional[str] = ...) -> None: ...
+    expires_at_ms: int
+    def __init__(self, found: _Optional[bool] = ..., key: _Optional[_Union[StateKey, _Mapping]] = ..., value: _Optional[_Union[_values_pb2.Value, _Mapping]] = ..., token: _Optional[str] = ..., expires_at_ms: _Optional[int] = ...) -> None: ...
 
 class ListStateRequest(_message.Message):
     __slots__ = ("system", "prefix", "page_size", "page_token")
@@ -92,20 +94,22 @@ class EntryUpdate(_message.Message):
     def __init__(self, key: _Optional[_Union[StateKey, _Mapping]] = ..., mutations: _Optional[_Union[_values_pb2.Mutations, _Mapping]] = ...) -> None: ...
 
 class UpdateStateRequest(_message.Message):
-    __slots__ = ("key", "mutations", "level", "level_options", "others", "operation_id")
+    __slots__ = ("key", "mutations", "level", "level_options", "others", "operation_id", "ttl_ms")
     KEY_FIELD_NUMBER: _ClassVar[int]
     MUTATIONS_FIELD_NUMBER: _ClassVar[int]
     LEVEL_FIELD_NUMBER: _ClassVar[int]
     LEVEL_OPTIONS_FIELD_NUMBER: _ClassVar[int]
     OTHERS_FIELD_NUMBER: _ClassVar[int]
     OPERATION_ID_FIELD_NUMBER: _ClassVar[int]
+    TTL_MS_FIELD_NUMBER: _ClassVar[int]
     key: StateKey
     mutations: _values_pb2.Mutations
     level: _values_pb2.Level
     level_options: _values_pb2.LevelOptions
     others: _containers.RepeatedCompositeFieldContainer[EntryUpdate]
     operation_id: str
-    def __init__(self, key: _Optional[_Union[StateKey, _Mapping]] = ..., mutations: _Optional[_Union[_values_pb2.Mutations, _Mapping]] = ..., level: _Optional[_Union[_values_pb2.Level, str]] = ..., level_options: _Optional[_Union[_values_pb2.LevelOptions, _Mapping]] = ..., others: _Optional[_Iterable[_Union[EntryUpdate, _Mapping]]] = ..., operation_id: _Optional[str] = ...) -> None: ...
+    ttl_ms: int
+    def __init__(self, key: _Optional[_Union[StateKey, _Mapping]] = ..., mutations: _Optional[_Union[_values_pb2.Mutations, _Mapping]] = ..., level: _Optional[_Union[_values_pb2.Level, str]] = ..., level_options: _Optional[_Union[_values_pb2.LevelOptions, _Mapping]] = ..., others: _Optional[_Iterable[_Union[EntryUpdate, _Mapping]]] = ..., operation_id: _Optional[str] = ..., ttl_ms: _Optional[int] = ...) -> None: ...
 
 class UpdateStateResponse(_message.Message):
     __slots__ = ("changed", "value", "other_values", "token")

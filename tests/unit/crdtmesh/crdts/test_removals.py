@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from crdtmesh.crdts import registry
-from crdtmesh.edge.removal import removal_of
+from crdtmesh.crdts.removals import removal_of
 
 
 @pytest.mark.parametrize("name", sorted(set(registry.names()) - {"BoundedCounter"}))
