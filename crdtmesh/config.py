@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar, get_args
 
-from crdtmesh.durations import duration_ms
+from crdtmesh.durations import durability_ms, duration_ms
 from crdtmesh.errors import ConfigError
 from crdtmesh.identity.files import IdentityFolder
 from crdtmesh.networks import AllowedNetwork
@@ -122,6 +122,8 @@ class NodeConfig:
             for half of what the container or the machine has.
         ttl: `PATTERN=TIME` for keys (`*` any characters, `?` one), the first that fits: each update made at this node
             has the entry live for so long; then every node drops it. In the file also a table.
+        durability: `PATTERN=MODE` for keys, likewise: `sync` (the default of every key), `interval(MS)` or `none`:
+            whether updates are acknowledged from the disk or before they are there. In the file also a table.
         drain_timeout_s: how long a shutdown waits for calls in flight, in seconds.
     """
 
@@ -157,6 +159,7 @@ class NodeConfig:
     activations_max: int = 250_000
     memory_mb_max: int = 0
     ttl: tuple[str, ...] = ()
+    durability: tuple[str, ...] = ()
     drain_timeout_s: float = 5.0
 
     def __post_init__(self) -> None:
@@ -188,7 +191,7 @@ class NodeConfig:
                     f"callback_allow: expected NETWORK, NETWORK:PORT or NETWORK:FIRST-LAST, got {network!r:.64}; "
                     "for example 10.0.0.0/8:8090"
                 ) from None
-        _ = self.ttl_rules
+        _ = self.ttl_rules, self.durability_rules
         if self.discovery == "dns" and not 1 <= len(self.join) <= DNS_NAMES_MAX:
             raise ConfigError(
                 f"discovery: dns needs 1 to {DNS_NAMES_MAX} names in join, got {len(self.join)}; "
@@ -206,6 +209,11 @@ class NodeConfig:
     def ttl_rules(self) -> tuple[tuple[str, int], ...]:
         """Pattern of keys, and milliseconds."""
         return tuple(_rule("ttl", rule, duration_ms) for rule in self.ttl)
+
+    @property
+    def durability_rules(self) -> tuple[tuple[str, int], ...]:
+        """Pattern of keys, and how long they may wait for the disk; see `durability_ms`."""
+        return tuple(_rule("durability", rule, durability_ms) for rule in self.durability)
 
     @property
     def data_path(self) -> Path:
@@ -456,7 +464,7 @@ _CONVERTERS: Final[Mapping[str, Any]] = {
     ),
     **dict.fromkeys(("activations_max", "memory_mb_max"), _integer),
     **dict.fromkeys(("join", "callback_allow"), _addresses),
-    "ttl": _rules,
+    **dict.fromkeys(("ttl", "durability"), _rules),
     "discovery": _choice(*get_args(Discovery)),
     "log_level": _choice(*get_args(LogLevel)),
     "api_auth": _choice(*get_args(ApiAuth)),
@@ -472,6 +480,7 @@ _EXPECTED: Final[Mapping[str, str]] = {
     "join": "expected a list of HOST:PORT",
     "discovery": f"expected one of {', '.join(get_args(Discovery))}",
     "ttl": "expected a list of PATTERN=TIME",
+    "durability": "expected a list of PATTERN=MODE",
     "log_level": f"expected one of {', '.join(get_args(LogLevel))}",
     "api_auth": f"expected one of {', '.join(get_args(ApiAuth))}",
     "insecure": "expected true or false",

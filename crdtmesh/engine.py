@@ -366,6 +366,13 @@ class Engine:
         else:
             self._loop.call_soon(self._turn)
 
+    def settle(self) -> None:
+        """Before `close`: gives the store what was left to be written later."""
+        self.replica.settle()
+        for output in self.replica.take_outgoing():
+            if isinstance(output, Persist):
+                self._write(output.seq, output.records)
+
     def close(self) -> None:
         """Stops the timers; the cores are not driven any more."""
         self._is_awake = True

@@ -253,7 +253,11 @@ class Node:
         self._closing.callback(self._stalls.stop)
         store = self._open_store()
         replica = Replica(
-            ReplicationOptions(expected_nodes=config.expected_nodes, ttl_rules=config.ttl_rules),
+            ReplicationOptions(
+                expected_nodes=config.expected_nodes,
+                ttl_rules=config.ttl_rules,
+                durability_rules=config.durability_rules,
+            ),
             node=config.name,
             replica_id=secrets.token_bytes(16),
             rng=random.Random(secrets.randbits(64)),  # noqa: S311 - spreads load, hides nothing
@@ -270,6 +274,7 @@ class Node:
         )
         self._engine = Engine(replica, runtime, write=store.write, send=self._send)
         self._closing.callback(self._engine.close)
+        self._closing.callback(self._engine.settle)
         self._memory = MemoryWatch((config.memory_mb_max << 20) or default_bytes_max(), self._engine.relieve)
         self._memory.start()
         self._closing.callback(self._memory.stop)

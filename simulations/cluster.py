@@ -6,7 +6,10 @@ from collections import Counter
 from functools import partial
 from typing import Final
 
+from crdtmesh.durations import SYNC_MS
 from crdtmesh.persistence.errors import StorageError
+from crdtmesh.replication.key_rules import KeyRules
+from crdtmesh.replication.outputs import EntryKey
 from crdtmesh.runtime.options import RuntimeOptions
 from gossip.config import SwimConfig
 from gossip.identity import Endpoint
@@ -26,7 +29,7 @@ from simulations.scheduler import MILLISECOND_NS, SECOND_NS, Scheduler, SeedStre
 from simulations.streams import StreamFabric
 from simulations.tcp import TcpFabric
 from simulations.trace import Trace
-from simulations.workload import SYSTEM, Done, actors_of
+from simulations.workload import SYSTEM, Done, actors_of, is_brief
 
 REFUSAL_NS: Final = MILLISECOND_NS
 HOST_RESTART_NS_MAX: Final = 2 * SECOND_NS
@@ -76,6 +79,7 @@ class Cluster:
         self.swim_config = SwimConfig()
         self.runtime_options = RuntimeOptions(mailbox_max=plan.mailbox_max, window_max=plan.window_max)
         self.replication_options = plan.replication
+        self._rules = KeyRules(plan.replication.durability_rules)
         self.link_options = plan.links
         self.network = Network(scheduler, streams.stream("network"), trace=trace, counts=counts, shape=plan.datagrams)
         self.links = TcpFabric(scheduler, self.network, streams.stream("links"), shape=plan.segments)
@@ -176,6 +180,8 @@ class Cluster:
         self.history.ended(name, self.scheduler.now_ns)
         if self.actors is not None:
             self.actors.desks.lost(node)
+        holders = [applied_of(other.replica, SYSTEM) for other in self.nodes.values()]
+        self.history.crashed(holders, self._durability, now_ns=self.scheduler.now_ns)
         if wipe:
             self._lose_disk(name)
         return True
@@ -381,6 +387,10 @@ class Cluster:
         ]
 
     # --- inside
+
+    def _durability(self, key: EntryKey) -> int:
+        """The interval of an entry's mode."""
+        return (self._rules.of(key) if is_brief(key) else None) or SYNC_MS
 
     def _new_machine(self, name: str) -> Machine:
         return Machine(

@@ -5,12 +5,14 @@ at all: what fails there needs no fault to fail.
 """
 
 import random
+from dataclasses import replace
 from typing import Final
 
+from crdtmesh.durations import NEVER_MS
 from crdtmesh.links.options import LinkOptions
 from crdtmesh.replication.options import ReplicationOptions
 from simulations.mixes import MIXES
-from simulations.plan import DiskShape, FaultPlan, HostilePlan, PathShape, RunPlan, WorkloadPlan
+from simulations.plan import BRIEF_PREFIX, DiskShape, FaultPlan, HostilePlan, PathShape, RunPlan, WorkloadPlan
 from simulations.scheduler import MILLISECOND_NS, SECOND_NS, SeedStreams
 
 NODES_MIN: Final = 3
@@ -60,7 +62,7 @@ def draw_plan(seed: int, streams: SeedStreams, *, seconds: float, nodes: int | N
         window_max=rng.choice((1, 4, 64)),
         hostile=_hostile(rng) if rng.random() < HOSTILE_RUNS else None,
         stays_down=rng.random() < 0.2,
-        replication=_replication(rng, plan.nodes),
+        replication=replace(_replication(rng, plan.nodes), durability_rules=_durability(later)),
     )
 
 
@@ -137,6 +139,10 @@ def _replication(rng: random.Random, nodes: int) -> ReplicationOptions:
     )
 
 
+def _durability(rng: random.Random) -> tuple[tuple[str, int], ...]:
+    return ((f"{BRIEF_PREFIX}*", rng.choice((100, 2_000, NEVER_MS))),)
+
+
 def _links(rng: random.Random) -> LinkOptions:
     size = rng.choice((2 << 20, 8 << 20))
     return LinkOptions(
@@ -171,6 +177,7 @@ def _workload(rng: random.Random, later: random.Random) -> WorkloadPlan:
         turns_failing=_maybe(rng, 0.5, rng.uniform(0.0, 0.2)),
         up_counter=_maybe(rng, 0.8, rng.uniform(0.5, 2.0)),
         read=_maybe(rng, 0.8, rng.uniform(0.5, 4.0)),
+        brief=_maybe(later, 0.3, later.uniform(0.5, 3.0)),
         expiring=_maybe(later, 0.3, later.uniform(0.5, 3.0)),
         mix=_mix(rng),
     )

@@ -1,16 +1,23 @@
 """What clients did and what they were told: the only thing, beside the final states, that checkers look at."""
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from crdtmesh.crdts.operations import Operation
 from crdtmesh.crdts.values import PlainValue
+from crdtmesh.durations import NEVER_MS
 from crdtmesh.replication.outputs import EntryKey, EventRun
 from gossip.outputs import MemberChange
+from simulations.scheduler import MILLISECOND_NS, SECOND_NS
 
 Applied = Mapping[tuple[int, bytes], tuple[tuple[int, int], ...]]
 """Events as closed intervals of numbers, by shard and replica id."""
+
+WRITTEN_NS: Final = 10 * SECOND_NS
+"""A slow transaction takes 2 s; one that failed is followed by a restart within 5 s. After so long, beside the interval
+of its mode, an update has to be on the disk of a node that has it."""
 
 
 class Outcome(enum.StrEnum):
@@ -56,6 +63,8 @@ class Call:
         visible: the events that the update could see when it was computed.
         times_applied: how often it took an event.
         value: what a read was answered.
+        at_risk_ns: when a crash last left fewer nodes that have it, of an update that did not wait for a disk.
+        may_be_lost: such a crash left no node that has it, before a disk was promised to have it.
     """
 
     number: int
@@ -79,6 +88,8 @@ class Call:
     visible: Applied = field(default_factory=dict)
     times_applied: int = 0
     value: PlainValue = None
+    at_risk_ns: int = 0
+    may_be_lost: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,11 +168,35 @@ class History:
 
         A disk counts as lost when it is replaced, found damaged, or put back to an earlier copy, and when its node left
         for good. Crashes, cuts, clocks and slow disks lose nothing, whatever the level.
+
+        An update that does not wait for the disk (modes `interval` and `none`) may be lost when all nodes that have it
+        crash before one of them has written it; see `Call.may_be_lost`.
         """
-        if call.outcome is not Outcome.OK:
+        if call.outcome is not Outcome.OK or call.may_be_lost:
             return False
         lost = {node for node, lost_ns in self.wipes if call.invoked_ns <= lost_ns}
         return (call.ran_on or call.node) not in lost or len(lost) < call.needed
+
+    def crashed(self, holders: Sequence[Applied], durability: Callable[[EntryKey], int], *, now_ns: int) -> None:
+        """Notes what a crash may have cost: updates that no running node has, and no disk yet had to have.
+
+        Args:
+            holders: what is applied at each node that still runs.
+            durability: the interval of an entry's mode.
+            now_ns: when.
+        """
+        for call in self.calls:
+            if call.event is None or call.may_be_lost or not (interval_ms := durability(call.key)):
+                continue
+            since_ns = max(call.at_risk_ns, call.completed_ns or now_ns)
+            written_ns = since_ns + interval_ms * MILLISECOND_NS + WRITTEN_NS + self.all_held_up_ns(since_ns, now_ns)
+            if interval_ms == NEVER_MS or now_ns <= written_ns:
+                call.at_risk_ns = now_ns
+                call.may_be_lost = not any(holds(applied, call.event) for applied in holders)
+
+    def all_held_up_ns(self, start_ns: int, end_ns: int) -> int:
+        """How long nodes were held up between two instants, overlaps counted as often as there are any."""
+        return sum(max(0, min(end_ns, last) - max(start_ns, first)) for _, first, last in self.held_up)
 
     def held_up_ns(self, node: str, start_ns: int, end_ns: int) -> int:
         """How long a node was held up between two instants, overlaps counted twice."""

@@ -12,6 +12,9 @@ from crdtmesh.links.options import LinkOptions
 from crdtmesh.replication.options import ReplicationOptions
 from simulations.scheduler import MILLISECOND_NS, SECOND_NS
 
+BRIEF_PREFIX: Final = "brief-"
+"""Names of sets whose updates do not wait for the disk."""
+
 FAULT_KINDS: Final = (
     "backup_restored",
     "bit_flip",
@@ -170,6 +173,7 @@ class WorkloadPlan:
         overload_clients: so many more clients come for `overload_ns`, and hardly pause between their calls.
         overload_ns: how long they stay.
         up_counter, read: weights of the counters that only grow, and of reading them.
+        brief: weight of sets whose updates do not wait for the disk.
         expiring: weight of sets whose updates say how long they live.
         mix: weights of the data types.
     """
@@ -190,6 +194,7 @@ class WorkloadPlan:
     overload_ns: int = 2 * SECOND_NS
     up_counter: float = 1.0
     read: float = 1.0
+    brief: float = 0.0
     expiring: float = 0.0
     mix: tuple[tuple[str, float], ...] = (("PNCounter", 1.0), ("ORSet", 2.0), ("LWWRegister", 1.0))
 

@@ -17,6 +17,7 @@ from crdtmesh.replication import confirming
 from crdtmesh.replication.checkpoint import Checkpoints
 from crdtmesh.replication.entry import Entry
 from crdtmesh.replication.expiring import Expiry
+from crdtmesh.replication.outlet import Outlet
 from crdtmesh.replication.receiver import Receiver
 from crdtmesh.replication.repair import Repairer
 from crdtmesh.replication.session import Session
@@ -26,7 +27,7 @@ from gossip.refutation import Refuter
 from gossip.rules import Rules
 from simulations.node import SimulatedNode
 from simulations.patching import Patch, Plant
-from simulations.plan import PathShape, RunPlan
+from simulations.plan import BRIEF_PREFIX, PathShape, RunPlan
 from simulations.plants import (
     accept_life_at_the_same_incarnation,
     drop_calls_at_a_full_mailbox,
@@ -268,6 +269,11 @@ def expire_by_the_first_word(patch: Patch) -> None:
     patch.setattr(Expiry, "noted", noted)
 
 
+def never_write_what_may_wait(patch: Patch) -> None:
+    """An update that does not wait for the disk is on it after the interval of its mode."""
+    patch.setattr(Outlet, "_is_due", lambda self: False)
+
+
 def as_drawn(plan: RunPlan) -> RunPlan:
     """An ordinary run."""
     return plan
@@ -307,6 +313,15 @@ def one_register(plan: RunPlan) -> RunPlan:
     """Everybody writes one register."""
     workload = replace(plan.workload, clients=6, think_ns_mean=50 * MILLISECOND_NS, keys=1, up_counter=0.0, read=0.0)
     return replace(plan, workload=replace(workload, mix=(("LWWRegister", 1.0),)))
+
+
+def many_brief(plan: RunPlan) -> RunPlan:
+    """Nothing but updates that do not wait for the disk, and crashes of all nodes."""
+    workload = replace(plan.workload, clients=6, think_ns_mean=200 * MILLISECOND_NS, brief=1.0, up_counter=0, read=0)
+    replication = replace(plan.replication, durability_rules=((f"{BRIEF_PREFIX}*", 100),))
+    faults = replace(plan.faults, crashes=40, down_ns_max=SECOND_NS, disk_losses=0.0, joins=0)
+    mix = (("ORSet", 0.0),)
+    return replace(plan, workload=replace(workload, mix=mix, expiring=0.0), replication=replication, faults=faults)
 
 
 def many_expiring(plan: RunPlan) -> RunPlan:
@@ -393,6 +408,7 @@ PLANTED: Sequence[Planted] = (
     Planted(never_declare_dead),
     Planted(never_refute),
     Planted(never_repair),
+    Planted(never_write_what_may_wait, many_brief),
     Planted(note_applied_at_the_end_of_a_checkpoint, many_crashes),
     Planted(place_by_the_hash_of_the_process, many_routes, is_repeated=True),
     Planted(put_two_entries_under_one_dot),

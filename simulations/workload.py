@@ -13,7 +13,7 @@ from crdtmesh.crdts.values import PlainValue
 from crdtmesh.replication.outputs import EntryKey
 from simulations.history import Call, History, Route
 from simulations.mixes import BATCHED, LOOKALIKES, MIXES, Drawing
-from simulations.plan import WorkloadPlan
+from simulations.plan import BRIEF_PREFIX, WorkloadPlan
 from simulations.scheduler import SECOND_NS, Scheduler
 
 SYSTEM: Final = "shop"
@@ -49,6 +49,16 @@ def is_up_counter(key: EntryKey) -> bool:
 def is_expiring(key: EntryKey) -> bool:
     """Whether an entry is a set whose updates say how long it lives."""
     return key.key.startswith(EXPIRING_PREFIX)
+
+
+def has_actor(key: EntryKey) -> bool:
+    """Whether an entry is the state of an actor too."""
+    return not (is_expiring(key) or is_brief(key))
+
+
+def is_brief(key: EntryKey) -> bool:
+    """Whether an entry is a set whose updates do not wait for the disk."""
+    return key.key.startswith(BRIEF_PREFIX)
 
 
 def actors_of(plan: WorkloadPlan) -> dict[str, str]:
@@ -92,8 +102,8 @@ class Client:
         self._node = rng.choice(target.names)
         self._is_stopped = False
         self._elements: tuple[PlainValue, ...] = (*LOOKALIKES, *(f"e{index}" for index in range(plan.elements)))
-        self._kinds = ["up", "read", *(name for name, _ in plan.mix), "expiring"]
-        self._weights = [plan.up_counter, plan.read, *(weight for _, weight in plan.mix), plan.expiring]
+        self._kinds = ["up", "read", *(name for name, _ in plan.mix), "expiring", "brief"]
+        self._weights = [plan.up_counter, plan.read, *(weight for _, weight in plan.mix), plan.expiring, plan.brief]
 
     def start(self) -> None:
         """Begins to call."""
@@ -120,7 +130,7 @@ class Client:
             key=key,
             operations=operations,
             is_update=bool(operations),
-            route=Route.ACTOR if rng.random() < self._plan.turns and not is_expiring(key) else Route.STATE,
+            route=Route.ACTOR if rng.random() < self._plan.turns and has_actor(key) else Route.STATE,
             level=rng.choice(LEVELS) if operations and rng.random() < self._plan.levels else "local",
             timeout_ns=rng.randint(TIMEOUT_NS_MIN, TIMEOUT_NS_MAX),
             ttl_ms=rng.choice((rng.randint(1, TTL_SHORT_MS_MAX), TTL_LONG_MS)) if is_expiring(key) else None,
@@ -144,6 +154,8 @@ class Client:
             return EntryKey(SYSTEM, f"{EXPIRING_PREFIX}{rng.randrange(EXPIRING_KEYS)}", "ORSet"), (
                 Operation("add", (drawing.value(),)),
             )
+        if kind == "brief":
+            return EntryKey(SYSTEM, f"{BRIEF_PREFIX}{index}", "ORSet"), (Operation("add", (drawing.value(),)),)
         mix = MIXES[kind]
         count = size if kind in BATCHED else 1
         return EntryKey(SYSTEM, f"{kind}-{index}", kind), tuple(mix(drawing) for _ in range(count))

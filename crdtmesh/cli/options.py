@@ -109,6 +109,12 @@ _CONFIG_OPTIONS: Final = (
         help="Each update of such a key (* any text, ? a character) lives so long: 'session/*=30m'; may be repeated.",
     ),
     click.option(
+        "--durability",
+        multiple=True,
+        metavar="PATTERN=MODE",
+        help="Updates of such a key wait for the disk (sync), may come interval(100) ms before it, or any time (none).",
+    ),
+    click.option(
         "--drain-timeout-s", type=float, help="How long a shutdown waits for calls in flight, in seconds. Default: 5."
     ),
     click.option("--log-level", type=click.Choice(get_args(LogLevel)), help="How much is logged. Default: info."),

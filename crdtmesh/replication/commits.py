@@ -43,10 +43,19 @@ class CommitBarrier:
         """Nothing is waited for."""
         return self._latest is None
 
+    @property
+    def is_open_awaited(self) -> bool:
+        """Whether something may be waiting for the open group."""
+        return self._latest is self._open
+
     def record(self, record: Record) -> None:
         """Adds a record to the open group; everything from here on waits for it."""
         self._open.records.append(record)
         self._latest = self._open
+
+    def postpone(self, record: Record) -> None:
+        """Adds a record for which nobody needs to wait. The order of records is kept."""
+        self._open.records.append(record)
 
     def expect(self) -> None:
         """Announces a record of the open group that is added before it is closed."""

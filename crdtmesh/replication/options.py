@@ -59,6 +59,10 @@ OUTGOING_BYTES_PER_PEER_MAX: Final = 8 * 1024 * 1024
 STAGED_BYTES_MAX: Final = 1024 * 1024 * 1024
 STAGED_KEPT_NS: Final = 600 * SECOND_NS
 
+# Records of updates that may wait for the disk are written at the latest when they are so large together: what an idle
+# disk takes in some 10 ms.
+POSTPONED_BYTES_MAX: Final = 1024 * 1024
+
 # Ten years: beyond that it is no expiry.
 TTL_MS_MAX: Final = 10 * 366 * 86_400_000
 
@@ -103,6 +107,8 @@ class ReplicationOptions:
             list does not lower: two fresh nodes that do not know each other yet are not each a majority of one.
         ttl_rules: (pattern of keys, milliseconds): each update of such an entry has it live for so long from then on;
             the first that fits. Nodes may have different ones; each has its own updates keep them.
+        durability_rules: (pattern of keys, milliseconds) as in `durability`: how long updates of such an entry may wait
+            for the disk; the first that fits. Nodes may have different ones.
         read_only: refuse updates and ignore peers from the start: how a node serves what its failed disk still holds.
     """
 
@@ -126,6 +132,7 @@ class ReplicationOptions:
     drift_max_ms: int = 60_000
     expected_nodes: int = 0
     ttl_rules: tuple[tuple[str, int], ...] = ()
+    durability_rules: tuple[tuple[str, int], ...] = ()
     read_only: bool = False
 
     def __post_init__(self) -> None:

@@ -4,18 +4,20 @@ Local events wait here until the group is closed; then they become PUSH messages
 time. Driven by `Replica` and `Receiver`.
 """
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Final
 
+from crdtmesh.durations import NEVER_MS, SYNC_MS
 from crdtmesh.persistence.base import LogRecord, Record
 from crdtmesh.replication import wire
 from crdtmesh.replication.checkpoint import Checkpoints, clock_record
 from crdtmesh.replication.commits import CommitBarrier
+from crdtmesh.replication.durability import Durability
 from crdtmesh.replication.entry import Entry
 from crdtmesh.replication.errors import StorageFailed
 from crdtmesh.replication.events import Event
 from crdtmesh.replication.identity import RecentFrames
-from crdtmesh.replication.options import ReplicationOptions
+from crdtmesh.replication.options import POSTPONED_BYTES_MAX, ReplicationOptions
 from crdtmesh.replication.outputs import (
     Alarm,
     AlarmKind,
@@ -33,6 +35,8 @@ from crdtmesh.replication.shard import Change, Shard
 from crdtmesh.replication.systems import Systems
 from crdtmesh.replication.waves import OwnCopy
 
+_MILLISECOND_NS: Final = 1_000_000
+
 
 class Outlet:
     """Collects outputs until the driver takes them.
@@ -42,19 +46,21 @@ class Outlet:
         outbox: messages for peers.
         checkpoints: when to write what beside the log.
         events: what happened, in order.
-        wall_ms: wall clock, as the driver told last.
+        now_ns, wall_ms: the time, as the driver told last.
+        due_ns: when records are to be written for which nobody waits; None while there are none with a time.
         read_only_reason: why nothing is applied any more; None while all is well.
         on_cell: told of an expiry that a peer has changed.
         on_own_copy: told of a ticket of the levels: that it is on disk, or why it never will be.
         is_tainted: memory holds what the disk never will; then not even reads are acknowledged.
     """
 
-    def __init__(self, options: ReplicationOptions, systems: Systems, *, wall_ms: int) -> None:
+    def __init__(self, options: ReplicationOptions, systems: Systems, *, now_ns: int, wall_ms: int) -> None:
         self.barrier: Final = CommitBarrier()
         self.outbox: Final = Outbox(options.outgoing_bytes_per_peer_max)
         self.checkpoints: Final = Checkpoints(options)
         self.events: list[OutputEvent] = []
-        self.wall_ms = wall_ms
+        self.now_ns, self.wall_ms = now_ns, wall_ms
+        self.due_ns: int | None = None
         self.read_only_reason: str | None = "read_only is set in the options" if options.read_only else None
         self.is_tainted = False
         self.on_cell: Callable[[Entry], None] = lambda cell: None
@@ -64,6 +70,8 @@ class Outlet:
         self._recent: dict[str, RecentFrames] = {}
         # Local events that are applied but not yet encoded, by system and shard, until the group is closed.
         self._unsent: dict[str, dict[int, list[Event]]] = {}
+        self._durability = Durability(options.durability_rules)
+        self._postponed_bytes = 0
         # Rows of the log in the open group; a checkpoint cuts the log where a group begins.
         self._log_rows = 0
 
@@ -80,13 +88,43 @@ class Outlet:
                 sections[shard.number] = [event]
             else:
                 events.append(event)
-        self.barrier.expect()
+        interval_ms = self._durability.of(shard.system, (event,))
+        if interval_ms == SYNC_MS:
+            self.barrier.expect()
+        else:
+            self._postpone(interval_ms)
 
     def log(self, message: bytes) -> None:
         """Has a message written to the log with the open group."""
         self.barrier.record(LogRecord(message))
+        self._logged(message)
+
+    def log_push(self, message: bytes, system: str, events: Iterable[Event]) -> None:
+        """Has a push of a peer written to the log: with the open group, or later if all its entries allow it."""
+        interval_ms = self._durability.of(system, events)
+        if interval_ms == SYNC_MS:
+            self.log(message)
+        else:
+            self._postpone(interval_ms)
+            self._log_later(message)
+
+    def _log_later(self, message: bytes) -> None:
+        self.barrier.postpone(LogRecord(message))
+        self._postponed_bytes += len(message)
+        self._logged(message)
+
+    def _logged(self, message: bytes) -> None:
         self._log_rows += 1
         self.checkpoints.logged(len(message))
+
+    def _postpone(self, interval_ms: int) -> None:
+        if interval_ms != NEVER_MS:
+            due_ns = self.now_ns + interval_ms * _MILLISECOND_NS
+            self.due_ns = due_ns if self.due_ns is None else min(self.due_ns, due_ns)
+
+    def settle(self) -> None:
+        """Has all that waits for its time written with the next flush."""
+        self.due_ns = self.now_ns
 
     def keep(self, record: Record) -> None:
         """Has a row written with the open group."""
@@ -195,16 +233,25 @@ class Outlet:
     def _close_group(self) -> Outgoing | None:
         if self.is_tainted:
             return None
+        barrier = self.barrier
         if self._unsent:
             self._encode_unsent()
             bound_ms = self._systems.clock.renew_bound(now_ms=self.wall_ms)
             if bound_ms is not None:
-                self.barrier.record(clock_record(bound_ms))
-        if self.barrier.row_count or self.checkpoints.is_running:
-            for record in self.checkpoints.records(self._systems, self._log_rows):
-                self.barrier.record(record)
-        self._log_rows = 0
-        return self.barrier.close_group()
+                barrier.postpone(clock_record(bound_ms))
+        if not (barrier.is_open_awaited or self.checkpoints.is_running or self._is_due()):
+            return None
+        for record in self.checkpoints.records(self._systems, self._log_rows):
+            barrier.postpone(record)
+        self._log_rows = self._postponed_bytes = 0
+        self.due_ns = None
+        return barrier.close_group()
+
+    def _is_due(self) -> bool:
+        """Whether records for which nobody waits are to be written."""
+        if self._postponed_bytes >= POSTPONED_BYTES_MAX:
+            return True
+        return self.due_ns is not None and self.due_ns <= self.now_ns
 
     def _encode_unsent(self) -> None:
         systems = self._systems
@@ -216,6 +263,10 @@ class Outlet:
             for body, batch in self._frames.encode(system.table, systems.clock.time, sorted(sections.items())):
                 message = head + body
                 recent.remember(message, batch)
-                self.log(message)
-                self.barrier.hold(None, message)
+                if self.barrier.is_open_awaited:
+                    self.log(message)
+                else:
+                    self._log_later(message)
+                if not self.barrier.hold(None, message):
+                    self.outbox.broadcast(message)
         self._unsent = {}

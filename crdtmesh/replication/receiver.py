@@ -217,7 +217,7 @@ class Receiver:
             for part in event.parts:
                 shard.entries.make(part.name, part.data_type)
         recent.remember(message, push.sections)
-        self._outlet.log(message)
+        self._outlet.log_push(message, system.name, (event for _, event in fresh))
         self._apply_events(fresh, len(message) * len(fresh) // count)
 
     def _receive_vectors(self, system: System, frame: wire.Frame, source: str, now_ns: int) -> None:

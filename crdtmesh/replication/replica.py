@@ -80,7 +80,7 @@ class Replica:
         self._node = node
         clock = HybridClock(replica_id, drift_ms_max=options.drift_max_ms)
         self._systems = Systems(options.shards, clock)
-        self._outlet = Outlet(options, self._systems, wall_ms=wall_ms)
+        self._outlet = Outlet(options, self._systems, now_ns=now_ns, wall_ms=wall_ms)
         self._repairer = Repairer(options, node, rng, now_ns)
         ground = Ground(
             node=node,
@@ -426,7 +426,7 @@ class Replica:
     def tick(self, *, now_ns: int, wall_ms: int) -> None:
         """Starts a round of anti-entropy when it is due; looks after those who wait for a level, and what expires."""
         self._ticked_ns, self._ticked_wall_ms = now_ns, wall_ms
-        self._outlet.wall_ms = wall_ms
+        self._outlet.now_ns, self._outlet.wall_ms = now_ns, wall_ms
         self._expiry.tick(wall_ms)
         self._levels.tick(now_ns=now_ns)
         self._tokens.tick(now_ns=now_ns)
@@ -440,7 +440,7 @@ class Replica:
 
     def next_deadline_ns(self) -> int | None:
         """When `tick` is wanted; None for never."""
-        deadlines = [self._levels.next_deadline_ns(), self._tokens.next_deadline_ns()]
+        deadlines = [self._levels.next_deadline_ns(), self._tokens.next_deadline_ns(), self._outlet.due_ns]
         if len(self._outlet.outbox) and self._outlet.read_only_reason is None:
             receiver = self._receiver
             if receiver.is_preparing:
@@ -450,6 +450,10 @@ class Replica:
         if expiring_ms is not None:
             deadlines.append(self._ticked_ns + max(0, expiring_ms - self._ticked_wall_ms) * _MILLISECOND_NS)
         return min((due_ns for due_ns in deadlines if due_ns is not None), default=None)
+
+    def settle(self) -> None:
+        """Before the end of a run: has the next `take_outgoing` write all that was left to be written later."""
+        self._outlet.settle()
 
     def take_outgoing(self) -> list[Outgoing]:
         """Closes the open group: at most one `Persist`, then the payloads that may leave."""

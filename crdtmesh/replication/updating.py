@@ -119,8 +119,7 @@ class Updates:
             return UpdateResult(None, (), entry)
         event, touched = done
         outlet.queue(shard, event)
-        if ticket is not None:
-            outlet.barrier.wait(ticket)
+        outlet.wait(ticket)
         outlet.events.append(Changed(entry.key, touched, True, entry.version))
         return UpdateResult(self._run(shard, event), touched, entry)
 
@@ -249,8 +248,7 @@ class Updates:
             return None, []
         event, changes = done
         outlet.queue(shard, event)
-        if ticket is not None:
-            outlet.barrier.wait(ticket)
+        outlet.wait(ticket)
         outlet.events += [Changed(entry.key, touched, True, entry.version) for entry, touched in changes]
         self._note_cells(entry for entry, _ in changes)
         return self._run(shard, event), changes

@@ -141,3 +141,15 @@ def test_ttls_come_as_a_table_in_their_order_or_as_pairs(tmp_path: Path) -> None
 def test_a_ttl_that_is_none_is_refused_with_an_example(rule: str) -> None:
     with pytest.raises(ConfigError, match="--ttl or CRDTMESH_TTL"):
         NodeConfig(ttl=(rule,))
+
+
+def test_durability_modes_come_as_a_table_in_their_order(tmp_path: Path) -> None:
+    file = tmp_path / "crdtmesh.toml"
+    file.write_text('[durability]\n"cache/*" = "none"\n"*" = "interval(50)"\n')
+
+    assert (("cache/*", -1), ("*", 50)) == load(file=file).durability_rules
+
+
+def test_a_durability_mode_that_is_none_is_refused() -> None:
+    with pytest.raises(ConfigError, match="--durability or CRDTMESH_DURABILITY"):
+        NodeConfig(durability=("x=fast",))

@@ -317,3 +317,32 @@ def test_nodes_may_hide_what_expires_at_different_times() -> None:
     shown, hidden = final({EXPIRING: ("a",)}, node="n1"), replace(final({}), node="n2")
     same = replace(hidden, digest=shown.digest)
     assert [] == checkers.convergence(History(), [shown, same])
+
+
+BRIEF = EntryKey("shop", "brief-0", "ORSet")
+SECOND = 1_000_000_000
+
+
+def test_an_update_that_did_not_wait_may_be_lost_when_no_node_is_left_that_has_it() -> None:
+    made = call(BRIEF, add("a"), dot=(A, 1))
+    history = History(calls=[made])
+    history.crashed([{(0, A): ((1, 1),)}], lambda key: 100, now_ns=SECOND)
+    assert history.promised(made)
+    history.crashed([{}], lambda key: 100, now_ns=2 * SECOND)
+    assert not history.promised(made)
+
+
+def test_an_update_that_had_the_time_to_be_written_is_owed_after_any_crash() -> None:
+    made = call(BRIEF, add("a"), dot=(A, 1), at=1)
+    history = History(calls=[made])
+    history.crashed([{}], lambda key: 100, now_ns=60 * SECOND)
+    assert history.promised(made)
+    history.crashed([{}], lambda key: -1, now_ns=60 * SECOND)
+    assert not history.promised(made)
+
+
+def test_an_update_that_waited_for_the_disk_is_owed_after_any_crash() -> None:
+    made = call(SET, add("a"), dot=(A, 1))
+    history = History(calls=[made])
+    history.crashed([{}], lambda key: 0, now_ns=1)
+    assert history.promised(made)
