@@ -4,6 +4,7 @@ import random
 from collections import Counter
 from typing import Final
 
+from crdtmesh.backups import LEFT_OUT
 from gossip.identity import Endpoint
 from simulations.clocks import MachineClock
 from simulations.plan import DiskShape
@@ -68,9 +69,11 @@ class Machine:
         self.damage = ""
 
     def back_up(self) -> None:
-        """Copies the disk away; a later copy takes its place."""
+        """Copies the disk away as `crdtmesh backup` does; a later copy takes its place."""
         self._backup = self._new_disk(self.disk.shape)
         self._backup.copy_of(self.disk)
+        for key in LEFT_OUT:
+            self._backup.image.state.pop(key, None)
 
     def restore(self) -> bool:
         """Puts the copy in the place of the disk; whether there is one."""

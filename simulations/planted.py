@@ -271,7 +271,7 @@ def expire_by_the_first_word(patch: Patch) -> None:
 
 def never_write_what_may_wait(patch: Patch) -> None:
     """An update that does not wait for the disk is on it after the interval of its mode."""
-    patch.setattr(Outlet, "_is_due", lambda self: False)
+    patch.setattr(Outlet, "_postpone", lambda self, interval_ms: None)
 
 
 def as_drawn(plan: RunPlan) -> RunPlan:
@@ -320,8 +320,8 @@ def many_brief(plan: RunPlan) -> RunPlan:
     workload = replace(plan.workload, clients=6, think_ns_mean=200 * MILLISECOND_NS, brief=1.0, up_counter=0, read=0)
     replication = replace(plan.replication, durability_rules=((f"{BRIEF_PREFIX}*", 100),))
     faults = replace(plan.faults, crashes=40, down_ns_max=SECOND_NS, disk_losses=0.0, joins=0)
-    mix = (("ORSet", 0.0),)
-    return replace(plan, workload=replace(workload, mix=mix, expiring=0.0), replication=replication, faults=faults)
+    workload = replace(workload, mix=(("ORSet", 0.0),), expiring=0.0, overload_clients=0)
+    return replace(plan, workload=workload, replication=replication, faults=faults)
 
 
 def many_expiring(plan: RunPlan) -> RunPlan:

@@ -5,7 +5,8 @@ MeshError
     ├── StoreRefused       the directory can't be used by this node; nothing in it was touched
     │   ├── StoreInUse         another process holds its lock
     │   ├── StoreForeign       it belongs to another node or another cluster
-    │   └── StoreTooNew        a newer version wrote it
+    │   ├── StoreTooNew        a newer version wrote it
+    │   └── StoreExists        there is something where a new one was to be made
     ├── CorruptRecord      a record's checksum is wrong, or the file is no store at all
     └── StoreFailed        a commit failed (disk full, I/O error); nothing is written any more
 """
@@ -37,6 +38,10 @@ class StoreForeign(StoreRefused):
 
 class StoreTooNew(StoreRefused):
     """The directory has a format that only a newer version understands."""
+
+
+class StoreExists(StoreRefused):
+    """There is something already where a store was to be made; it was left as it is."""
 
 
 class CorruptRecord(StorageError):

@@ -16,6 +16,7 @@ import sqlite3
 import threading
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -37,7 +38,7 @@ LOCK_NAME: Final = "lock"
 
 PAGE_SIZE_BYTES: Final = 4096
 
-_SCHEMA: Final = (
+SCHEMA: Final = (
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE log (id INTEGER PRIMARY KEY, checksum INTEGER NOT NULL, data BLOB NOT NULL)",
     "CREATE TABLE state (key BLOB PRIMARY KEY, checksum INTEGER NOT NULL, data BLOB NOT NULL) WITHOUT ROWID",
@@ -102,7 +103,7 @@ class SqliteStore:
                 _create(self._path, node=options.node, cluster=options.cluster)
             else:
                 check_meta(
-                    _read_meta(self._path),
+                    read_meta(self._path),
                     node=options.node,
                     cluster=options.cluster,
                     where=str(options.directory),
@@ -124,10 +125,10 @@ class SqliteStore:
         connection = sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=ro", uri=True)
         try:
             for key, checksum, data in connection.execute("SELECT key, checksum, data FROM state ORDER BY key"):
-                _check_row(checksum, key, data, where=f"state row {shown(key)}")
+                check_row(checksum, key, data, where=f"state row {shown(key)}")
                 yield StateRecord(key, data)
             for row, checksum, data in connection.execute("SELECT id, checksum, data FROM log ORDER BY id"):
-                _check_row(checksum, b"", data, where=f"log row {row}")
+                check_row(checksum, b"", data, where=f"log row {row}")
                 yield LogRecord(data)
         except sqlite3.DatabaseError as error:
             raise CorruptRecord(f"{self._path} can't be read: {error}; restore a backup") from error
@@ -247,20 +248,31 @@ def _lock(path: Path) -> int:
 
 def _create(path: Path, *, node: str, cluster: str) -> None:
     """Makes an empty store beside its final name and renames it, so that a crash leaves a whole one or none."""
-    draft = path.with_suffix(".new")
+    with drafted(path, StoreMeta(node=node, cluster=cluster)):
+        pass
+
+
+@contextmanager
+def drafted(path: Path, meta: StoreMeta) -> Iterator[sqlite3.Connection]:
+    """A new store in a transaction; it gets its name when the block is left, whole and synced, and else is removed."""
+    draft = path.with_name(path.name + ".new")
     draft.unlink(missing_ok=True)
     connection = sqlite3.connect(draft, isolation_level=None)
     try:
         connection.execute(f"PRAGMA page_size={PAGE_SIZE_BYTES}")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("BEGIN IMMEDIATE")
-        for statement in _SCHEMA:
+        for statement in SCHEMA:
             connection.execute(statement)
-        rows = [("format_version", str(FORMAT_VERSION)), ("node", node), ("cluster", cluster)]
+        rows = [("format_version", str(meta.format_version)), ("node", meta.node), ("cluster", meta.cluster)]
         connection.executemany("INSERT INTO meta VALUES (?, ?)", rows)
+        yield connection
         connection.execute("COMMIT")
-    finally:
+    except BaseException:
         connection.close()
+        draft.unlink(missing_ok=True)
+        raise
+    connection.close()
     draft.rename(path)
     directory = os.open(path.parent, os.O_RDONLY)
     try:
@@ -269,7 +281,7 @@ def _create(path: Path, *, node: str, cluster: str) -> None:
         os.close(directory)
 
 
-def _read_meta(path: Path) -> StoreMeta:
+def read_meta(path: Path) -> StoreMeta:
     """Reads the meta table and leaves the directory as it is.
 
     After a crash the file alone is not a whole database: a copying of the write-ahead log into it (a checkpoint) may
@@ -280,7 +292,9 @@ def _read_meta(path: Path) -> StoreMeta:
     has_log = log.exists() and log.stat().st_size > 0
     had_index = index.exists()
     try:
-        connection = sqlite3.connect(f"{path.absolute().as_uri()}?{'mode=ro' if has_log else 'immutable=1'}", uri=True)
+        connection = sqlite3.connect(
+            f"{path.absolute().as_uri()}?{'mode=ro' if has_log else 'mode=ro&immutable=1'}", uri=True
+        )
         try:
             values = dict(connection.execute("SELECT name, value FROM meta"))
         finally:
@@ -307,7 +321,7 @@ def _checksum(key: bytes, data: bytes) -> int:
     return zlib.crc32(data, zlib.crc32(key))
 
 
-def _check_row(checksum: object, key: object, data: object, *, where: str) -> None:
+def check_row(checksum: object, key: object, data: object, *, where: str) -> None:
     """Compares a row with its checksum; SQLite may return any type from a damaged page."""
     if not isinstance(key, bytes) or not isinstance(data, bytes):
         raise CorruptRecord(f"{where}: bytes expected, {type(data).__name__} found; restore a backup")
