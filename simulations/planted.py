@@ -269,9 +269,9 @@ def expire_by_the_first_word(patch: Patch) -> None:
     patch.setattr(Expiry, "noted", noted)
 
 
-def never_write_what_may_wait(patch: Patch) -> None:
+def forget_to_log_what_may_wait(patch: Patch) -> None:
     """An update that does not wait for the disk is on it after the interval of its mode."""
-    patch.setattr(Outlet, "_postpone", lambda self, interval_ms: None)
+    patch.setattr(Outlet, "_log_later", lambda self, message: self._logged(message))
 
 
 def as_drawn(plan: RunPlan) -> RunPlan:
@@ -398,6 +398,7 @@ PLANTED: Sequence[Planted] = (
     Planted(drop_deltas_of_removals),
     Planted(expire_by_the_first_word, many_expiring),
     Planted(expire_each_by_its_own_clock, many_expiring),
+    Planted(forget_to_log_what_may_wait, many_brief),
     Planted(forget_to_log_what_peers_send),
     Planted(keep_the_lesser_sum),
     Planted(keep_what_was_removed_before_a_handover, scenario="removed_before_a_handover"),
@@ -408,7 +409,6 @@ PLANTED: Sequence[Planted] = (
     Planted(never_declare_dead),
     Planted(never_refute),
     Planted(never_repair),
-    Planted(never_write_what_may_wait, many_brief),
     Planted(note_applied_at_the_end_of_a_checkpoint, many_crashes),
     Planted(place_by_the_hash_of_the_process, many_routes, is_repeated=True),
     Planted(put_two_entries_under_one_dot),

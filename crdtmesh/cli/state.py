@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import sys
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -17,7 +18,7 @@ from crdtmesh.errors import ConfigError
 
 if TYPE_CHECKING:
     from crdtmesh.sdk.client import Client
-    from crdtmesh.sdk.state import Session, StateEntry
+    from crdtmesh.sdk.state import EntryUpdate, Session, StateEntry
 
 # Comparing a key costs about 5 µs, and a page of entries is one message.
 KEYS_COMPARED_MAX: Final = 100
@@ -107,7 +108,7 @@ async def list_entries(client: Client, *, output: str, prefix: str, limit: int) 
 @click.option(
     "--ttl",
     metavar="TIME",
-    help="Such as 90s or 15m: the entry lives so long from now, or longer if it does already. Needs no OPERATION.",
+    help="Such as 90s or 15m: it lives so long from now, or longer if it does already; or never. Needs no OPERATION.",
 )
 @client_command
 async def update(  # noqa: PLR0913 - one for each option
@@ -155,6 +156,64 @@ async def update(  # noqa: PLR0913 - one for each option
         click.echo(shown(value) if changed else f"{shown(value)} (unchanged)")
 
 
+@command.command()
+@click.argument("key", metavar="[SYSTEM/]KEY")
+@_type_option
+@click.option("--write", metavar="LEVEL", help="local, to(n), majority or all: how many voters know it then.")
+@client_command
+async def delete(client: Client, *, output: str, key: str, type_name: str, write: str | None) -> None:
+    """Remove an entry: what the node has seen of it. The key is free again at once."""
+    system, name = split_name(key)
+    check_level("--write", write)
+    session = _session(system, ())
+    found = await client.state.delete(system, name, type_name, write=write, session=session)
+    if output == "json":
+        click.echo(json.dumps({"found": found, "token": session.tokens(system)[-1]}))
+    else:
+        click.echo("deleted" if found else "nothing there")
+
+
+@command.command()
+@click.argument("updates", metavar="JSON")
+@click.option("--system", default="", help="Of all of them. Default: that of the settings.")
+@click.option("--write", metavar="LEVEL", help="local, to(n), majority or all: how many voters have it then.")
+@client_command
+async def batch(client: Client, *, output: str, updates: str, system: str, write: str | None) -> None:
+    """Update several entries of one shard as one event: everywhere all of them, or none.
+
+    What is in braces decides about the shard. JSON is a list of [KEY, TYPE, OPERATION, ARGUMENT...], or - for standard
+    input; updates of one key are joined.
+
+    crdtmesh state batch '[["{o7}/lines", "ORSet", "add", "milk"], ["{o7}/total", "PNCounter", "increment", 5]]'
+    """
+    named = system or split_name("any")[0]
+    text = sys.stdin.read() if updates == "-" else updates
+    check_level("--write", write)
+    entries = _batch(parse_json(text))
+    changed, values = await client.state.update_together(named, entries, write=write)
+    if output == "json":
+        click.echo(json.dumps({"changed": changed, "values": [plain_json(value) for value in values]}))
+        return
+    echo_table(("KEY", "VALUE"), [(each.key, shown(value)) for each, value in zip(entries, values, strict=True)])
+
+
+def _batch(rows: Any) -> list[EntryUpdate]:
+    """The updates of a batch, those of one key joined.
+
+    Raises:
+        ConfigError: it is no list of updates.
+    """
+    from crdtmesh.crdts.operations import Operation
+    from crdtmesh.sdk.state import EntryUpdate
+
+    found: dict[tuple[str, str], list[Operation]] = {}
+    for row in rows if isinstance(rows, list) else [None]:
+        if not isinstance(row, list) or len(row) < 3 or not all(isinstance(part, str) for part in row[:3]):
+            raise ConfigError(f"JSON: a list of [KEY, TYPE, OPERATION, ARGUMENT...] expected, {row!r:.64} found")
+        found.setdefault((row[0], row[1]), []).append(Operation(row[2], tuple(row[3:])))
+    return [EntryUpdate(key, type_name, operations) for (key, type_name), operations in found.items()]
+
+
 def _session(system: str, tokens: tuple[str, ...]) -> Session:
     """A session that has seen what these tokens hold."""
     from crdtmesh.sdk.state import Session
@@ -171,6 +230,8 @@ def _ttl_s(text: str) -> float:
     Raises:
         ConfigError: says what is expected.
     """
+    if text == "never":
+        return 0
     try:
         return duration_ms(text) / 1000
     except ValueError as error:

@@ -51,6 +51,7 @@ METHODS: Final[Mapping[str, frozenset[str]]] = {
     "crdtmesh.v1.State/List": _READERS,
     "crdtmesh.v1.State/Watch": _READERS,
     "crdtmesh.v1.State/Update": _CLIENTS,
+    "crdtmesh.v1.State/Delete": _CLIENTS,
     "crdtmesh.v1.Actors/List": _READERS,
     "crdtmesh.v1.Actors/Invoke": _CLIENTS,
     # Every client of the SDK opens one; its calls are judged one by one.

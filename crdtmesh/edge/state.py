@@ -11,6 +11,7 @@ from typing import Final
 from crdtmesh.crdts import registry
 from crdtmesh.crdts.errors import CrdtError, UnknownType
 from crdtmesh.crdts.operations import Operation
+from crdtmesh.crdts.removals import removal_of
 from crdtmesh.edge.context import Context
 from crdtmesh.edge.errors import abort
 from crdtmesh.edge.pending import PendingCalls
@@ -21,6 +22,7 @@ from crdtmesh.engine_ports import CommitLost, LevelUnreached
 from crdtmesh.levels import LevelInvalid
 from crdtmesh.replication.entry import EntryView
 from crdtmesh.replication.errors import TokenInvalid
+from crdtmesh.replication.expiring import NO_EXPIRY_MS
 from crdtmesh.replication.levels import Level
 from crdtmesh.replication.outputs import EntryKey
 from crdtmesh.replication.repeats import SEPARATOR
@@ -153,6 +155,30 @@ class StateServicer(state_pb2_grpc.StateServicer):
             value = plain if view is None else view.value()
             response.other_values.append(values.value_from_plain(key.type_name, value))
         response.token = self._token(updates[0][0].system, updates[0][0].key)
+        await self._committed(context)
+        return response
+
+    async def Delete(  # noqa: N802
+        self, request: state_pb2.DeleteStateRequest, context: Context
+    ) -> state_pb2.DeleteStateResponse:
+        """Removes an entry."""
+        level = await self._level(request.level, request.level_options, context)
+        if not request.key.type and not self._types_of(request.key.system or self._system, request.key.key):
+            key, removal = EntryKey(request.key.system or self._system, request.key.key, ""), None
+        else:
+            key, _ = await self._entry_update(request.key, values_pb2.Mutations(), context)
+            removal = removal_of(key.type_name)
+            if removal is None:
+                message = f"a {key.type_name} can't be removed; its rights are spent where they are"
+                await abort(context, ErrorCode.INVALID_OPERATION, message)
+        response = state_pb2.DeleteStateResponse()
+        if removal is not None:
+            terms = UpdateTerms(level=level, ttl_ms=NO_EXPIRY_MS, timeout_ms=_timeout_ms(context))
+            reply = await self._pending.update([(key, (removal,))], terms)
+            if isinstance(reply, CallFailure):
+                await abort(context, reply.code, reply.message, reply.outcome)
+            response.found = reply[0] == STATE_CHANGED
+        response.token = self._token(key.system, key.key)
         await self._committed(context)
         return response
 

@@ -30,6 +30,9 @@ from crdtmesh.replication.systems import Systems
 CELL_TYPE: Final = "MVRegister"
 """Its concurrent values are all kept, and the greatest counts."""
 
+NO_EXPIRY_MS: Final = 0
+"""As a ttl: the entry does not expire any more."""
+
 GRACE_MS: Final = 2_000
 """An entry is removed so long after it expired: updates and touches that came in time, at nodes whose clocks are behind
 by less, have arrived by then."""
@@ -53,15 +56,17 @@ def checked_ttl(key: EntryKey, ttl_ms: int) -> int:
         LimitExceeded: it is out of bounds.
         TtlInvalid: entries of this type can't be removed.
     """
-    if not 0 < ttl_ms <= TTL_MS_MAX:
-        raise LimitExceeded(f"a ttl of 1 to {TTL_MS_MAX} ms expected, {ttl_ms} found")
-    if removal_of(key.type_name) is None:
+    if not 0 <= ttl_ms <= TTL_MS_MAX:
+        raise LimitExceeded(f"a ttl of 1 to {TTL_MS_MAX} ms expected, or 0 for none, {ttl_ms} found")
+    if ttl_ms != NO_EXPIRY_MS and removal_of(key.type_name) is None:
         raise TtlInvalid(f"a {key.type_name} can't be removed, so it can't expire; leave the ttl out")
     return ttl_ms
 
 
 def writing(cell: Entry | None, ttl_ms: int, *, wall_ms: int) -> Operation:
-    """The operation on a cell that has its entry live for `ttl_ms` from now, or longer if it does already."""
+    """The operation on a cell that has its entry live for `ttl_ms` from now, or longer if it does already; 0: on."""
+    if ttl_ms == NO_EXPIRY_MS:
+        return Operation("clear")
     return Operation("set", (max(wall_ms + ttl_ms, _expires_ms(cell) or 0),))
 
 

@@ -217,7 +217,7 @@ class Replica:
             wall_ms: wall clock, milliseconds since 1970.
             view: the open snapshot of this key against which the operations are computed.
             ttl_ms: the entry lives for so long from now, or longer if it does already; without operations this alone is
-                changed. None: as the options say for the key, else as it is.
+                changed; 0 ends its expiry. None: as the options say for the key, else as it is.
 
         Raises:
             UnknownType, InvalidOperation: nothing was changed.

@@ -18,7 +18,7 @@ from crdtmesh.replication import repeats
 from crdtmesh.replication.entry import Entry, EntryView, Snapshot
 from crdtmesh.replication.errors import LimitExceeded, ReplicationError, SnapshotInUse, shown
 from crdtmesh.replication.events import EntryName, Event
-from crdtmesh.replication.expiring import Expiry, cell_of, checked_ttl, writing
+from crdtmesh.replication.expiring import NO_EXPIRY_MS, Expiry, cell_of, checked_ttl, writing
 from crdtmesh.replication.options import ENTRY_BYTES_MAX, KEY_BYTES_MAX, OPERATIONS_PER_UPDATE_MAX
 from crdtmesh.replication.outlet import Outlet
 from crdtmesh.replication.outputs import Changed, EntryKey, EventRun
@@ -218,7 +218,11 @@ class Updates:
     # --- inside
 
     def _ttl_of(self, key: EntryKey, ttl_ms: int | None) -> int | None:
-        return self.expiry.rule_ms(key) if ttl_ms is None else checked_ttl(key, ttl_ms)
+        """The ttl that an update renews; None when it leaves the entry's expiry as it is, or as little as it is."""
+        if ttl_ms is None:
+            return self.expiry.rule_ms(key)
+        checked = checked_ttl(key, ttl_ms)
+        return None if checked == NO_EXPIRY_MS and self.expiry.of(key) is None else checked
 
     def _cell(self, shard: Shard, key: EntryKey, ttl_ms: int, made: list[Entry]) -> tuple[Entry, Operation]:
         name = cell_of(key)

@@ -172,7 +172,8 @@ class StateClient:
             operation_id: what was done under this id is not done again: retry an update whose outcome is unknown with
                 the same one, at the same node, within 10 minutes. At most 128 characters.
             ttl: seconds that the entry lives from now, or longer if it does already; then every node drops it. Without
-                operations this alone is changed. None: as the node's settings say for the key, else as it was.
+                operations this alone is changed. 0: it does not expire any more. None: as the node's settings say for
+                the key, else as it was.
             timeout: in seconds; the client's default if None.
 
         Returns:
@@ -197,6 +198,40 @@ class StateClient:
         if session is not None:
             session.saw(system, response.token)
         return response.changed, values.plain_from_value(response.value)[1]
+
+    async def delete(
+        self,
+        system: str,
+        key: str,
+        type_name: str = "",
+        *,
+        write: str | None = None,
+        session: Session | None = None,
+        timeout: float | None = None,
+    ) -> bool:
+        """Removes one entry: what the node has seen of it. What others do to it at the same time survives.
+
+        Args:
+            system: the actor system.
+            key: the entry's key; free again at once.
+            type_name: may be left out when only one type exists under the key.
+            write: as in `update`.
+            session: later reads in it show that it is gone, at whichever node.
+            timeout: in seconds; the client's default if None.
+
+        Returns:
+            Whether there was something.
+
+        Raises:
+            CallError: one of its subclasses; `outcome` says what became of it.
+            ValueError: `write` names no level; nothing was sent.
+        """
+        level, options = level_of(write)
+        request = state_pb2.DeleteStateRequest(key=_key(system, key, type_name), level=level, level_options=options)
+        response = await self._unary("State.Delete", request, timeout)
+        if session is not None:
+            session.saw(system, response.token)
+        return bool(response.found)
 
     async def update_together(
         self,
@@ -272,4 +307,4 @@ def _entry(key: state_pb2.StateKey, value: values_pb2.Value, *, expires_at: floa
 
 
 def _ttl_ms(ttl: float | None) -> int | None:
-    return None if ttl is None else max(1, round(ttl * 1000))
+    return None if ttl is None else 0 if ttl == 0 else max(1, round(ttl * 1000))

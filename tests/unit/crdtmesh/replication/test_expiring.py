@@ -6,7 +6,7 @@ import pytest
 
 from crdtmesh.crdts.operations import Operation
 from crdtmesh.replication.errors import LimitExceeded, TtlInvalid
-from crdtmesh.replication.expiring import GRACE_MS, TAKEOVER_MS, cell_of
+from crdtmesh.replication.expiring import GRACE_MS, NO_EXPIRY_MS, TAKEOVER_MS, cell_of
 from crdtmesh.replication.options import KEY_BYTES_MAX, TTL_MS_MAX, ReplicationOptions
 from crdtmesh.replication.outputs import Changed, EntryKey
 from tests.unit.crdtmesh.replication.mesh import LIST, STOCK, Mesh, add, increment
@@ -235,7 +235,7 @@ def test_a_batch_gives_each_of_its_entries_an_expiry_in_the_same_event() -> None
     assert [None, None] == [mesh.value("b", key) for key in (lines, total)]
 
 
-@pytest.mark.parametrize("ttl_ms", [0, -1, TTL_MS_MAX + 1])
+@pytest.mark.parametrize("ttl_ms", [-1, TTL_MS_MAX + 1])
 def test_a_ttl_out_of_bounds_is_refused_and_changes_nothing(ttl_ms: int) -> None:
     mesh = connected("a")
     with pytest.raises(LimitExceeded):
@@ -284,3 +284,19 @@ def test_a_removal_of_an_expired_entry_leaves_what_other_types_have_under_its_ke
     mesh.advance(1)
     assert 1 == removed(mesh)["a"]
     assert 2 == mesh.value("a", other)
+
+
+def test_a_ttl_of_nothing_ends_the_expiry() -> None:
+    mesh = connected("a", "b")
+    put(mesh, "a", "milk", 10)
+    mesh["a"].replica.update(LIST, (), ticket=None, wall_ms=mesh.wall_ms, ttl_ms=NO_EXPIRY_MS)
+    mesh.drain()
+    assert [None, None] == [mesh[name].replica.expires_ms(LIST) for name in "ab"]
+    mesh.advance(60)
+    assert [("milk",)] * 2 == mesh.values(LIST)
+
+
+def test_ending_an_expiry_that_is_none_is_no_event() -> None:
+    mesh = connected("a")
+    result = mesh["a"].replica.update(LIST, (), ticket=None, wall_ms=mesh.wall_ms, ttl_ms=NO_EXPIRY_MS)
+    assert result.event is None

@@ -123,6 +123,24 @@ class UpdateStateResponse(_message.Message):
     token: str
     def __init__(self, changed: _Optional[bool] = ..., value: _Optional[_Union[_values_pb2.Value, _Mapping]] = ..., other_values: _Optional[_Iterable[_Union[_values_pb2.Value, _Mapping]]] = ..., token: _Optional[str] = ...) -> None: ...
 
+class DeleteStateRequest(_message.Message):
+    __slots__ = ("key", "level", "level_options")
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    LEVEL_FIELD_NUMBER: _ClassVar[int]
+    LEVEL_OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    key: StateKey
+    level: _values_pb2.Level
+    level_options: _values_pb2.LevelOptions
+    def __init__(self, key: _Optional[_Union[StateKey, _Mapping]] = ..., level: _Optional[_Union[_values_pb2.Level, str]] = ..., level_options: _Optional[_Union[_values_pb2.LevelOptions, _Mapping]] = ...) -> None: ...
+
+class DeleteStateResponse(_message.Message):
+    __slots__ = ("found", "token")
+    FOUND_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    found: bool
+    token: str
+    def __init__(self, found: _Optional[bool] = ..., token: _Optional[str] = ...) -> None: ...
+
 class WatchStateRequest(_message.Message):
     __slots__ = ("system", "key", "prefix", "type", "interval_ms", "resume_token")
     SYSTEM_FIELD_NUMBER: _ClassVar[int]

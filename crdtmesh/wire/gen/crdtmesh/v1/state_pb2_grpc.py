@@ -49,6 +49,11 @@ class StateStub:
                 request_serializer=crdtmesh_dot_v1_dot_state__pb2.UpdateStateRequest.SerializeToString,
                 response_deserializer=crdtmesh_dot_v1_dot_state__pb2.UpdateStateResponse.FromString,
                 _registered_method=True)
+        self.Delete = channel.unary_unary(
+                '/crdtmesh.v1.State/Delete',
+                request_serializer=crdtmesh_dot_v1_dot_state__pb2.DeleteStateRequest.SerializeToString,
+                response_deserializer=crdtmesh_dot_v1_dot_state__pb2.DeleteStateResponse.FromString,
+                _registered_method=True)
         self.Watch = channel.unary_stream(
                 '/crdtmesh.v1.State/Watch',
                 request_serializer=crdtmesh_dot_v1_dot_state__pb2.WatchStateRequest.SerializeToString,
@@ -83,6 +88,14 @@ class StateServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Delete(self, request, context):
+        """Removes an entry: what this node has seen of it, and when it was to expire. What others do to it at the same time
+        survives. The key is free again at once.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Watch(self, request, context):
         """A snapshot of the selected entries, then their changes: none is skipped and none is shown twice. All that is shown
         is on this node's disk. A slow reader gets several changes of an entry as one, which says so. A watch ends with
@@ -109,6 +122,11 @@ def add_StateServicer_to_server(servicer, server):
                     servicer.Update,
                     request_deserializer=crdtmesh_dot_v1_dot_state__pb2.UpdateStateRequest.FromString,
                     response_serializer=crdtmesh_dot_v1_dot_state__pb2.UpdateStateResponse.SerializeToString,
+            ),
+            'Delete': grpc.unary_unary_rpc_method_handler(
+                    servicer.Delete,
+                    request_deserializer=crdtmesh_dot_v1_dot_state__pb2.DeleteStateRequest.FromString,
+                    response_serializer=crdtmesh_dot_v1_dot_state__pb2.DeleteStateResponse.SerializeToString,
             ),
             'Watch': grpc.unary_stream_rpc_method_handler(
                     servicer.Watch,
@@ -197,6 +215,33 @@ class State:
             '/crdtmesh.v1.State/Update',
             crdtmesh_dot_v1_dot_state__pb2.UpdateStateRequest.SerializeToString,
             crdtmesh_dot_v1_dot_state__pb2.UpdateStateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Delete(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crdtmesh.v1.State/Delete',
+            crdtmesh_dot_v1_dot_state__pb2.DeleteStateRequest.SerializeToString,
+            crdtmesh_dot_v1_dot_state__pb2.DeleteStateResponse.FromString,
             options,
             channel_credentials,
             insecure,
