@@ -32,9 +32,9 @@ from crdtmesh.replication import wire
 from crdtmesh.replication.events import AnyType, EntryName, Event, KeyDelta
 from crdtmesh.replication.options import SECOND_NS, SHARDS_DEFAULT, ReplicationOptions
 from crdtmesh.replication.outputs import EntryKey, Persist, SendTo
+from crdtmesh.replication.own_dots import OwnDots
 from crdtmesh.replication.parts import split
 from crdtmesh.replication.replica import Replica
-from crdtmesh.replication.shard import OwnDots
 
 NODES: Final = 15
 ROUNDS: Final = 100

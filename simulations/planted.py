@@ -18,10 +18,11 @@ from crdtmesh.replication.checkpoint import Checkpoints
 from crdtmesh.replication.entry import Entry
 from crdtmesh.replication.expiring import Expiry
 from crdtmesh.replication.outlet import Outlet
+from crdtmesh.replication.own_dots import OwnDots
 from crdtmesh.replication.receiver import Receiver
 from crdtmesh.replication.repair import Repairer
 from crdtmesh.replication.session import Session
-from crdtmesh.replication.shard import OwnDots, Shard
+from crdtmesh.replication.shard import Shard
 from crdtmesh.runtime.replies import Replies
 from gossip.refutation import Refuter
 from gossip.rules import Rules

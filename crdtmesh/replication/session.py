@@ -16,6 +16,7 @@ from crdtmesh.replication.entry import Entry
 from crdtmesh.replication.events import EntryState, covers
 from crdtmesh.replication.options import MESSAGE_BYTES_MAX, PAYLOAD_BYTES_MAX
 from crdtmesh.replication.shard import Shard
+from crdtmesh.replication.sizes import measure
 
 # An estimate above this is checked by encoding the entry before it is used.
 _MEASURED_ABOVE_BYTES: Final = 4096
@@ -175,7 +176,7 @@ class Session:
     def _cost(self, number: int) -> int:
         entry = self._entry(number)
         if entry.size_bytes > _MEASURED_ABOVE_BYTES:
-            self.shard.measure(entry)
+            measure(entry, self.shard.table)
         return entry.size_bytes + len(entry.key.key) + _RUN_BYTES * (2 + len(self._dots.get(number, ())))
 
     def _encode(self, numbers: Iterable[int], spans: Iterable[tuple[Dot, Dot]], clock: int, *, asks: bool) -> bytes:

@@ -21,19 +21,18 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 from crdtmesh.crdts.base import Delta, Touched
-from crdtmesh.crdts.clock import HybridClock, Stamp
+from crdtmesh.crdts.clock import HybridClock
 from crdtmesh.crdts.context import CausalContext
 from crdtmesh.crdts.dots import DOT_BITS, N_MAX, Dot, ReplicaTable
 from crdtmesh.crdts.operations import Operation
-from crdtmesh.replication.carrying import canonical, encoded
+from crdtmesh.replication.carrying import canonical
 from crdtmesh.replication.entries import EntryTable
 from crdtmesh.replication.entry import Entry, Snapshot
-from crdtmesh.replication.errors import LimitExceeded
 from crdtmesh.replication.events import AnyDelta, AnyType, EntryState, Event, KeyDelta, covers
 from crdtmesh.replication.fingerprints import Fingerprints
 from crdtmesh.replication.index import DotIndex
 from crdtmesh.replication.invariants import check
-from crdtmesh.replication.options import ENTRY_BYTES_MAX, ENTRY_BYTES_SOFT
+from crdtmesh.replication.own_dots import OwnDots
 
 Change = tuple[Entry, Touched]
 
@@ -56,35 +55,6 @@ class Offered(NamedTuple):
     applied: CausalContext
     low: CausalContext
     late: CausalContext
-
-
-class OwnDots:
-    """What mutators may ask of the shard's own replica id. Dots are taken for good only by `apply_event`."""
-
-    __slots__ = ("_clock", "next", "replica", "table", "wall_ms")
-
-    def __init__(self, table: ReplicaTable, clock: HybridClock) -> None:
-        self.table: Final = table
-        self._clock = clock
-        self.wall_ms = 0
-        self.replica = table.intern(clock.replica_id)
-        self.next: Dot = self.replica << DOT_BITS | 1
-
-    def renew(self, clock: HybridClock) -> None:
-        """Continues under the replica id of another clock, which was never used before."""
-        self._clock = clock
-        self.replica = self.table.intern(clock.replica_id)
-        self.next = self.replica << DOT_BITS | 1
-
-    def next_dot(self) -> Dot:
-        """The next dot of the own replica id."""
-        dot = self.next
-        self.next = dot + 1
-        return dot
-
-    def stamp(self, after: Stamp | None) -> Stamp:
-        """A stamp of the node's clock, greater than all before and than `after`."""
-        return self._clock.stamp(now_ms=self.wall_ms, after=after)
 
 
 class Shard:
@@ -523,32 +493,3 @@ class Shard:
         if self._fingerprints is None:
             self._fingerprints = Fingerprints(self.table, self.entries)
         return self._fingerprints
-
-    def measure(self, entry: Entry) -> int:
-        """The encoded size of an entry, exactly. Complexity: O(entry)."""
-        live = CausalContext(self.table, entry.data_type.dots(entry.store))
-        entry.size_bytes = len(encoded(entry.data_type, entry.store, live))
-        return entry.size_bytes
-
-    def require_room(self, entry: Entry, size_bytes: int) -> bool:
-        """Counts an update of roughly this size; an entry is measured when the sum of such estimates passes a limit.
-
-        Returns:
-            Whether the entry is above the soft limit.
-
-        Raises:
-            LimitExceeded: the update would push the entry above the hard limit; nothing was changed.
-        """
-        estimate = entry.size_bytes + size_bytes
-        if estimate <= ENTRY_BYTES_SOFT:
-            entry.size_bytes = estimate
-            return False
-        if not entry.is_large or estimate > ENTRY_BYTES_MAX:
-            estimate = self.measure(entry) + size_bytes
-        if estimate > ENTRY_BYTES_MAX:
-            raise LimitExceeded(
-                f"entry {entry.key.key!r:.64} of {entry.size_bytes} bytes would exceed {ENTRY_BYTES_MAX} bytes with "
-                f"{size_bytes} more; split it over several keys"
-            )
-        entry.size_bytes = estimate
-        return estimate > ENTRY_BYTES_SOFT

@@ -23,6 +23,7 @@ from crdtmesh.replication.options import ENTRY_BYTES_MAX, KEY_BYTES_MAX, OPERATI
 from crdtmesh.replication.outlet import Outlet
 from crdtmesh.replication.outputs import Changed, EntryKey, EventRun
 from crdtmesh.replication.shard import Change, Shard
+from crdtmesh.replication.sizes import require_room
 from crdtmesh.replication.systems import Systems, require_batch
 
 # What an operation adds to an entry beside its arguments: dots, intervals, counts. Generous, since it only decides when
@@ -272,7 +273,7 @@ class Updates:
             raise LimitExceeded(
                 f"at most {OPERATIONS_PER_UPDATE_MAX} operations expected, {len(operations)} found; split the update"
             )
-        if shard.require_room(entry, _size_of(operations)) and not entry.is_large:
+        if require_room(entry, shard.table, _size_of(operations)) and not entry.is_large:
             entry.is_large = True
             self._outlet.alarm(
                 "entry_large", f"entry {entry.key.key!r:.64} has {entry.size_bytes} bytes; split it over keys"

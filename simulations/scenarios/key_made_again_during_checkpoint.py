@@ -54,7 +54,7 @@ class _Node:
         """Lets the index forget by age, and with it entries of which nothing is left."""
         for _ in range(2):
             self._now_ns += 2 * OPTIONS.index_age_ns
-            self._replica.tick(now_ns=self._now_ns)
+            self._replica.tick(now_ns=self._now_ns, wall_ms=WALL_MS)
 
     def _start(self) -> Replica:
         self._starts += 1
