@@ -20,7 +20,6 @@ from simulations.trace import Trace
 CRASHES_AT_WRITE: Final = 0.5
 # Within an ordinary sync, or long enough that others read what a slow one has not kept yet.
 CRASH_AFTER_WRITE_NS_MAX: Final = (10 * MILLISECOND_NS, SECOND_NS)
-CRASHES_OF_ALL: Final = 0.05
 CRASHES_OF_EACH: Final = 0.05
 # Of the crashes that keep their disk, so many come back with something wrong about it.
 DISK_DAMAGES: Final = 0.1
@@ -218,12 +217,12 @@ class FaultInjector:
     def _crash(self) -> None:
         rng = self._rng
         kind = rng.random()
-        if kind < CRASHES_OF_ALL:
+        if kind < self._plan.all_at_once:
             self._happened("crash_all", "")
             for name in self._patient.names:
                 self._crash_now(name, wipe=False)
             return
-        if kind < CRASHES_OF_ALL + CRASHES_OF_EACH:
+        if kind < self._plan.all_at_once + CRASHES_OF_EACH:
             self._happened("crash_rolling", "")
             at_ns = 0
             for name in self._patient.names:

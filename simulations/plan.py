@@ -131,6 +131,7 @@ class FaultPlan:
 
     Attributes:
         disk_losses: part of the crashes that cost a disk.
+        all_at_once: part of the crashes that hit all nodes.
     """
 
     partitions: int = 0
@@ -139,6 +140,7 @@ class FaultPlan:
     swizzles: int = 0
     crashes: int = 0
     disk_losses: float = 0.15
+    all_at_once: float = 0.05
     down_ns_max: int = 15 * SECOND_NS
     host_crashes: int = 0
     pauses: int = 0

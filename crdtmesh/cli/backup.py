@@ -15,14 +15,14 @@ from crdtmesh.errors import ConfigError
 if TYPE_CHECKING:
     from crdtmesh.persistence.copies import Copied
 
-_FILE = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+_FILE = click.argument("backup", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False))
 
 
 @click.command()
 @_FILE
 @config_options
 @format_option
-def command(file: Path, output: str, **options: object) -> None:
+def command(backup: Path, output: str, **options: object) -> None:
     """Write all that a node's disk holds into FILE, while the node runs or not.
 
     The node is that of --data-dir, or of --name. The file holds what was committed at one moment: updates of keys that
@@ -31,14 +31,14 @@ def command(file: Path, output: str, **options: object) -> None:
     from crdtmesh.backups import back_up
 
     directory = load_config(options).data_path
-    _print(_done(lambda: back_up(directory, file)), {"file": str(file)}, output)
+    _print(_done(lambda: back_up(directory, backup)), {"file": str(backup)}, output)
 
 
 @click.command()
 @_FILE
 @config_options
 @format_option
-def restore_command(file: Path, output: str, **options: object) -> None:
+def restore_command(backup: Path, output: str, **options: object) -> None:
     """Make the data directory of a node that does not run from a backup.
 
     The directory, that of --data-dir or --name, must not exist or be empty. The node may be another one than that of
@@ -47,7 +47,7 @@ def restore_command(file: Path, output: str, **options: object) -> None:
     from crdtmesh.backups import restore
 
     config = load_config(options)
-    copied = _done(lambda: restore(file, config.data_path, node=config.name, cluster=config.cluster))
+    copied = _done(lambda: restore(backup, config.data_path, node=config.name, cluster=config.cluster))
     _print(copied, {"data_dir": str(config.data_path)}, output)
 
 

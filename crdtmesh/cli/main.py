@@ -25,8 +25,8 @@ COMMANDS: Final = {
     "tokens": ("tokens", "Make and revoke the tokens of clients beyond this machine."),
     "invite": ("invite", "Print a token by which a new machine joins the cluster."),
     "join": ("join", "Get this machine's certificate and keys by a token of invite."),
-    "backup": ("backup", "Write all that a node's disk holds into a file, also while it runs."),
-    "restore": ("restore", "Make a data directory from a backup."),
+    "backup": ("backup", "Write all that a node's disk holds into FILE, while the node runs or not."),
+    "restore": ("restore", "Make the data directory of a node that does not run from a backup."),
     "config": ("config", "Show the settings in force."),
     "demo": ("demo", "Run three nodes on this machine, kill one, and prove that all agree."),
 }
