@@ -14,6 +14,7 @@ import click
 
 from simulations.membership.commands import COMMANDS
 from simulations.mutations import BUGS, TRIES, as_dict, try_all
+from simulations.pace import pace_command
 from simulations.ranges import RangeOptions, Runner, run_range
 from simulations.record import record_command
 from simulations.results import ResultFile, origin
@@ -110,7 +111,7 @@ def mutations(names: tuple[str, ...], tries: int, jobs: int | None, *, as_json: 
         sys.exit(EXIT_FAILURES)
 
 
-for command in (*COMMANDS, record_command, show):
+for command in (*COMMANDS, pace_command, record_command, show):
     main.add_command(command)
 
 
