@@ -26,6 +26,7 @@ BENCHMARKS: Final = (
     "convergence",
     "durable_writes",
     "links",
+    "peer_link",
     "repair",
     "mesh_bytes",
     "crdt_apply",

@@ -2,7 +2,7 @@
 
 Both sides do the same work on the same body, `[id, actor, action, payload]`: packed by the caller, unpacked and packed
 again by the peer. What differs is the link: handshake, channels, credits, bounded queues, limits and keepalives. Plain
-TCP on both sides.
+TCP on both sides; `peer_link` has TLS on both.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import msgpack
@@ -20,7 +20,7 @@ from benchmarks.harness import Options, Side, compare_sides
 from benchmarks.load import Job, announce, drive, payload, run_client, run_loop, verify
 from benchmarks.measures import Line, Sample
 from benchmarks.processes import Children
-from crdtmesh.links import Channel, Identity, LinkManager, LinkOptions, PeerAddress
+from crdtmesh.links import Channel, Identity, LinkManager, LinkOptions, LinkSecurity, PeerAddress
 
 CASES: Final = ("call",)
 
@@ -28,9 +28,9 @@ CASES: Final = ("call",)
 CLIENT: Final = "bench-a"
 SERVER: Final = "bench-b"
 
-_START_IDS: Final = {CLIENT: b"a" * 16, SERVER: b"b" * 16}
+CLUSTER: Final = "bench"
 # Nobody listens there; the server's own dials fail at once, and the client's come through.
-_UNUSED_PORT: Final = 1
+UNUSED_PORT: Final = 1
 
 
 def run(children: Children, options: Options) -> Iterator[Line]:
@@ -51,33 +51,45 @@ def run(children: Children, options: Options) -> Iterator[Line]:
         )
 
 
-def manager(name: str, on_message: Callable[[str, Channel, bytes], None], on_up: Callable[[], None]) -> LinkManager:
+def manager(
+    name: str,
+    on_message: Callable[[str, Channel, bytes], None],
+    on_up: Callable[[], None],
+    *,
+    security: LinkSecurity | None = None,
+) -> LinkManager:
     """A link manager as a node makes it."""
     return LinkManager(
         LinkOptions(),
-        Identity(cluster="bench", node=name, start_id=_START_IDS[name]),
+        Identity(cluster=CLUSTER, node=name, start_id=start_id(name)),
         rng=random.Random(),
         on_up=lambda peer, start_id: on_up(),
         on_down=lambda peer, reason: None,
         on_message=on_message,
+        security=security,
     )
 
 
-async def server() -> None:
-    """Sends every message back until it is stopped."""
+def start_id(name: str) -> bytes:
+    """Of the one run that a node of a benchmark has."""
+    return name.encode()
+
+
+async def server(security: LinkSecurity | None = None, *, peers: Sequence[str] = ()) -> None:
+    """Sends every message back until it is stopped; `peers` may link beside the client."""
 
     def echo(peer: str, channel: Channel, body: bytes) -> None:
         number, actor, action, sent = msgpack.unpackb(body)
         verify(True, links.send(peer, channel, msgpack.packb([number, actor, action, sent])))
 
-    links = manager(SERVER, echo, lambda: None)
+    links = manager(SERVER, echo, lambda: None, security=security)
     host, port = await links.start("127.0.0.1", 0)
-    links.set_peers({CLIENT: PeerAddress(host, _UNUSED_PORT, _START_IDS[CLIENT])})
+    links.set_peers({name: PeerAddress(host, UNUSED_PORT, start_id(name)) for name in (CLIENT, *peers)})
     announce(address=f"{host}:{port}")
     await asyncio.Event().wait()
 
 
-async def client(job: Job) -> Sample:
+async def client(job: Job, security: LinkSecurity | None = None) -> Sample:
     """All operations over one link, a future for each."""
     loop = asyncio.get_running_loop()
     actors = [f"counter-{number:04}" for number in range(job.actors)]
@@ -95,10 +107,10 @@ async def client(job: Job) -> Sample:
         verify(True, links.send(SERVER, Channel.INVOKE, body))
         verify(sent, await reply)
 
-    links = manager(CLIENT, receive, up.set)
+    links = manager(CLIENT, receive, up.set, security=security)
     await links.start("127.0.0.1", 0)
     host, port = job.address.split(":")
-    links.set_peers({SERVER: PeerAddress(host, int(port), _START_IDS[SERVER])})
+    links.set_peers({SERVER: PeerAddress(host, int(port), start_id(SERVER))})
     async with asyncio.timeout(10):
         await up.wait()
     sample = await drive(call, job)

@@ -4,6 +4,7 @@
 LinkError
 ├── LocalProtocolError     our own caller broke a rule; nothing was changed
 │   └── MessageTooLargeError
+├── TlsFailed              the channel can't be secured; stays inside `links`
 └── RemoteProtocolError    the peer broke a rule; stays inside `links`, where it becomes a close reason
 ```
 
@@ -19,6 +20,7 @@ __all__ = [
     "LocalProtocolError",
     "MessageTooLargeError",
     "RemoteProtocolError",
+    "TlsFailed",
     "bounded",
 ]
 
@@ -61,6 +63,10 @@ class LinkError(Exception):
     """Any error of the peer links."""
 
     outcome: Literal["not_applied"] = "not_applied"
+
+
+class TlsFailed(LinkError):
+    """The bytes that came are no TLS of a peer that may talk to us. The channel is of no further use."""
 
 
 class LocalProtocolError(LinkError):

@@ -14,6 +14,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
+from crdtmesh.links.errors import TlsFailed
 from crdtmesh.links.frames import BATCH_SIZE_BYTES_MAX, Channel
 from crdtmesh.links.options import Identity
 from crdtmesh.links.session import Session
@@ -166,8 +167,6 @@ class Connection(asyncio.Protocol):
 
     def _opened(self, channel: TlsChannel, data: bytes) -> bytes:
         """What encrypted bytes say."""
-        from crdtmesh.links.tls import TlsFailed
-
         if self.session.is_closed:
             return b""
         was_up = channel.is_up

@@ -16,17 +16,13 @@ from typing import Final
 
 from crdtmesh.identity.errors import IdentityError
 from crdtmesh.identity.names import Name, name_in
-from crdtmesh.links.errors import bounded
+from crdtmesh.links.errors import TlsFailed, bounded
 from crdtmesh.links.options import Identity
 
-__all__ = ["TlsChannel", "TlsFailed", "TlsLinks"]
+__all__ = ["TlsChannel", "TlsLinks"]
 
 # One record holds at most 16 KiB.
 _READ_SIZE_BYTES: Final = 16 * 1024
-
-
-class TlsFailed(Exception):
-    """The bytes that came are no TLS of a peer that may talk to us. The channel is of no further use."""
 
 
 class TlsChannel:
@@ -58,9 +54,14 @@ class TlsChannel:
             self._handshake()
             if not self.is_up:
                 return b""
+        tls, incoming = self._tls, self._incoming
         parts = []
         try:
-            while part := self._tls.read(_READ_SIZE_BYTES):
+            # Where nothing is left, asking once more would raise, which costs as much as a record.
+            while incoming.pending or tls.pending():
+                part = tls.read(_READ_SIZE_BYTES)
+                if not part:
+                    break
                 parts.append(part)
         except ssl.SSLWantReadError:
             pass
