@@ -41,6 +41,9 @@ EXPECTED_NODES_MAX: Final = 9_999
 # Beyond what a process of Python can hold.
 COUNT_MAX: Final = 100_000_000
 
+# Above what a node serves.
+API_RATE_MAX: Final = 1_000_000
+
 ENVIRONMENT_PREFIX: Final = "CRDTMESH_"
 
 # Read by the client commands, not by the node.
@@ -75,6 +78,7 @@ _COUNTS: Final[Mapping[str, tuple[int, int]]] = {
     "expected_nodes": (0, EXPECTED_NODES_MAX),
     "activations_max": (1, COUNT_MAX),
     "memory_mb_max": (0, COUNT_MAX),
+    "api_rate_max": (0, API_RATE_MAX),
 }
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,127}")
@@ -98,6 +102,7 @@ class NodeConfig:
         advertise: the address others should use; needed only when `bind` is 0.0.0.0 or ::, and then guessed if absent.
         api_bind: address of the gRPC and HTTP endpoints. Default: `bind` if it is loopback, else 127.0.0.1.
         api_auth: what clients show when `api_bind` is beyond loopback: a `token`, or a client `certificate`.
+        api_rate_max: requests and calls a second of one client beyond this machine; 0 for any number.
         gossip_port: UDP and TCP; 0 takes a free one. Likewise `link_port`, `grpc_port` and `http_port` (TCP).
         join_port: TCP, likewise; open only where the authority's key is, for machines that redeem an invitation.
         socket: path of the gRPC Unix socket; at most 107 bytes. Default: `DATA_DIR/run/node.sock`.
@@ -135,6 +140,7 @@ class NodeConfig:
     advertise: str | None = None
     api_bind: str | None = None
     api_auth: ApiAuth = "token"
+    api_rate_max: int = 0
     gossip_port: int = 7946
     link_port: int = 7947
     grpc_port: int = 9980
@@ -487,5 +493,6 @@ _EXPECTED: Final[Mapping[str, str]] = {
     "expected_nodes": "expected a number of nodes",
     "activations_max": "expected a number of actors",
     "memory_mb_max": "expected a number of megabytes",
+    "api_rate_max": "expected a number of requests in a second",
     "drain_timeout_s": "expected a number of seconds",
 }

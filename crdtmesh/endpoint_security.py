@@ -68,6 +68,7 @@ class EndpointSecurity:
             tokens=lambda: self._tokens,
             policies=Policies.load(config.identity.policies),
             is_open=not self._is_guarded,
+            rate_max=config.api_rate_max,
         )
         if self._is_guarded:
             self._tokens = read_tokens(config.identity.tokens)

@@ -38,6 +38,7 @@ stage "mypy" "$BIN/mypy"
 stage "import contracts" "$BIN/lint-imports"
 stage "unit" pytest -n 2 tests/unit
 stage "property" pytest -n 2 tests/property
+stage "attacks" pytest -n 2 tests/attacks
 stage "simulation" pytest -n 2 tests/simulation
 # As many seeds as fit; how many that were is printed, and the report is one line of JSON.
 stage "simulated seeds" seeds

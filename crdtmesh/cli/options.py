@@ -37,6 +37,12 @@ _CONFIG_OPTIONS: Final = (
         type=click.Choice(get_args(ApiAuth)),
         help="What clients show when --api-bind is beyond loopback. Default: token.",
     ),
+    click.option(
+        "--api-rate-max",
+        type=int,
+        metavar="N",
+        help="Requests and calls a second of one client beyond this machine, 0 for any number. Default: 0.",
+    ),
     click.option("--gossip-port", type=int, help="UDP and TCP; 0 takes a free one. Default: 7946."),
     click.option("--link-port", type=int, help="TCP; 0 takes a free one. Default: 7947."),
     click.option("--grpc-port", type=int, help="TCP; 0 takes a free one. Default: 9980."),

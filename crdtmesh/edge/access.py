@@ -14,18 +14,22 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from crdtmesh.edge.policies import Attempt, Policies, describe
 from crdtmesh.identity.names import parse
 from crdtmesh.identity.tokens import TokenEntry, hash_of
 from crdtmesh.observability import logs
 from crdtmesh.runtime.definition import ActorAddress
+from crdtmesh.runtime.errors import ErrorCode
 
-__all__ = ["LOCAL", "METHODS", "Access", "Forbidden", "Principal", "current"]
+__all__ = ["LOCAL", "METHODS", "Access", "Forbidden", "Principal", "Refusal", "current"]
 
 _LOG: Final = logging.getLogger("crdtmesh.access")
 _LOGS_PER_S: Final = 10.0
+
+# Clients whose rate is remembered; each takes 200 bytes.
+BUDGETS_MAX: Final = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +79,47 @@ METHODS: Final[Mapping[str, frozenset[str]]] = {
 }
 """Which roles may use what. What is not named here, an operator may."""
 
+_CALLS: Final = frozenset({"crdtmesh.v1.Actors/Invoke", "crdtmesh.v1.Actors/InvokeStream", "http/invoke"})
+
 
 class Forbidden(Exception):
     """Refused; nothing was done.
 
     Attributes:
         is_anonymous: nothing said who it is, so another try with a token may do.
+        is_too_often: a later try may do.
     """
 
-    def __init__(self, message: str, *, is_anonymous: bool = False) -> None:
+    def __init__(self, message: str, *, is_anonymous: bool = False, is_too_often: bool = False) -> None:
         super().__init__(message)
         self.is_anonymous = is_anonymous
+        self.is_too_often = is_too_often
+
+
+class Refusal(NamedTuple):
+    """Why a call may not be made, with the code that its caller gets."""
+
+    code: ErrorCode
+    reason: str
+
+
+class _Budget:
+    """What one client may still do: refilled steadily, and never more than one second's worth."""
+
+    __slots__ = ("_last_s", "_left")
+
+    def __init__(self, now_s: float, per_s: int) -> None:
+        self._last_s = now_s
+        self._left = float(per_s)
+
+    def spend(self, now_s: float, per_s: int) -> bool:
+        """Whether one more is within it."""
+        self._left = min(float(per_s), self._left + (now_s - self._last_s) * per_s)
+        self._last_s = now_s
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
 
 
 # Whose request is served now: set where it comes in, read where a call is made.
@@ -105,6 +139,7 @@ class Access:
         tokens: reads the tokens in force, by hash.
         policies: on calls to actors.
         is_open: whether everyone at the TCP ports counts as local, as on loopback.
+        rate_max: requests and calls that one client beyond this machine may make in a second; 0 for any number.
         wall_s: the time, in seconds since 1970.
     """
 
@@ -115,14 +150,19 @@ class Access:
         tokens: Callable[[], Mapping[str, TokenEntry]] = dict,
         policies: Policies | None = None,
         is_open: bool = True,
+        rate_max: int = 0,
         wall_s: Callable[[], float] = time.time,
+        clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self.refused: Counter[str] = Counter()
         self.policies = Policies() if policies is None else policies
         self.is_open = is_open
         self._cluster = cluster
         self._tokens = tokens
+        self._rate_max = rate_max
+        self._budgets: dict[Principal, _Budget] = {}
         self._wall_s = wall_s
+        self._clock_s = clock_s
         self._log_limit = logs.RateLimit(_LOGS_PER_S)
 
     def enter(
@@ -150,6 +190,10 @@ class Access:
         if principal.role not in METHODS.get(method, _OPERATORS):
             self._refuse("role", host=host, method=method, caller=str(principal))
             raise Forbidden(f"{principal} may not do this; the role decides")
+        # Calls are counted one by one where they are made.
+        if method not in _CALLS and not self._is_affordable(principal):
+            self._refuse("rate", host=host, method=method, caller=str(principal))
+            raise Forbidden(f"more than {self._rate_max} requests in a second", is_too_often=True)
         _CURRENT.set(principal)
 
     @property
@@ -157,7 +201,7 @@ class Access:
         """Whether `check_call` could refuse anything."""
         return bool(self.policies) or not self.is_open
 
-    def check_call(self, target: ActorAddress, action: str, caller: ActorAddress | None) -> str | None:
+    def check_call(self, target: ActorAddress, action: str, caller: ActorAddress | None) -> Refusal | None:
         """Why the one whose request is served may not make a call; None when it may.
 
         Args:
@@ -168,19 +212,34 @@ class Access:
         principal = current()
         if principal.role not in _CLIENTS:
             self._refuse("role", caller=str(principal), action=action[:64])
-            return f"{principal} may not call actors; the role decides"
+            return Refusal(ErrorCode.FORBIDDEN, f"{principal} may not call actors; the role decides")
+        if not self._is_affordable(principal):
+            self._refuse("rate", caller=str(principal), action=action[:64])
+            return Refusal(ErrorCode.LIMIT_REACHED, f"more than {self._rate_max} calls in a second")
         if not self.policies:
             return None
         actor, system = ("", "") if caller is None else (caller.name, caller.system)
         attempt = Attempt(actor, system, action, str(principal), target.name, target.system)
         reason = self.policies.refusal(attempt)
-        if reason is not None:
-            self._refuse("policy", reason=reason, **describe(attempt))
-        return reason
+        if reason is None:
+            return None
+        self._refuse("policy", reason=reason, **describe(attempt))
+        return Refusal(ErrorCode.FORBIDDEN, reason)
 
     def counters(self) -> dict[str, int]:
         """Refusals since the start, under the names that status shows."""
         return {f"access.refused.{why}": count for why, count in sorted(self.refused.items())}
+
+    def _is_affordable(self, principal: Principal) -> bool:
+        if not self._rate_max or principal is LOCAL:
+            return True
+        now_s = self._clock_s()
+        budget = self._budgets.get(principal)
+        if budget is None:
+            if len(self._budgets) >= BUDGETS_MAX:
+                self._budgets.clear()  # only certificates can be so many; each gets a second's worth anew
+            budget = self._budgets[principal] = _Budget(now_s, self._rate_max)
+        return budget.spend(now_s, self._rate_max)
 
     def _principal(self, authorization: str, uris: Iterable[str]) -> Principal | None:
         scheme, _, token = authorization.partition(" ")

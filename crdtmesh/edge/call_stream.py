@@ -16,7 +16,7 @@ from crdtmesh.edge.pump import Pump
 from crdtmesh.edge.tasks import companion
 from crdtmesh.engine import Engine
 from crdtmesh.runtime.definition import ActorAddress
-from crdtmesh.runtime.errors import ErrorCode, Outcome
+from crdtmesh.runtime.errors import Outcome
 from crdtmesh.runtime.messages import CallExtra, CallFailure, ReplyColumns
 from crdtmesh.wire.gen.crdtmesh.v1 import actors_pb2
 
@@ -62,11 +62,11 @@ class CallStream:
         refused = ReplyColumns()
         for call in calls:
             extra = call[6]
-            reason = self._access.check_call(call[1], call[2], extra.caller if extra is not None else None)
-            if reason is None:
+            refusal = self._access.check_call(call[1], call[2], extra.caller if extra is not None else None)
+            if refusal is None:
                 yield call
             else:
-                refused.failures.append(CallFailure(call[0], ErrorCode.FORBIDDEN, Outcome.NOT_APPLIED, reason))
+                refused.failures.append(CallFailure(call[0], refusal.code, Outcome.NOT_APPLIED, refusal.reason))
         if refused.failures:
             self.deliver_replies(refused)
 

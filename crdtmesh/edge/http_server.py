@@ -50,6 +50,7 @@ REVISION_DIGITS_MAX: Final = 19
 
 _PREFIX: Final = "/api/v1"
 _OCTETS: Final = {"Content-Type": "application/octet-stream; charset=utf-8", "Connection": "keep-alive"}
+_STATUSES: Final = {ErrorCode.FORBIDDEN: 403, ErrorCode.LIMIT_REACHED: 429}
 _JSON: Final = {"Content-Type": "application/json; charset=utf-8"}
 # None at all counts as the first.
 _CONTENT_TYPES: Final = frozenset({"application/octet-stream", "application/protobuf", "application/x-protobuf"})
@@ -222,7 +223,8 @@ class HttpServer:
             response = await route.serve(request)
         except Refused as error:
             challenge = {"WWW-Authenticate": "Bearer"} if error.is_anonymous else None
-            response = web.Response(status=401 if error.is_anonymous else 403, text=str(error), headers=challenge)
+            status = 401 if error.is_anonymous else 429 if error.is_too_often else 403
+            response = web.Response(status=status, text=str(error), headers=challenge)
         except Forbidden as error:
             self._on_rejected("forbidden_origin", str(error))
             response = web.Response(status=403, text=str(error))
@@ -270,7 +272,7 @@ class HttpServer:
         if invoked.failure is None:
             return _message(200, invoked.response)
         # Spawn means to say 403 where a policy forbids a call.
-        return _message(403 if invoked.failure.code is ErrorCode.FORBIDDEN else 500, invoked.response)
+        return _message(_STATUSES.get(invoked.failure.code, 500), invoked.response)
 
     async def _read(self, request: BaseRequest, kind: type[M]) -> M:
         """The body as a message.

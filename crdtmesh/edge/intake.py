@@ -84,8 +84,9 @@ class GuardedServer:
                 host=host,
             )
         except Forbidden as refused:
-            status = grpc.StatusCode.UNAUTHENTICATED if refused.is_anonymous else grpc.StatusCode.PERMISSION_DENIED
-            await abort(context, ErrorCode.FORBIDDEN, str(refused), status=status)
+            code = ErrorCode.LIMIT_REACHED if refused.is_too_often else ErrorCode.FORBIDDEN
+            status = grpc.StatusCode.UNAUTHENTICATED if refused.is_anonymous else None
+            await abort(context, code, str(refused), status=status)
 
     def _unary(self, behavior: Behavior, parse: Callable[[bytes], Any]) -> Callable[[bytes, Context], Awaitable[Any]]:
         async def serve(data: bytes, context: Context) -> Any:

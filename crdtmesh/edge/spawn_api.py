@@ -60,7 +60,7 @@ class SpawnApi:
             return _failed(request, CallFailure(0, ErrorCode.INVALID_REQUEST, Outcome.NOT_APPLIED, unserved))
         refusal = self._access.check_call(asked.actor, asked.action, asked.caller)
         if refusal is not None:
-            return _failed(request, CallFailure(0, ErrorCode.FORBIDDEN, Outcome.NOT_APPLIED, refusal))
+            return _failed(request, CallFailure(0, refusal.code, Outcome.NOT_APPLIED, refusal.reason))
         # The reply to a call for later says that it is kept.
         is_enqueued = asked.is_async and not asked.scheduled_ms
         call = self._pending.enqueue if is_enqueued else self._pending.invoke

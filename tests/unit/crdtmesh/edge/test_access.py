@@ -14,6 +14,7 @@ from crdtmesh.edge.policies import Policies, Policy
 from crdtmesh.identity.errors import IdentityError
 from crdtmesh.identity.tokens import TokenEntry, hash_of, read_tokens, token_text, write_tokens
 from crdtmesh.runtime.definition import ActorAddress
+from crdtmesh.runtime.errors import ErrorCode
 
 TOKEN = token_text(bytes(32))
 PROTO = Path(__file__).parents[4] / "proto" / "crdtmesh" / "v1"
@@ -104,7 +105,7 @@ def test_the_role_decides(role: str, method: str, may: bool) -> None:
 def test_a_reader_may_open_a_stream_of_calls_and_make_none() -> None:
     access = guarded("reader")
 
-    def run() -> str | None:
+    def run() -> object:
         access.enter("crdtmesh.v1.Actors/InvokeStream", is_local=False, authorization=f"Bearer {TOKEN}")
         return access.check_call(ActorAddress("shop", "list"), "add", None)
 
@@ -132,6 +133,36 @@ def test_policies_limit_calls_and_each_refusal_is_in_the_audit_log(caplog: pytes
     assert "access.refused" == record.getMessage()
     assert "joe" == record.fields["actor"]  # type: ignore[attr-defined]
     assert {"access.refused.policy": 1} == access.counters()
+
+
+def test_one_client_makes_so_many_requests_and_calls_a_second_and_others_are_not_its_matter() -> None:
+    now_s = [0.0]
+    entry = TokenEntry(name="till", role="client", hash=hash_of(TOKEN), expires_s=100)
+    access = Access(
+        "home",
+        tokens=lambda: {entry.hash: entry},
+        is_open=False,
+        rate_max=10,
+        wall_s=lambda: 10.0,
+        clock_s=lambda: now_s[0],
+    )
+
+    def calls(count: int) -> list[ErrorCode]:
+        access.enter("crdtmesh.v1.Actors/InvokeStream", is_local=False, authorization=f"Bearer {TOKEN}")
+        found = [access.check_call(ActorAddress("shop", "list"), "add", None) for _ in range(count)]
+        return [refusal.code for refusal in found if refusal is not None]
+
+    assert [ErrorCode.LIMIT_REACHED] * 5 == contextvars.copy_context().run(calls, 15)
+    with pytest.raises(Forbidden) as refused:
+        entered(access, authorization=f"Bearer {TOKEN}")
+    assert refused.value.is_too_often
+    assert "operator/alice" == entered(access, uris=["spiffe://home/operator/alice"])
+    assert "local" == entered(access, is_local=True)
+
+    now_s[0] = 0.5
+    assert 1 == len(contextvars.copy_context().run(calls, 6))
+    now_s[0] = 100.0
+    assert [ErrorCode.LIMIT_REACHED] == contextvars.copy_context().run(calls, 11)
 
 
 def test_the_audit_log_is_bounded(caplog: pytest.LogCaptureFixture) -> None:
