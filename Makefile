@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup proto reference demo test test-deep test-nightly e2e bench lint clean fuzz
+.PHONY: setup proto reference demo test test-deep test-nightly fuzz e2e bench lint clean
 
 setup: $(STAMP)
 
@@ -41,6 +41,7 @@ e2e: setup  ## real nodes on 3, 5 and 9 hosts of this machine, 105 cells of faul
 
 test-nightly: setup  ## 2,000 simulated seeds, of which each marker and kind of fault needs one: hours; BUDGET=600 for a part; goes on where it stopped
 	$(BIN)/python -m simulations run --seeds $(or $(SEEDS),1:2000) --require-all --resume .nightly.jsonl --json $(if $(BUDGET),--budget $(BUDGET))
+
 fuzz: setup  ## a minute for each parser, TARGET=replication BUDGET=3600 for one; new inputs are kept in tests/fuzz/corpus
 	$(BIN)/python -m tests.fuzz --keep $(if $(TARGET),--target $(TARGET)) $(if $(BUDGET),--seconds $(BUDGET)) $(if $(SEED),--seed $(SEED))
 

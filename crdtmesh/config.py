@@ -119,6 +119,7 @@ class NodeConfig:
         certificate: this node's certificate, PEM. Default: `IDENTITY_DIR/nodes/NAME.pem`.
         certificate_key: its private key, PEM; by default it stands in the same file.
         gossip_keys: keys that seal gossip, one a line in base64. Default: `IDENTITY_DIR/gossip.keys`.
+        gossip_allow: networks in which members may announce addresses, such as `10.0.0.0/8`; none: all.
         insecure: accept unencrypted, unauthenticated peers beyond loopback; certificates and keys are not used.
         log_level: `debug`, `info`, `warning`, `error`.
         expected_nodes: size of the finished cluster, 0 if not known; fewer than half of it and one are no majority.
@@ -159,6 +160,7 @@ class NodeConfig:
     certificate: Path | None = None
     certificate_key: Path | None = None
     gossip_keys: Path | None = None
+    gossip_allow: tuple[str, ...] = ()
     insecure: bool = False
     log_level: LogLevel = "info"
     expected_nodes: int = 0
@@ -464,12 +466,8 @@ _CONVERTERS: Final[Mapping[str, Any]] = {
         ),
         lambda value: Path(_text(value)).expanduser(),
     ),
-    **dict.fromkeys(
-        ("gossip_port", "link_port", "grpc_port", "http_port", "join_port", "user_function_port", "expected_nodes"),
-        _integer,
-    ),
-    **dict.fromkeys(("activations_max", "memory_mb_max"), _integer),
-    **dict.fromkeys(("join", "callback_allow"), _addresses),
+    **dict.fromkeys(_COUNTS, _integer),
+    **dict.fromkeys(("join", "callback_allow", "gossip_allow"), _addresses),
     **dict.fromkeys(("ttl", "durability"), _rules),
     "discovery": _choice(*get_args(Discovery)),
     "log_level": _choice(*get_args(LogLevel)),
@@ -478,11 +476,9 @@ _CONVERTERS: Final[Mapping[str, Any]] = {
     "drain_timeout_s": _number,
 }
 _EXPECTED: Final[Mapping[str, str]] = {
-    **dict.fromkeys(
-        ("gossip_port", "link_port", "grpc_port", "http_port", "join_port", "user_function_port"),
-        "expected a port number",
-    ),
+    **dict.fromkeys((*_PORTS, "user_function_port"), "expected a port number"),
     "callback_allow": "expected a list of NETWORK:PORT",
+    "gossip_allow": "expected a list of networks",
     "join": "expected a list of HOST:PORT",
     "discovery": f"expected one of {', '.join(get_args(Discovery))}",
     "ttl": "expected a list of PATTERN=TIME",

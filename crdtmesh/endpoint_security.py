@@ -89,7 +89,10 @@ class EndpointSecurity:
 
         def renewed() -> Any:
             nonlocal seen
-            now = self._certificate_bytes()
+            try:
+                now = self._certificate_bytes()
+            except OSError:  # about to be replaced; the one in use stays
+                return None
             if now == seen:
                 return None
             seen = now

@@ -208,7 +208,12 @@ def _agent_config(config: NodeConfig, tag: MeshTag, keyring: gossip.Keyring | No
             discoveries=discoveries,
             is_insecure=config.insecure,
             # The label is bound into each sealed packet: a key that two clusters share by mistake does not join them.
-            swim=dataclasses.replace(gossip.LAN, keyring=keyring, label=config.cluster if keyring is not None else ""),
+            swim=dataclasses.replace(
+                gossip.LAN,
+                keyring=keyring,
+                label=config.cluster if keyring is not None else "",
+                networks_allowed=config.gossip_allow,
+            ),
             serf=gossip.SerfConfig(),
         )
     except gossip.ConfigError as error:

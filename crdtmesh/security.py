@@ -233,7 +233,7 @@ class NodeSecurity:
         for what, read in readers.items():
             try:
                 read()
-            except (MeshError, gossip.ConfigError) as error:
+            except (MeshError, gossip.ConfigError, OSError) as error:
                 logs.event(_LOG, logging.ERROR, "identity.not_reloaded", what=what, reason=str(error))
             else:
                 logs.event(_LOG, logging.INFO, "identity.reloaded", what=what)

@@ -51,6 +51,7 @@ async def command(
     On the machine that has the authority's key, while its node runs: that is where the token is redeemed. With NAME the
     token is for the node of that name only, also if it had a certificate before.
     """
+    from crdtmesh.cli.certs import load_authority
     from crdtmesh.identity.authority import fingerprint
     from crdtmesh.identity.invitations import ID_SIZE_BYTES, SECRET_SIZE_BYTES, InvitationBook, Token
 
@@ -70,7 +71,7 @@ async def command(
     number, secret = secrets.token_bytes(ID_SIZE_BYTES), secrets.token_bytes(SECRET_SIZE_BYTES)
     token = Token(
         address=addresses[0],
-        fingerprint=fingerprint(folder.authority.read_bytes()),
+        fingerprint=fingerprint(load_authority(config).certificate),
         cluster=status.cluster,
         id=number.hex(),
         secret=secret.hex(),

@@ -88,6 +88,12 @@ _CONFIG_OPTIONS: Final = (
         )
     ),
     click.option(
+        "--gossip-allow",
+        multiple=True,
+        metavar="NETWORK",
+        help="Where members may be, such as 10.0.0.0/8; others are not believed. May be repeated.",
+    ),
+    click.option(
         "--insecure", is_flag=True, default=None, help="Accept unencrypted, unauthenticated peers beyond loopback."
     ),
     click.option(

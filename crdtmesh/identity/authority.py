@@ -81,19 +81,21 @@ class Authority:
 
     @classmethod
     def load(cls, certificate: bytes, key: bytes) -> Authority:
-        """Reads an authority's files.
+        """Reads an authority's files: certificates, of which the key's counts, and the key.
 
         Raises:
             IdentityError: they are no certificate and its key.
         """
         try:
-            found = x509.load_pem_x509_certificate(certificate)
+            found = x509.load_pem_x509_certificates(certificate)
             private = serialization.load_pem_private_key(key, password=None)
         except ValueError as error:
             raise IdentityError(f"an authority's certificate and key in PEM expected: {error}") from None
-        if not isinstance(private, ec.EllipticCurvePrivateKey) or private.public_key() != found.public_key():
+        # Several stand there while one authority replaces another.
+        own = [one for one in found if one.public_key() == private.public_key()]
+        if not isinstance(private, ec.EllipticCurvePrivateKey) or not own:
             raise IdentityError("the authority's key is not the one of its certificate")
-        return cls(found, private)
+        return cls(own[0], private)
 
     @property
     def certificate(self) -> bytes:

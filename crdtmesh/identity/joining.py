@@ -153,7 +153,7 @@ class JoinServer:
         return context
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await _send(writer, {"authority": self._folder.authority.read_text()})
+        await _send(writer, {"authority": self._authority().certificate.decode()})
         asked = await _receive(reader)
         try:
             answer = self._grant(asked)
@@ -163,6 +163,9 @@ class JoinServer:
         else:
             self.redeemed += 1
         await _send(writer, answer)
+
+    def _authority(self) -> Authority:
+        return Authority.load(self._folder.authority.read_bytes(), read_secret(self._folder.authority_key))
 
     def _grant(self, asked: dict[str, Any]) -> dict[str, str]:
         number, secret, name, request = (asked.get(key) for key in ("id", "secret", "name", "request"))
@@ -175,7 +178,7 @@ class JoinServer:
             shown = bytes.fromhex(str(secret))
         except ValueError:
             raise Refused("a secret that is none") from None
-        authority = Authority.load(self._folder.authority.read_bytes(), read_secret(self._folder.authority_key))
+        authority = self._authority()
         now = dt.datetime.now(dt.UTC)
         # Signed first: a request that can't be signed costs no use. Nobody sees it before the use is on disk.
         certificate = authority.sign(str(request).encode(), holder, now=now)

@@ -13,6 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from crdtmesh.identity import joining
 from crdtmesh.identity.authority import Authority, fingerprint, new_request
@@ -175,10 +177,12 @@ async def test_the_secret_is_not_told_to_a_server_of_another_authority(host: Hos
 
 
 async def test_a_server_that_shows_the_right_authority_with_another_certificate_is_refused(
-    host: Host, tmp_path: Path
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    thief_key = ec.generate_private_key(ec.SECP256R1())
     thief = Host(tmp_path / "thief")
-    write_secret(thief.folder.authority, host.folder.authority.read_bytes(), replaces=True)
+    shown = x509.load_pem_x509_certificate(host.folder.authority.read_bytes())
+    monkeypatch.setattr(thief.server, "_authority", lambda: Authority(shown, thief_key))
     thief.port = await thief.server.start("127.0.0.1", 0)
     thief.invite()
     try:

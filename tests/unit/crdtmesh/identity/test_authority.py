@@ -92,6 +92,9 @@ def test_an_authority_survives_its_files_and_needs_its_own_key(authority: Author
 
     assert "home" == again.cluster
     assert fingerprint(authority.certificate) == fingerprint(again.certificate)
+    other = Authority.new("home", now=NOW)
+    for both in (authority.certificate + other.certificate, other.certificate + authority.certificate):
+        assert authority.certificate == Authority.load(both, authority.key).certificate
     with pytest.raises(IdentityError, match="not the one"):
         Authority.load(authority.certificate, Authority.new("home", now=NOW).key)
     with pytest.raises(IdentityError, match="PEM"):
