@@ -102,7 +102,7 @@ class Node:
         await self._stop_requested.wait()
 
     def reload(self) -> None:
-        """Reads certificates and keys again."""
+        """Reads certificates, keys, tokens and policies again."""
         self._security.reload()
 
     def request_stop(self) -> None:
@@ -294,7 +294,7 @@ class Node:
         await self._start_endpoint()
         await self._start_membership()
         self._closing.push_async_callback(self._security.aclose)
-        await self._security.start(self.gossip_address, self._membership.has)
+        await self._security.start(self.gossip_address, self._membership.has, trust_changed=self._relink)
         await self._start_http()
         if config.actors is not None:
             self._start_host_process(config.actors)
@@ -424,6 +424,10 @@ class Node:
         self._links.set_peers(self._membership.peers())
         self._directory.set_live(self._membership.starts())
         self._refresh_directory()
+
+    def _relink(self) -> None:
+        self._links.set_peers({})
+        self._members_changed()
 
     def _entry_changed(self, key: EntryKey) -> None:
         self._voters.changed(key.system)

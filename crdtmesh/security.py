@@ -107,6 +107,8 @@ class NodeSecurity:
         self._watch: asyncio.Task[None] | None = None
         self._joining: JoinServer | None = None
         self.listeners: list[str] = []
+        self._trust_changed: Callable[[], None] = lambda: None
+        self._trusted = b""
         if not config.insecure:
             self._files = _Files.of(config)
         files = self._files
@@ -164,17 +166,20 @@ class NodeSecurity:
         now = dt.datetime.now(dt.UTC)
         return [*self._warnings, *self._expiry_warnings(now)]
 
-    async def start(self, gossip_address: str, is_member: Callable[[str], bool]) -> None:
+    async def start(
+        self, gossip_address: str, is_member: Callable[[str], bool], *, trust_changed: Callable[[], None]
+    ) -> None:
         """Begins to look at the files, and opens the port for invitations where the authority's key is.
 
         Args:
             gossip_address: HOST:PORT that new nodes contact.
             is_member: whether a name is in the membership table.
+            trust_changed: called when another authority is believed; links that are up were judged by the old one.
 
         Raises:
             StartError: the port can't be had.
         """
-        config = self._config
+        config, self._trust_changed = self._config, trust_changed
         if not config.insecure:
             self._watch = asyncio.create_task(self.watch(), name="identity")
         if self.links is None or not config.identity.authority_key.exists():
@@ -253,9 +258,13 @@ class NodeSecurity:
         return self._files.state(), [_state(path) for path in self.endpoints.paths()]
 
     def _reload_certificates(self) -> None:
-        if self.links is not None:
-            self.links.reload()
-            self._read_expiry()
+        if self.links is None:
+            return
+        before = self._trusted
+        self.links.reload()
+        self._read_expiry()
+        if before != self._trusted:
+            self._trust_changed()
 
     def _reload_keys(self) -> None:
         keyring, path = self.keyring, self._files.gossip_keys
@@ -279,7 +288,8 @@ class NodeSecurity:
         assert self._files.certificate is not None
         assert self._files.authority is not None
         self._ends = expiry(self._files.certificate.read_bytes())
-        self._authority_ends = expiry(self._files.authority.read_bytes())
+        self._trusted = self._files.authority.read_bytes()
+        self._authority_ends = expiry(self._trusted)
 
     def _expiry_warnings(self, now: dt.datetime) -> Iterator[str]:
         for ends, what, remedy in (

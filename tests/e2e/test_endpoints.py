@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from crdtmesh.local_node import LocalNode
+from crdtmesh.wire.gen.spawn.actors import protocol_pb2
 from tests.e2e.cli import Ran, crdtmesh, eventually
 from tests.e2e.conftest import Nodes, hosted
 from tests.e2e.watch import status
@@ -170,6 +171,17 @@ async def test_policies_limit_calls_and_are_read_again(nodes: Nodes) -> None:
     refused = (await crdtmesh(*call, endpoint=node.grpc)).error()
     assert ("forbidden", "not_applied") == (refused["code"], refused["outcome"])
     assert 1 == (await status(node)).counters["access.refused.policy"]
+    # Through Spawn's HTTP the same call is forbidden as Spawn means it.
+    request = protocol_pb2.InvocationRequest(action_name="echo")
+    request.system.name, request.actor.id.name = "test", "echo"
+    body = request.SerializeToString()
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(node.http.rpartition(":")[2]))
+    writer.write(
+        b"POST /api/v1/system/test/actors/echo/invoke HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"
+        b"Content-Type: application/octet-stream\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+    )
+    assert b"HTTP/1.1 403 Forbidden" == (await reader.readline()).strip()
+    writer.close()
 
     (folder / "one.policy").write_text("type: deny\nactions: remove\n")
 

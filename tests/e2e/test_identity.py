@@ -150,3 +150,29 @@ async def test_certificates_and_keys_are_renewed_while_nodes_run_and_links_stay(
     c = await nodes.start("c", *identities.flags("c"), join=a)
     assert await eventually(lambda: linked([a, b, c]))
     assert 0 == sum(count for name, count in (await status(b)).counters.items() if name == "link.closed.lost")
+
+
+async def test_a_node_is_shut_out_by_replacing_the_authority_and_the_others_stay_linked(
+    nodes: Nodes, identities: Identities
+) -> None:
+    await identities.authority("old", "a", "b", "c")
+    for name in ("a", "b", "c"):
+        shutil.copytree(identities.path("old"), identities.path(name))
+    a = await nodes.start("a", *identities.flags("a"))
+    b, c = [await nodes.start(name, *identities.flags(name), join=a) for name in ("b", "c")]
+    assert await eventually(lambda: linked([a, b, c]))
+
+    await identities.authority("new", "a", "b")
+    for name in ("a", "b"):
+        for file in (f"nodes/{name}.pem", "authority.pem"):
+            shutil.copy2(identities.path("new") / file, identities.path(name) / f"{file}.new")
+        for file in (f"nodes/{name}.pem", "authority.pem"):
+            (identities.path(name) / f"{file}.new").rename(identities.path(name) / file)
+
+    async def only_each_other() -> bool:
+        found = [{peer.name for peer in (await status(node)).peers if peer.is_linked} for node in (a, b, c)]
+        return found == [{"b"}, {"a"}, set()]
+
+    assert await eventually(only_each_other)
+    await asyncio.sleep(1)
+    assert await only_each_other()

@@ -31,7 +31,7 @@ class Machine:
         assert 0 == ran.exit_code, ran.output
 
     def node(self, **settings: Any) -> NodeSecurity:
-        return NodeSecurity(NodeConfig(**{"name": "kitchen", "identity_dir": self.folder, **settings}))
+        return NodeSecurity(NodeConfig(**{"name": "kitchen", "identity_dir": self.folder, "join_port": 0, **settings}))
 
     def whole(self) -> NodeSecurity:
         self.run("certs init")
@@ -200,6 +200,26 @@ def test_a_certificate_that_ends_is_announced_a_month_ahead_and_renewed_in_place
     node.reload()
     assert [] == node.warnings()
     assert ends < node.view().certificate_ends_s
+
+
+async def test_who_is_believed_changes_with_the_authority_and_not_with_a_renewal(
+    machine: Machine, tmp_path: Path
+) -> None:
+    machine.whole()
+    node = machine.node()
+    changes: list[int] = []
+    await node.start("127.0.0.1:1", lambda _: False, trust_changed=lambda: changes.append(1))
+    machine.run("certs issue kitchen --renew")
+    node.reload()
+    assert [] == changes
+
+    other = Machine(tmp_path / "other")
+    other.whole()
+    authority = machine.folder / "authority.pem"
+    authority.write_bytes(authority.read_bytes() + (other.folder / "authority.pem").read_bytes())
+    node.reload()
+    assert [1] == changes
+    await node.aclose()
 
 
 async def test_a_changed_file_is_noticed(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
