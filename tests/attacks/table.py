@@ -22,6 +22,7 @@ PACKETS: Final = "tests/unit/gossip/test_packets.py"
 SECURITY: Final = "tests/unit/crdtmesh/test_security.py"
 FUZZ: Final = "tests/property/test_gossip_fuzz.py"
 CALLS: Final = "tests/unit/crdtmesh/runtime/test_calls.py"
+ACTIVATION: Final = "tests/unit/crdtmesh/runtime/test_activation.py"
 LOGS: Final = "tests/unit/crdtmesh/observability/test_logs.py"
 OWN: Final = "tests/attacks/test_attacks.py"
 
@@ -226,14 +227,16 @@ ROWS: Final = (
     ),
     Row(
         attack="Flood of calls, timers and activations",
-        guard="bounded mailboxes, calls in flight, connections and watches, each with a typed refusal",
+        guard="bounded mailboxes, calls in flight, actors in memory, connections and watches, with typed refusals",
         tests=(
             "tests/unit/crdtmesh/runtime/test_calls.py::test_full_mailbox_refuses_and_the_ones_in_it_still_run",
             "tests/unit/crdtmesh/runtime/test_routing.py::test_too_many_calls_for_one_peer_are_refused",
             f"{CALLS}::test_too_many_definitions_are_refused_and_those_without_a_host_give_way_first",
+            f"{ACTIVATION}::test_call_to_one_more_actor_is_refused_while_all_that_are_in_memory_are_busy",
+            f"{ACTIVATION}::test_the_longest_idle_actors_give_way_when_the_node_is_at_its_bound",
             f"{TLS}::test_strangers_who_never_finish_their_handshake_are_bounded",
         ),
-        limit="instances of a template in memory are not capped: who may spawn can fill memory",
+        limit="that an instance of a template was spawned is remembered, in some hundred bytes, without a cap",
     ),
     Row(
         attack="Names chosen to land on one node",
