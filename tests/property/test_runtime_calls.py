@@ -245,4 +245,4 @@ TestCalls = Calls.TestCase
 
 def test_every_code_says_whether_anything_was_applied() -> None:
     assert {"NOT_APPLIED", "UNKNOWN"} == {outcome.name for outcome in Outcome}
-    assert list(range(1, 14)) == [code.value for code in ErrorCode]
+    assert list(range(1, 15)) == [code.value for code in ErrorCode]
