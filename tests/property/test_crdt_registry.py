@@ -30,9 +30,10 @@ def _is_in(module: Any) -> Callable[[str], bool]:
 
 
 def _has_page(name: str) -> bool:
-    """A page that names every operation, with concurrent ones drawn."""
+    """A page that names every operation and what it reads as, with concurrent operations drawn."""
     page = PAGES.get(f"# {name}", "")
-    return "─ meet" in page and all(f"`{operation}(" in page for operation in registry.get(name).operations)
+    is_whole = "─ meet" in page and "reads as" in page.lower()
+    return is_whole and all(f"`{operation}(" in page for operation in registry.get(name).operations)
 
 
 def _has_faults(name: str) -> bool:
