@@ -78,3 +78,15 @@ def test_kit_loads_hypothesis_only_when_a_check_is_used() -> None:
     program = "import sys, crdtmesh.testing as kit; kit.Product, kit.World; print('hypothesis' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
     assert "False\n" == done.stdout
+
+
+def test_kit_without_hypothesis_says_what_to_install() -> None:
+    program = (
+        "import sys; sys.modules['hypothesis'] = None\n"
+        "import crdtmesh.testing as kit\n"
+        "kit.Product, kit.World\n"
+        "try: kit.check_laws\n"
+        "except ModuleNotFoundError as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert "pip install 'crdtmesh[testing]'" in done.stdout

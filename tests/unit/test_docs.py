@@ -107,6 +107,18 @@ def test_every_known_anomaly_has_an_answer_and_tests_that_exist() -> None:
         assert set(layers.split(" and ")) == set().union(*where), anomaly
 
 
+def test_the_code_of_the_guide_to_the_library_runs() -> None:
+    blocks = re.findall(
+        r"^```python\n(.*?)^```$", (DOCS / "guide" / "library.md").read_text(), re.MULTILINE | re.DOTALL
+    )
+    names: dict[str, object] = {}
+    for block in blocks:
+        exec(block, names)
+
+    assert len(blocks) == 4
+    names["test_basket"]()  # type: ignore[operator]  # a function
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_the_links_of_a_page_lead_somewhere(page: Path) -> None:
     targets = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text())
