@@ -81,6 +81,7 @@ KNOWN_ANOMALIES = {
     "what a departed node counted is counted twice",
     "data of a departed node comes back",
     "a deleted key comes back",
+    "an expired entry comes back",
     "a bounded counter gets stuck",
     "two types under one key",
     "an update counts twice",
