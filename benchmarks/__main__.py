@@ -21,6 +21,8 @@ from crdtmesh.config import nearest
 
 BENCHMARKS: Final = (
     "local_call",
+    "remote_call",
+    "many_actors",
     "spawn_http",
     "node_cores",
     "convergence",

@@ -1,6 +1,8 @@
-"""The actors of the benchmarks: 256 stateless echoes and 256 counters, on a host that `crdtmesh up --actors` starts."""
+"""The actors of the benchmarks, 256 of each kind, on a host that `crdtmesh up --actors` starts."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from benchmarks.load import ACTORS
 from crdtmesh.sdk import Context, PNCounter, System, action
@@ -8,6 +10,7 @@ from crdtmesh.sdk import Context, PNCounter, System, action
 SYSTEM_NAME = "benchmarks"
 
 ECHOES = tuple(f"echo-{number:04}" for number in range(ACTORS))
+NOTES = tuple(f"note-{number:04}" for number in range(ACTORS))
 COUNTERS = tuple(f"counter-{number:04}" for number in range(ACTORS))
 
 system = System(SYSTEM_NAME)
@@ -38,3 +41,26 @@ class Counter:
     def read(self, ctx: Context[PNCounter]) -> int:
         """Returns the count."""
         return ctx.state.value
+
+
+@dataclass
+class Text:
+    """An opaque state."""
+
+    text: str = ""
+
+
+@system.actor(*NOTES, state=Text)
+class Note:
+    """Keeps a text."""
+
+    @action
+    def write(self, ctx: Context[Text], text: str) -> str:
+        """Replaces the text; returns the one before."""
+        before, ctx.state.text = ctx.state.text, text
+        return before
+
+    @action
+    def read(self, ctx: Context[Text]) -> str:
+        """Returns the text."""
+        return ctx.state.text

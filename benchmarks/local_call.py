@@ -2,8 +2,9 @@
 
 The subject is `crdtmesh up` with production defaults and its data on disk, a host that it starts, and the SDK's client
 over one batched stream. `echo` is a stateless action; `counter_durable` increments a PN-counter and is answered when
-the increment is on this node's disk. Calls go round over 256 actors; `..._one_actor` sends all to one, which is serial
-by its nature. `unary_invoke` is the echo by Spawn's own messages, one unary call each.
+the increment is on this node's disk; `opaque_durable` replaces an opaque state, which a majority, here this node, must
+have on its disk. Calls go round over 256 actors; `..._one_actor` sends all to one, which is serial by its nature.
+`unary_invoke` is the echo by Spawn's own messages, one unary call each.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
 
-from benchmarks.actors import COUNTERS, ECHOES, SYSTEM_NAME
+from benchmarks.actors import COUNTERS, ECHOES, NOTES, SYSTEM_NAME
 from benchmarks.floors import base_side
 from benchmarks.harness import Options, Side, compare_sides
 from benchmarks.load import ACTORS, Job, drive, payload, run_client, verify
@@ -32,7 +33,14 @@ from crdtmesh.wire.payloads import decode, encode
 if TYPE_CHECKING:
     from crdtmesh.sdk import Client
 
-CASES: Final = ("echo", "counter_durable", "echo_one_actor", "counter_durable_one_actor", "unary_invoke")
+CASES: Final = (
+    "echo",
+    "counter_durable",
+    "opaque_durable",
+    "echo_one_actor",
+    "counter_durable_one_actor",
+    "unary_invoke",
+)
 
 SPREAD: Final = (1, 64, 256)
 ONE_ACTOR: Final = (64,)
@@ -41,7 +49,7 @@ UNARY: Final = (1, 64)
 UNARY_ECHO: Final = "bare unary echo"
 TWO_HOP: Final = "two-hop skeleton"
 
-_COMMAND: Final = ("benchmarks.local_call", "client")
+COMMAND: Final = ("benchmarks.local_call", "client")
 # From a ready node to its host's registration: the host is a Python process that imports gRPC.
 _HOST_TIMEOUT_S: Final = 20.0
 
@@ -55,7 +63,7 @@ def run(children: Children, options: Options) -> Iterator[Line]:
             continue
         is_one_actor, is_unary = case.endswith("_one_actor"), case == "unary_invoke"
         side = Side(
-            command=_COMMAND, servers=(node,), address=str(node.ready["grpc"]), case=case.removesuffix("_one_actor")
+            command=COMMAND, servers=(node,), address=str(node.ready["grpc"]), case=case.removesuffix("_one_actor")
         )
         for concurrency in ONE_ACTOR if is_one_actor else UNARY if is_unary else SPREAD:
             yield from compare_sides(
@@ -77,7 +85,8 @@ async def client(job: Job) -> Sample:
     async with Client(job.address) as mesh:
         await _host_ready(functools.partial(mesh.invoke, SYSTEM_NAME, ECHOES[0], "echo", "ready"))
         if job.case != "unary_invoke":
-            return await (_echoes if job.case == "echo" else _increments)(job, mesh)
+            cases = {"echo": _echoes, "counter_durable": _increments, "opaque_durable": _replacements}
+            return await cases[job.case](job, mesh)
     return await _unary_invokes(job)
 
 
@@ -107,6 +116,22 @@ async def _increments(job: Job, mesh: Client) -> Sample:
     verify([count * (count + 1) // 2 for count in calls], sums)
     verify([start + count for start, count in zip(before, calls, strict=True)], after)
     return sample
+
+
+async def _replacements(job: Job, mesh: Client) -> Sample:
+    """Nobody else writes, so each reply is what the call before it to the same actor sent."""
+    names = NOTES[: job.actors]
+    before = [await mesh.invoke(SYSTEM_NAME, name, "read") for name in names]
+    gates = [asyncio.Lock() for _ in names]
+
+    async def call(number: int) -> None:
+        sent, actor = payload(number).decode(), number % job.actors
+        # Calls of one actor that are in flight together come in some order.
+        async with gates[actor]:
+            verify(before[actor], await mesh.invoke(SYSTEM_NAME, names[actor], "write", sent))
+            before[actor] = sent
+
+    return await drive(call, job)
 
 
 async def _unary_invokes(job: Job) -> Sample:

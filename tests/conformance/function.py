@@ -64,6 +64,11 @@ class UserFunction:
         """A connection is gone."""
         self._connections.discard(connection)
 
+    @property
+    def connections(self) -> set[int]:
+        """Numbers of the connections that are open."""
+        return {connection.number for connection in self._connections}
+
     async def answer(self, request: Request) -> Answer:
         """What to send back."""
         self.requests.append(request)
@@ -73,7 +78,7 @@ class UserFunction:
 class _Connection(asyncio.Protocol):
     def __init__(self, function: UserFunction, number: int) -> None:
         self._function = function
-        self._number = number
+        self.number = number
         self._data = b""
         self._pieces = 0
         self._task: asyncio.Task[None] | None = None
@@ -101,7 +106,7 @@ class _Connection(asyncio.Protocol):
         headers = {name.lower(): value.strip() for name, _, value in (field.partition(":") for field in fields)}
         if len(body) < int(headers.get("content-length", 0)):
             return
-        request = Request(line, headers, body, self._pieces, self._number)
+        request = Request(line, headers, body, self._pieces, self.number)
         self._data, self._pieces = b"", 0
         self._task = asyncio.get_running_loop().create_task(self._serve(request))
 

@@ -16,6 +16,7 @@ from tests.conformance.suite import (
     Turn,
     case,
     each_dialect,
+    eventually,
     expect,
     failed,
     succeeded,
@@ -251,6 +252,25 @@ async def never_returns(test: Run) -> None:
     failed(await test.invoke("clerk", "say", metadata={"request-timeout": "300"}))
     stuck = False
     succeeded(await test.invoke("clerk", "say", PAYLOAD))
+    done.set()
+
+
+@case("3.8", "a user function that works on a call whose deadline has passed sees its connection closed")
+async def deadline_reaches_the_function(test: Run) -> None:
+    done = asyncio.Event()
+
+    async def never(turn: Turn) -> Answer:
+        await done.wait()
+        return turn.echo()
+
+    await test.register(SAY, handler=never)
+    failed(await test.invoke("clerk", "say", metadata={"request-timeout": "300"}))
+    (asked,) = {turn.request.connection for turn in test.turns}
+
+    async def is_closed() -> bool:
+        return asked not in test.mesh.function.connections
+
+    expect(True, await eventually(is_closed), "the connection of the call is closed")
     done.set()
 
 

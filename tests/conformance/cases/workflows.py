@@ -24,6 +24,9 @@ from tests.conformance.suite import (
 
 OUTPUT: AnyParts = ("type.googleapis.com/shop.Receipt", b"\x08\x09")
 SELL = ActorSpec(name="till", actions=["sell"])
+# A chain of stages is shorter than the least; the most is what a node may be made to do by one call.
+HOPS_LEAST = 8
+HOPS_MOST = 64
 PRINT = ActorSpec(name="printer", actions=["print"])
 
 
@@ -94,6 +97,22 @@ async def broken_route(test: Run) -> None:
 
     await till_and_printer(test, fill)
     failed(await test.invoke("till", "sell", PAYLOAD), "no such action")
+
+
+@case("bad input", "a cycle of forwards ends, and says how many there may be in a row")
+async def cycle(test: Run) -> None:
+    def to(name: str) -> Callable[[Any], object]:
+        def fill(workflow: Any) -> None:
+            workflow.forward.actor, workflow.forward.action_name = name, "sell"
+
+        return fill
+
+    tills = ("till", "other")
+    await test.register(*(ActorSpec(name=name, actions=["sell"]) for name in tills), handler=echo)
+    for name, other in zip(tills, reversed(tills), strict=True):
+        test.on(name, then(to(other)))
+    failed(await test.invoke("till", "sell", PAYLOAD), "in a row")
+    expect(True, HOPS_LEAST <= len(test.turns) <= HOPS_MOST, f"{len(test.turns)} calls, {HOPS_LEAST} to {HOPS_MOST}")
 
 
 def effect(test: Run, *, scheduled: Callable[[], int] = lambda: 0) -> Callable[[Any], object]:
