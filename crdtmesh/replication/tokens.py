@@ -106,7 +106,7 @@ class Tokens:
             reader.finish()
         except CrdtError as error:
             raise TokenInvalid(f"a token of an earlier answer expected; {error}") from None
-        if version != _VERSION or shards != self._systems.shards:
+        if version != _VERSION or shards != self._systems.shards or shard >= shards:
             raise TokenInvalid("a token of this cluster and version expected, got one of another; read without it")
         runs = tuple(
             (table.id_of(first >> DOT_BITS), first & N_MAX, last & N_MAX) for first, last in applied.intervals()

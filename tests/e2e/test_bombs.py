@@ -29,7 +29,7 @@ async def test_a_compressed_message_is_no_way_around_the_limit(nodes: Nodes) -> 
     node = await nodes.start("a")
     before = _resident_bytes(node.pid)
     key = state_pb2.StateKey(system="shop", key="list", type="ORSet")
-    request = state_pb2.UpdateStateRequest(key=key, operation_id=bytes(512 << 20).decode())
+    request = state_pb2.UpdateStateRequest(key=key, operation_id=bytes(256 << 20).decode())
     async with grpc.aio.insecure_channel(
         node.grpc, compression=grpc.Compression.Gzip, options=[("grpc.max_send_message_length", -1)]
     ) as channel:

@@ -13,7 +13,11 @@ from typing import Final
 
 from google.protobuf.message import DecodeError as ProtobufError
 
+from crdtmesh.crdts import deltas, registry
+from crdtmesh.crdts.dots import ReplicaTable
 from crdtmesh.crdts.errors import CodecError, CrdtError
+from crdtmesh.crdts.operations import Operation
+from crdtmesh.crdts.state import State
 from crdtmesh.edge.http_answer import AnswerReader, MalformedAnswer
 from crdtmesh.edge.policies import Policy
 from crdtmesh.errors import ConfigError
@@ -28,11 +32,13 @@ from crdtmesh.links.session import Session
 from crdtmesh.links.states import HelloReceived
 from crdtmesh.mesh_tag import MeshTag
 from crdtmesh.mesh_tag import decode as decode_tag
+from crdtmesh.replication.errors import TokenInvalid
 from crdtmesh.runtime.definition import ActorAddress
 from crdtmesh.runtime.errors import ErrorCode, Outcome, RegistrationRefused
 from crdtmesh.runtime.messages import CallFailure, ReplyColumns, StateUpdate
 from crdtmesh.runtime.peer_codec import Malformed, encode_calls, encode_replies
 from crdtmesh.runtime.peer_codec import decode as decode_peer
+from crdtmesh.text.sequence import Sequence
 from crdtmesh.wire import registration, values
 from crdtmesh.wire.gen.crdtmesh.v1 import values_pb2
 from crdtmesh.wire.gen.spawn.actors import protocol_pb2
@@ -60,6 +66,18 @@ AWAY: Final = Endpoint("10.0.0.9", 7946)
 VERSIONS: Final = bytes([1, 5, 2, 2, 5, 4])
 LINKS: Final = LinkOptions()
 ACTOR: Final = ActorAddress("shop", "list")
+# Each type takes some of these.
+_OPERATIONS: Final = (
+    Operation("add", ("milk",)),
+    Operation("increment", (3,)),
+    Operation("set", ("x",)),
+    Operation("set", (5,)),
+    Operation("put", ("k", "v")),
+    Operation("put", ("k", ("v",))),
+    Operation("enable", ()),
+    Operation("insert", (0, "ab")),
+    Operation("vote", ("yes",)),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +202,63 @@ def _replications() -> list[bytes]:
     return payloads
 
 
+def _delta(data: bytes) -> None:
+    names = list(registry.names())
+    if not data:
+        return
+    data_type, table = registry.get(names[data[0] % len(names)]), ReplicaTable(capacity=8)
+    try:
+        delta = deltas.decode_delta(data_type, data[1:], table)
+    except CodecError:
+        return
+    assert all(dot in delta.context for dot in data_type.dots(delta.store))
+    data_type.value(delta.store)
+    again = deltas.encode_delta(data_type, delta)
+    assert delta == deltas.decode_delta(data_type, again, table)
+
+
+def _deltas() -> list[bytes]:
+    """A small state of each type, behind the byte that says which."""
+    made = []
+    for number, name in enumerate(registry.names()):
+        data_type, table = registry.get(name), ReplicaTable()
+        state = State(data_type, table, replica_id=b"a" * 16)
+        for operation in _OPERATIONS:
+            with suppress(CrdtError, TypeError, ValueError):
+                state.apply(operation, now_ms=1)
+        made.append(bytes((number,)) + state.encode())
+    return made
+
+
+def _text(data: bytes) -> None:
+    sequence = Sequence(1)
+    sequence.insert(0, "abc")
+    half = len(data) // 2
+    for part in (data, data[:half], data[half:]):
+        with suppress(CodecError):
+            sequence.apply(part)
+            Sequence.begins(part)
+    str(sequence)
+
+
+def _texts() -> list[bytes]:
+    sequence = Sequence(7)
+    return [sequence.insert(0, "hello"), sequence.insert(2, "ä€𝄞"), sequence.delete(1, 3)]
+
+
+def _session_token(data: bytes) -> None:
+    mesh = Mesh("a")
+    mesh.update("a", LIST, add("milk"))
+    with suppress(TokenInvalid):
+        mesh["a"].replica.await_token(data, ticket="t", timeout_ns=1, now_ns=0)
+
+
+def _session_tokens() -> list[bytes]:
+    mesh = Mesh("a")
+    mesh.update("a", LIST, add("milk"))
+    return [mesh["a"].replica.token(LIST)]
+
+
 def _peer_calls(data: bytes) -> None:
     with suppress(Malformed):
         decode_peer(data)
@@ -265,6 +340,9 @@ TARGETS: Final = (
     Target("dns", ("gossip.discovery.",), lambda: [encode_question("_mesh._udp.example", number=7)], _dns),
     Target("link_session", ("crdtmesh.links.",), _sessions, _session),
     Target("replication", ("crdtmesh.replication.", "crdtmesh.crdts."), _replications, _replication),
+    Target("delta", ("crdtmesh.crdts.",), _deltas, _delta),
+    Target("text", ("crdtmesh.text.", "crdtmesh.crdts.text_updates"), _texts, _text),
+    Target("session_token", ("crdtmesh.replication.tokens", "crdtmesh.crdts.codec"), _session_tokens, _session_token),
     Target("peer_calls", ("crdtmesh.runtime.peer_codec",), _peer_call_seeds, _peer_calls),
     Target("mutations", ("crdtmesh.wire.values",), lambda: [b"\x0a\x05\x0a\x03add"], _mutations),
     Target("registration", ("crdtmesh.wire.registration",), _registrations, _registration),

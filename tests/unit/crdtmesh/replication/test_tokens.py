@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from crdtmesh.crdts.codec import Reader, Writer
+from crdtmesh.crdts.dots import ReplicaTable
 from crdtmesh.replication.errors import TokenInvalid
 from crdtmesh.replication.options import ReplicationOptions
 from crdtmesh.replication.outputs import LevelTimeout
@@ -85,3 +87,26 @@ def test_token_of_a_cluster_with_other_shards_is_refused_and_leaves_no_replica_i
     strange.update("b", LIST, add("milk"))
     await_token(mesh, "a", strange["b"].replica.token(LIST), "read")
     assert 1 == mesh["a"].replica.summary()[0].replica_ids
+
+
+def test_token_of_a_shard_that_there_is_not_is_refused() -> None:
+    mesh = Mesh("a")
+    mesh.update("a", LIST, add("milk"))
+    token = mesh["a"].replica.token(LIST)
+    table = ReplicaTable()
+    reader = Reader(token, table)
+    version, shards, system, _, applied = (
+        reader.integer(),
+        reader.integer(),
+        reader.text(),
+        reader.integer(),
+        reader.context(),
+    )
+    writer = Writer(table)
+    writer.integer(version)
+    writer.integer(shards)
+    writer.text(system)
+    writer.integer(shards)
+    writer.context(applied)
+    with pytest.raises(TokenInvalid):
+        await_token(mesh, "a", writer.finish(), "read")
