@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar, get_args
 
+from crdtmesh.crdts.registry import built_in
 from crdtmesh.durations import durability_ms, duration_ms
 from crdtmesh.errors import ConfigError
 from crdtmesh.identity.files import IdentityFolder
@@ -35,11 +36,9 @@ V = TypeVar("V")
 # As of replication's rules for keys.
 PATTERN_CHARS_MAX: Final = 256
 
-# Clusters of memberlist are run up to a few thousand.
-EXPECTED_NODES_MAX: Final = 9_999
+EXPECTED_NODES_MAX: Final = 9_999  # clusters of memberlist are run up to a few thousand
 
-# Beyond what a process of Python can hold.
-COUNT_MAX: Final = 100_000_000
+COUNT_MAX: Final = 100_000_000  # beyond what a process of Python can hold
 
 # Above what a node serves.
 API_RATE_MAX: Final = 1_000_000
@@ -124,8 +123,8 @@ class NodeConfig:
         log_level: `debug`, `info`, `warning`, `error`.
         expected_nodes: size of the finished cluster, 0 if not known; fewer than half of it and one are no majority.
         activations_max: actors in memory at once; beyond, idle ones give way, and when none is idle calls are refused.
-        memory_mb_max: megabytes of the node's process above which idle actors give up theirs before their time; 0
-            for half of what the container or the machine has.
+        memory_mb_max: of the node's process, above which idle actors give up theirs; 0: half of what there is.
+        types: `PATTERN=TYPE` for actors, or for `SYSTEM/ACTOR` with a slash: data types of their states.
         ttl: `PATTERN=TIME` for keys (`*` any characters, `?` one), the first that fits: each update made at this node
             has the entry live for so long; then every node drops it. In the file also a table.
         durability: `PATTERN=MODE` for keys, likewise: `sync` (the default of every key), `interval(MS)` or `none`:
@@ -166,6 +165,7 @@ class NodeConfig:
     expected_nodes: int = 0
     activations_max: int = 250_000
     memory_mb_max: int = 0
+    types: tuple[str, ...] = ()
     ttl: tuple[str, ...] = ()
     durability: tuple[str, ...] = ()
     drain_timeout_s: float = 5.0
@@ -199,7 +199,7 @@ class NodeConfig:
                     f"callback_allow: expected NETWORK, NETWORK:PORT or NETWORK:FIRST-LAST, got {network!r:.64}; "
                     "for example 10.0.0.0/8:8090"
                 ) from None
-        _ = self.ttl_rules, self.durability_rules
+        _ = self.ttl_rules, self.durability_rules, self.type_rules
         if self.discovery == "dns" and not 1 <= len(self.join) <= DNS_NAMES_MAX:
             raise ConfigError(
                 f"discovery: dns needs 1 to {DNS_NAMES_MAX} names in join, got {len(self.join)}; "
@@ -222,6 +222,11 @@ class NodeConfig:
     def durability_rules(self) -> tuple[tuple[str, int], ...]:
         """Pattern of keys, and how long they may wait for the disk; see `durability_ms`."""
         return tuple(_rule("durability", rule, durability_ms) for rule in self.durability)
+
+    @property
+    def type_rules(self) -> tuple[tuple[str, str], ...]:
+        """Pattern of actors, and the data type of their states."""
+        return tuple(_rule("types", rule, built_in) for rule in self.types)
 
     @property
     def data_path(self) -> Path:
@@ -468,7 +473,7 @@ _CONVERTERS: Final[Mapping[str, Any]] = {
     ),
     **dict.fromkeys(_COUNTS, _integer),
     **dict.fromkeys(("join", "callback_allow", "gossip_allow"), _addresses),
-    **dict.fromkeys(("ttl", "durability"), _rules),
+    **dict.fromkeys(("ttl", "durability", "types"), _rules),
     "discovery": _choice(*get_args(Discovery)),
     "log_level": _choice(*get_args(LogLevel)),
     "api_auth": _choice(*get_args(ApiAuth)),
@@ -482,6 +487,7 @@ _EXPECTED: Final[Mapping[str, str]] = {
     "join": "expected a list of HOST:PORT",
     "discovery": f"expected one of {', '.join(get_args(Discovery))}",
     "ttl": "expected a list of PATTERN=TIME",
+    "types": "expected a list of PATTERN=TYPE",
     "durability": "expected a list of PATTERN=MODE",
     "log_level": f"expected one of {', '.join(get_args(LogLevel))}",
     "api_auth": f"expected one of {', '.join(get_args(ApiAuth))}",

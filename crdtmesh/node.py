@@ -266,7 +266,7 @@ class Node:
         )
         replica.load(store.load())
         runtime = Runtime(
-            RuntimeOptions(activations_max=config.activations_max),
+            RuntimeOptions(activations_max=config.activations_max, type_rules=config.type_rules),
             placement=Placement(config.name, self._security.placement_key),
             replica=replica,
             encode_state=lambda name, value: values.value_from_plain(name, value).SerializeToString(),

@@ -121,6 +121,12 @@ _CONFIG_OPTIONS: Final = (
         help="Each update of such a key (* any text, ? a character) lives so long: 'session/*=30m'; may be repeated.",
     ),
     click.option(
+        "--types",
+        multiple=True,
+        metavar="PATTERN=TYPE",
+        help="Such an actor (* any text, ? a character) has this state: 'stock-*=PNCounter'; may be repeated.",
+    ),
+    click.option(
         "--durability",
         multiple=True,
         metavar="PATTERN=MODE",

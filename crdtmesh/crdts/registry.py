@@ -80,6 +80,17 @@ def is_built_in(name: str) -> bool:
     return name in _BUILT_IN
 
 
+def built_in(name: str) -> str:
+    """The name, if it is that of a data type.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if name not in names():
+        raise ValueError(f"expected one of {', '.join(names())}, got {name!r:.64}")
+    return name
+
+
 def names() -> tuple[str, ...]:
     """The names of all registered types, sorted."""
     return tuple(sorted({*_BUILT_IN, *_LOADED}))

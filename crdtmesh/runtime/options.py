@@ -29,6 +29,7 @@ class RuntimeOptions:
         activations_max: actors in memory at once. Beyond, the ones that were idle for longest are put out before their
             time; when none is idle a call to a further one is refused. An idle one costs about a kilobyte here
             and what its host keeps of it, so a quarter of a million is a quarter of a gigabyte.
+        type_rules: (pattern of actors, name of a data type): what their state is, see `type_rules`.
     """
 
     mailbox_max: int = 1_024
@@ -40,11 +41,12 @@ class RuntimeOptions:
     timeout_max_ms: int = 3_600_000
     definitions_max: int = DEFINITIONS_MAX
     activations_max: int = 250_000
+    type_rules: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         """Refuses values that contradict each other."""
         for item in fields(self):
-            if getattr(self, item.name) < 1:
+            if item.name != "type_rules" and getattr(self, item.name) < 1:
                 raise ValueError(f"{item.name}={getattr(self, item.name)}: at least 1 expected")
         if self.timeout_default_ms > self.timeout_max_ms:
             raise ValueError(

@@ -21,6 +21,7 @@ from crdtmesh.runtime.subscribers import Subscribers
 from crdtmesh.runtime.timed import Timed
 from crdtmesh.runtime.turn import Turn
 from crdtmesh.runtime.turns import Turns
+from crdtmesh.runtime.type_rules import TypeRules
 
 __all__ = ["Parts"]
 
@@ -61,6 +62,7 @@ class Parts:
             router=self.router,
             replies=self.replies,
         )
+        self.type_rules = TypeRules(options.type_rules)
         self.conflicts = Conflicts(self.hosts, self.directory)
         self.subscribers = Subscribers()
         self.commands = Commands(

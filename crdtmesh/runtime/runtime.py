@@ -92,6 +92,7 @@ class Runtime:
         self._subscribers = parts.subscribers
         self._commands = parts.commands
         self._conflicts = parts.conflicts
+        self._type_rules = parts.type_rules
         self._commands.on_conflict = self._conflicted
         self._lives.on_activated = self._activated
         self._events: list[Event] = []
@@ -105,7 +106,7 @@ class Runtime:
             RegistrationRefused: one of them can't run here, contradicts a host that is there, or there are too many;
                 none was registered.
         """
-        self._register(None, definitions)
+        self._register(None, self._type_rules.applied(definitions))
 
     def _register(self, host: HostId | None, definitions: Sequence[ActorDefinition]) -> None:
         check_definitions(definitions)
@@ -141,6 +142,7 @@ class Runtime:
             RegistrationRefused: one of them can't run here, or there are too many; none was registered.
             DefinitionConflict: another host declares one as something else, and stays; none was registered.
         """
+        definitions = self._type_rules.applied(definitions)
         self._register(host, definitions)
         self._hosts.connect(host, definitions, keeps_state=keeps_state)
         self._now_ns = now_ns
@@ -169,8 +171,7 @@ class Runtime:
             now_ns: monotonic time.
             wall_ms: wall-clock time, for the hybrid clock.
         """
-        record = self._hosts.get(host)
-        if record is None:
+        if (record := self._hosts.get(host)) is None:
             return
         self._now_ns = now_ns
         turns = self._turns
@@ -226,8 +227,7 @@ class Runtime:
         Raises:
             ReplicationError: the node is read-only; nothing was changed.
         """
-        found = self._instances.forget(actor, wall_ms=wall_ms)
-        if found:
+        if found := self._instances.forget(actor, wall_ms=wall_ms):
             self._channels.unsubscribe(actor, wall_ms=wall_ms)
             self._agenda.stop(actor)
         return found
@@ -394,14 +394,12 @@ class Runtime:
             self._agenda.changed(key)
             self._forgotten(key)
             return
-        activation = self._lives.by_key.get(key)
-        if activation is not None:
+        if (activation := self._lives.by_key.get(key)) is not None:
             activation.account(touched, version)
 
     def _forgotten(self, key: EntryKey) -> None:
         """An entry of the system `_mesh` changed: perhaps an instance was deleted, here or on another node."""
-        gone = self._instances.forgotten(key)
-        if gone is None:
+        if (gone := self._instances.forgotten(key)) is None:
             return
         for address in [item for item in self._lives.activations if (item.system, item.name) == gone and item.parent]:
             self._agenda.end(address)
@@ -466,8 +464,7 @@ class Runtime:
 
     def tick(self, *, now_ns: int, wall_ms: int) -> None:
         """Ends what is too late, moves what is at the wrong place, and puts idle actors out of memory."""
-        self._now_ns = now_ns
-        self._turns.wall_ms = wall_ms
+        self._now_ns, self._turns.wall_ms = now_ns, wall_ms
         self._router.expire(now_ns=now_ns)
         self._router.retry(now_ns=now_ns)
         self._lives.move(now_ns=now_ns)
@@ -478,11 +475,7 @@ class Runtime:
         """When `tick` is wanted; may be early."""
         if self._replies.are_open:
             return self._now_ns
-        times = (
-            self._router.next_deadline_ns(),
-            self._lives.next_deadline_ns(),
-            self._agenda.next_deadline_ns(),
-        )
+        times = [part.next_deadline_ns() for part in (self._router, self._lives, self._agenda)]
         return min((time_ns for time_ns in times if time_ns is not None), default=None)
 
     def take_outgoing(self) -> Outgoing:

@@ -153,3 +153,12 @@ def test_durability_modes_come_as_a_table_in_their_order(tmp_path: Path) -> None
 def test_a_durability_mode_that_is_none_is_refused() -> None:
     with pytest.raises(ConfigError, match="--durability or CRDTMESH_DURABILITY"):
         NodeConfig(durability=("x=fast",))
+
+
+def test_types_of_actors_come_as_a_table_or_as_rules_and_unknown_ones_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "crdtmesh.toml"
+    file.write_text('[types]\n"stock-*" = "PNCounter"\n"shop/list" = "ORSet"\n')
+    assert (("stock-*", "PNCounter"), ("shop/list", "ORSet")) == load(file=file).type_rules
+    assert (("a", "GSet"),) == load(environment={"CRDTMESH_TYPES": "a=GSet"}).type_rules
+    with pytest.raises(ConfigError, match=r"types: .*expected one of .*PNCounter.*got 'PNCounte'"):
+        NodeConfig(types=("stock=PNCounte",))

@@ -1,5 +1,7 @@
 """Calls and their one outcome: every error, deadlines, bounds, lost hosts and callers, draining."""
 
+from typing import Any
+
 import pytest
 
 from crdtmesh.runtime.definition import ActorAddress
@@ -287,8 +289,9 @@ def test_names_of_odd_shape_are_just_unknown() -> None:
 
 @pytest.mark.parametrize("name", ["mailbox_max", "window_max", "host_turns_max", "calls_max", "timeout_max_ms"])
 def test_options_refuse_what_allows_nothing(name: str) -> None:
+    changes: dict[str, Any] = {name: 0}
     with pytest.raises(ValueError, match=name):
-        RuntimeOptions(**{name: 0})
+        RuntimeOptions(**changes)
 
 
 def test_options_refuse_a_default_deadline_above_the_longest() -> None:
