@@ -158,8 +158,7 @@ class CausalContext:
         """Add all dots of another context.
 
         Complexity: O(log n) for the dot that follows the greatest of its replica; O(k log n) and the shifting of a
-            flat list
-        for k <= 8 intervals; O(n + k) beyond.
+            flat list for k <= 8 intervals; O(n + k) beyond.
 
         Raises:
             ReplicaTableMismatch: the other context belongs to another table; nothing was added.
@@ -169,7 +168,7 @@ class CausalContext:
         bounds, theirs = self.bounds, other.bounds
         count = len(theirs)
         if count == 2 or count == 4:  # noqa: PLR1714 - the loop below, unrolled for what nearly every delta brings
-            start, stop = theirs[-2:]
+            start, stop = theirs[-2], theirs[-1]
             at = bisect_left(bounds, start)
             if at & 1 and bounds[at] == start and (at + 1 == len(bounds) or bounds[at + 1] > stop):
                 bounds[at] = stop  # a fresh dot

@@ -252,6 +252,18 @@ class KeyedDots:
         keys, index = self.keys, self._index
         known, spoken = context.bounds, delta_context.bounds
         count = len(spoken)
+        if count == 4 and index is not None and not delta.keys:
+            # The removal of an element with one dot, and the dot of the removal itself.
+            dot = spoken[0]
+            key = index.get(dot)
+            if (
+                key is not None
+                and keys[key] == dot
+                and spoken[1] - dot == 1 == spoken[3] - spoken[2]
+                and spoken[2] not in index
+            ):
+                del keys[key], index[dot]
+                return [key]
         if count == 2:
             spoken_count = spoken[1] - spoken[0]
         elif count == 4:
