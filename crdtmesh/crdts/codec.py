@@ -56,9 +56,6 @@ _SHORT_HEADS: Final = tuple(pack_header(count) + _SMALL[FORMAT] for count in ran
 """What a message of so few items begins with."""
 
 
-_THREE_INTEGERS: Final = [int, int, int]
-
-
 class Writer:
     """Writes one message. Replica ids are collected on the way and put in front by `finish`.
 
@@ -329,11 +326,9 @@ class Reader:
         """Read a context; the dots read from here on are ranks in it, until the next context."""
         if self._seen:
             self._seen = set()
-        at = self._at
-        head = self._items[at : at + 3]
-        if head and head[0] == _ONE_DOT:
-            self._at = at + 3
-            return self._context_of_one(head)
+        at, items = self._at, self._items
+        if at < len(items) and items[at] == _ONE_DOT:
+            return self._context_of_one()
         intervals: list[tuple[Dot, Dot]] = []
         starts: list[int] = []
         bases: list[int] = []
@@ -355,10 +350,14 @@ class Reader:
         intervals.sort()
         return CausalContext.of_bounds(self.table, list(chain.from_iterable(intervals)))
 
-    def _context_of_one(self, head: list[Any]) -> CausalContext:
-        if [*map(type, head)] != _THREE_INTEGERS:
+    def _context_of_one(self) -> CausalContext:
+        at, items = self._at, self._items
+        self._at = at + 3
+        if at + 3 > len(items):
+            raise CodecError("message ends early")
+        mark, place, before = items[at], items[at + 1], items[at + 2]
+        if not (type(mark) is type(place) is type(before) is int):
             raise CodecError("expected the mark of a context of one dot, a replica and a number")
-        _, place, before = head
         used = self._used
         if not 0 <= place <= used or not 0 <= before < N_MAX:
             raise CodecError(f"expected the next dot of a replica of the message, got {place!r}, {before!r}")
@@ -386,15 +385,18 @@ class Reader:
 
     def value_and_dots(self) -> tuple[bytes, int | frozenset[Dot]]:
         """Read a column of one value and one of its dots, as `Writer.value_and_dots` writes them after their length."""
-        at = self._at
-        pair = self._items[at : at + 2]
-        if len(pair) != 2:
-            raise CodecError("message ends early")
+        at, items = self._at, self._items
         self._at = at + 2
-        value, code = pair
-        if type(code) is not int or not -len(self._items) <= code < self._rank_total:
+        if at + 2 > len(items):
+            raise CodecError("message ends early")
+        code = items[at + 1]
+        if type(code) is not int or not -len(items) <= code < self._rank_total:
             raise CodecError(f"expected a rank in the context before it, got {shorten(code)}")
-        return values.canonical(value), self._dots_of(code)
+        if code < 0 or self._rank_starts or self._seen:
+            return values.canonical(items[at]), self._dots_of(code)
+        dot = code + self._rank_base
+        self._seen.add(dot)
+        return values.canonical(items[at]), dot
 
     def rank(self) -> int:
         """Read the rank of a dot in the context read last."""
