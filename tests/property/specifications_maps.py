@@ -30,22 +30,60 @@ RESETS: Mapping[str, str] = {
     "ExactCounter": "reset",
     "UWMap": "clear",
     "RWMap": "reset",
+    "GSet": "reset",
+    "GCounter": "reset",
+    "DWFlag": "reset",
+    "MaxRegister": "clear",
+    "MinRegister": "clear",
+    "TwoPhaseSet": "reset",
+    "Vote": "reset",
+    "PNCounterMap": "clear",
+    "ORMultiMap": "clear",
 }
 """Nested types that are drawn, with the operation that forgets all it has seen."""
 
 _keys = st.sampled_from(["k", "l"])
 _amounts = st.integers(0, 5)
-_whole_leaves: st.SearchStrategy[tuple[Any, ...]] = st.one_of(
-    st.tuples(st.just("ExactCounter"), st.just("increment"), _amounts),
-    st.tuples(st.just("ORSet"), st.sampled_from(["add", "remove"]), dots.few_values),
-    st.tuples(st.just("RWSet"), st.sampled_from(["add", "remove"]), dots.few_values),
-    st.tuples(st.just("MVRegister"), st.sampled_from(["set", "resolve"]), dots.few_values),
-    st.tuples(st.just("EWFlag"), st.sampled_from(["enable", "disable"])),
-    st.tuples(st.just("JsonDocument"), st.just("extend"), st.just(["l"]), st.tuples(dots.few_values)),
-    st.tuples(st.just("JsonDocument"), st.just("delete"), st.just(["l"])),
-)
-"""Updates of types whose content is by the dot, which any map may hold."""
-_leaves = st.one_of(st.tuples(st.just("PNCounter"), st.just("increment"), _amounts), _whole_leaves)
+_numbers = st.sampled_from([-1, 0.5, 1, 2])
+_whole: dict[str, st.SearchStrategy[tuple[Any, ...]]] = {
+    "ExactCounter": st.tuples(st.just("increment"), _amounts),
+    "ORSet": st.tuples(st.sampled_from(["add", "remove"]), dots.few_values),
+    "RWSet": st.tuples(st.sampled_from(["add", "remove"]), dots.few_values),
+    "GSet": st.tuples(st.just("add"), dots.few_values),
+    "TwoPhaseSet": st.tuples(st.sampled_from(["add", "add", "remove"]), dots.few_values),
+    "MVRegister": st.tuples(st.sampled_from(["set", "resolve"]), dots.few_values),
+    "MaxRegister": st.tuples(st.just("set"), _numbers),
+    "MinRegister": st.tuples(st.just("set"), _numbers),
+    "EWFlag": st.tuples(st.sampled_from(["enable", "disable"])),
+    "DWFlag": st.tuples(st.sampled_from(["enable", "disable"])),
+    "ORMultiMap": st.tuples(st.sampled_from(["add_binding", "remove_binding"]), _keys, dots.few_values),
+    "JsonDocument": st.one_of(
+        st.tuples(st.just("extend"), st.just(["l"]), st.tuples(dots.few_values)),
+        st.tuples(st.just("delete"), st.just(["l"])),
+    ),
+}
+"""Operations of types whose content is by the dot, which any map may hold."""
+_sums: dict[str, st.SearchStrategy[tuple[Any, ...]]] = {
+    "PNCounter": st.tuples(st.just("increment"), _amounts),
+    "GCounter": st.tuples(st.just("increment"), _amounts),
+    "PNCounterMap": st.tuples(st.sampled_from(["increment", "decrement"]), _keys, _amounts),
+    "Vote": st.tuples(st.just("vote"), st.booleans()),
+}
+"""Those of types that keep one entry for each replica."""
+
+
+def _leaf(kinds: dict[str, st.SearchStrategy[tuple[Any, ...]]], name: str) -> st.SearchStrategy[tuple[Any, ...]]:
+    """Updates of two of these types, the same two throughout one history, so that they meet."""
+
+    def of(which: int) -> st.SearchStrategy[tuple[Any, ...]]:
+        kind = st.shared(st.sampled_from(sorted(kinds)), key=f"{name} {which}")
+        return kind.flatmap(lambda chosen: kinds[chosen].map(lambda update: (chosen, *update)))
+
+    return st.one_of(of(1), of(2))
+
+
+_whole_leaves = _leaf(_whole, "whole")
+_leaves = _leaf({**_sums, **_whole}, "any")
 
 
 def _inside(name: str, leaves: st.SearchStrategy[tuple[Any, ...]]) -> st.SearchStrategy[tuple[Any, ...]]:
@@ -138,7 +176,11 @@ def _inner(kind: str, seen_by: Mapping[Event, Collection[Event]]) -> History:
 
 def _is_there(kind: str, history: History, value: PlainValue) -> bool:
     """Whether anything is live: a counter at zero is, and a set that only knows of removals, if removals win there."""
-    if kind in {"PNCounter", "RWSet", "ExactCounter"}:
+    if kind in {"MaxRegister", "MinRegister"}:
+        return value is not None
+    if kind == "Vote":
+        return value != {"against": 0, "for": 0}
+    if kind in {"PNCounter", "GCounter", "RWSet", "TwoPhaseSet", "DWFlag", "ExactCounter"}:
         resets = [event for event in history if event.operation.name == "reset"]
         return any(e.operation.name != "reset" and not any(e in reset.seen for reset in resets) for e in history)
     return bool(value)

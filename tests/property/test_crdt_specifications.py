@@ -95,7 +95,21 @@ def lww_register(history: History) -> PlainValue:
     return values.decode(winner.element)
 
 
-MIXED_MAPS = maps.Maps({**dotted.SPECIFICATIONS, **json.SPECIFICATIONS, "PNCounter": pn_counter, "ORSet": or_set})
+MIXED_MAPS = maps.Maps(
+    {
+        **dotted.SPECIFICATIONS,
+        **json.SPECIFICATIONS,
+        "PNCounter": pn_counter,
+        "GCounter": pn_counter,
+        "PNCounterMap": maps.counter_map(pn_counter),
+        "ORSet": or_set,
+        "ORMultiMap": maps.multi_map(or_set),
+        "MaxRegister": slots.max_register,
+        "MinRegister": slots.min_register,
+        "TwoPhaseSet": slots.two_phase_set,
+        "Vote": slots.vote,
+    }
+)
 
 SPECIFICATIONS: Mapping[str, Callable[[History], PlainValue]] = {
     "PNCounter": pn_counter,
