@@ -34,7 +34,7 @@ test: setup
 
 test-deep: setup  ## 100,000 examples for each data type: hours; TYPES=ORSet,Vote EXAMPLES=10000 BUDGET=600 for less; goes on where it stopped
 	$(BIN)/python -m tests.deep $(if $(TYPES),--types $(TYPES)) $(if $(EXAMPLES),--examples $(EXAMPLES)) $(if $(BUDGET),--seconds $(BUDGET))
-	$(if $(TYPES)$(BUDGET),,$(BIN)/python -m tests.mutations crdts --json)
+	$(if $(TYPES)$(BUDGET),,$(BIN)/python -m tests.mutations crdts --json --resume .mutations.jsonl)
 
 e2e: setup  ## real nodes on 3, 5 and 9 hosts of this machine, 105 cells of faults: 40 min; CELLS='3-*' BUDGET=300 for less; goes on where it stopped
 	$(BIN)/python -m tests.hosts --json --results .e2e.jsonl $(if $(CELLS),--only '$(CELLS)') $(if $(BUDGET),--budget $(BUDGET))
