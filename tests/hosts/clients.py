@@ -29,6 +29,11 @@ BATCH_MAX: Final = 4
 LEVEL_TIMEOUT_S: Final = 2.0
 LEVELS: Final = 0.15
 
+# Clients of their own, numbered from here, with a pace at which a node has several calls in each commit.
+BURST_FIRST: Final = 1_000
+BURST_CLIENTS: Final = 8
+BURST_CALLS_MAX: Final = 16
+
 KINDS: Final = {"up": 5, "read": 5, "move": 3, "add": 4, "batch": 2, "remove": 2, "set": 3}
 
 
@@ -65,6 +70,20 @@ class Clients:
         for task in self._tasks:
             task.cancel()
 
+    def burst(self, node: str) -> None:
+        """Additions at one node without a pause, so that some are under way when something befalls it."""
+        numbers = range(BURST_FIRST, BURST_FIRST + BURST_CLIENTS)
+        self._tasks += [asyncio.create_task(self._hurry(number, node)) for number in numbers]
+
+    async def _hurry(self, number: int, node: str) -> None:
+        tags = EntryKey(self.system, "tags-0", "ORSet")
+        for _ in range(BURST_CALLS_MAX):
+            add = Operation("add", (f"{number}.{len(self.history.calls)}",))
+            call = self._begun(number, node, tags, (add,), "local")
+            await self._call(call)
+            if call.outcome is not Outcome.OK:
+                return
+
     async def _work(self, number: int) -> None:
         rng = random.Random(f"{self._seed}:{number}")
         node = rng.choice(sorted(self._nodes))
@@ -81,7 +100,10 @@ class Clients:
         kind = rng.choices(list(KINDS), list(KINDS.values()))[0]
         index = rng.randrange(KEYS)
         level = "majority" if rng.random() < LEVELS else "local"
-        entry, operations = self._wanted(rng, number, node, kind, index)
+        return self._begun(number, node, *self._wanted(rng, number, node, kind, index), level)
+
+    def _begun(self, number: int, node: str, entry: EntryKey, operations: tuple[Operation, ...], level: str) -> Call:
+        """One more call in the history."""
         call = Call(
             number=len(self.history.calls),
             client=number,

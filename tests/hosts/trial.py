@@ -29,6 +29,9 @@ CALM_S: Final = 1.0
 # Far beyond what a healthy mesh takes on a loaded machine; a cell that needs longer has failed.
 AGREE_TIMEOUT_S: Final = 60.0
 
+# Some commits of a loaded node: when it is hit, some calls of the burst are answered, some are under way.
+BURST_LEAD_S: Final = 0.02
+
 # When in a cell's faulty time its host is hit, as a share of it.
 BLOW_AT: Final = 0.2
 
@@ -104,7 +107,7 @@ class Trial:
         clients.start(CLIENTS)
         try:
             await asyncio.sleep(CALM_S)
-            await asyncio.gather(self._storm(weather), self._strike(victim))
+            await asyncio.gather(self._storm(weather), self._strike(victim, clients))
             await clients.finish()
         finally:
             clients.cancel()
@@ -129,11 +132,13 @@ class Trial:
             await self.mesh.become(Weather(everywhere=sky.shape))
             await asyncio.sleep(max(0.0, min(sky.flap_s, left_s - sky.flap_s)))
 
-    async def _strike(self, victim: Host | None) -> None:
+    async def _strike(self, victim: Host | None, clients: Clients) -> None:
         """What befalls a host. One that is killed comes back while the network is still bad."""
         if victim is None:
             return
         await asyncio.sleep(BLOW_AT * self.cell.seconds)
+        clients.burst(victim.name)
+        await asyncio.sleep(BURST_LEAD_S)
         lasts_s = self.cell.seconds * (1 - BLOW_AT) - 1.0
         if self.cell.process == "kill":
             await victim.kill()
