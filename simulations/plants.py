@@ -142,8 +142,8 @@ def let_the_order_of_a_set_reach_bytes(patch: Patch) -> None:
 
     def in_some_order(self: EntryTable, prefix: str = "") -> Any:
         for key, type_name in {name for name in self._by_name if name[0].startswith(prefix)}:
-            entry = self._by_name[key, type_name]
-            if not entry.is_bottom:
+            entry = self.find((key, type_name))
+            if entry is not None and not entry.is_bottom:
                 yield entry
 
     patch.setattr(EntryTable, "sorted", in_some_order)

@@ -8,33 +8,30 @@ which keeps a `StoreImage` and forgets the groups that were not synced.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 FORMAT_VERSION: Final = 2
 """Version of what is on disk. A store with a greater one is refused, never guessed at; `open` marks an older one with
 this, since what is written to it from there on is of this one."""
 
 
-@dataclass(frozen=True, slots=True)
-class LogRecord:
+class LogRecord(NamedTuple):
     """One row at the end of the log."""
 
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class StateRecord:
+class StateRecord(NamedTuple):
     """One state row, which replaces an earlier one of the same key; `data=None` deletes it."""
 
     key: bytes
     data: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
-class TrimLog:
-    """Deletes the `count` oldest rows of the log, as it was before the group that holds this record."""
+class TrimLog(NamedTuple):
+    """Deletes the `rows` oldest rows of the log, as it was before the group that holds this record."""
 
-    count: int
+    rows: int
 
 
 Record = LogRecord | StateRecord | TrimLog
@@ -116,7 +113,7 @@ class StoreImage:
             if isinstance(record, LogRecord):
                 self.log.append(record.data)
             elif isinstance(record, TrimLog):
-                count = min(record.count, length)
+                count = min(record.rows, length)
                 del self.log[:count]
                 length -= count
             elif record.data is None:

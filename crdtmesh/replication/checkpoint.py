@@ -28,11 +28,11 @@ from crdtmesh.crdts.dots import DOT_BITS, N_MAX, Dot
 from crdtmesh.crdts.errors import CodecError, CrdtError
 from crdtmesh.persistence.base import Record, StateRecord, TrimLog
 from crdtmesh.persistence.errors import CorruptRecord
-from crdtmesh.replication.carrying import read_store, type_of, write_store
+from crdtmesh.replication.entries import EntryTable
 from crdtmesh.replication.entry import Entry
 from crdtmesh.replication.errors import shown
-from crdtmesh.replication.events import EntryName
 from crdtmesh.replication.options import MESSAGE_BYTES_MAX, ReplicationOptions
+from crdtmesh.replication.rows import write_row
 from crdtmesh.replication.shard import Shard
 from crdtmesh.replication.systems import Systems
 
@@ -229,12 +229,7 @@ def clock_record(bound_ms: int) -> StateRecord:
 
 def entry_record(shard: Shard, entry: Entry, shards: int) -> StateRecord:
     """The row of an entry. Its size is measured on the way."""
-    writer = Writer(shard.table)
-    writer.text(entry.key.key)
-    writer.text(entry.key.type_name)
-    writer.context(CausalContext(shard.table, entry.data_type.dots(entry.store)))
-    write_store(writer, entry.data_type, entry.store)
-    data = writer.finish()
+    data = write_row(entry.name, entry.data_type, entry.store, shard.table)
     entry.size_bytes = len(data)
     return StateRecord(_row_key(ENTRY_KIND, shard, shards, entry.number), data)
 
@@ -288,6 +283,24 @@ class RowLoader:
         self.clock_bound_ms = 0
         self.reconciled_node = ""
         self.index_rows: dict[ShardName, int] = {}
+        # Rows come in order of their keys: one of an entry mostly belongs to the shard of the one before.
+        self._entry_head = b""
+        self._entries: EntryTable | None = None
+
+    def load_next(self, record: StateRecord) -> bool:
+        """Takes one row if it is of another entry of the same shard as the last one, which most rows are.
+
+        Raises:
+            CorruptRecord: it is none that this version writes.
+        """
+        key, data = record
+        if self._entries is None or key[:-8] != self._entry_head or data is None:
+            return False
+        try:
+            self._entries.restore_row(int.from_bytes(key[-8:], "big"), data)
+        except (CrdtError, IndexError, ValueError) as error:
+            raise CorruptRecord(f"state row {shown(key)} can't be read: {error}; restore a backup") from error
+        return True
 
     def load(self, record: StateRecord) -> None:
         """Takes one row.
@@ -316,10 +329,12 @@ class RowLoader:
         end = 3 + key[2]
         shard = self._systems.make(key[3:end].decode()).shard(key[end])
         number = int.from_bytes(key[end + 1 :], "big")
-        reader = Reader(data, shard.table, size_bytes_max=64 * MESSAGE_BYTES_MAX)
         if kind == ENTRY_KIND:
-            self._load_entry(shard, number, reader, len(data))
-        elif kind == INDEX_KIND:
+            shard.entries.restore_row(number, data)
+            self._entry_head, self._entries = key[:-8], shard.entries
+            return
+        reader = Reader(data, shard.table, size_bytes_max=64 * MESSAGE_BYTES_MAX)
+        if kind == INDEX_KIND:
             self._load_index(shard, number, reader)
         elif kind == SHARD_KIND:
             shard.applied.update(reader.context())
@@ -328,12 +343,6 @@ class RowLoader:
         else:
             raise CodecError("unknown kind of row")
         reader.finish()
-
-    def _load_entry(self, shard: Shard, number: int, reader: Reader, size_bytes: int) -> None:
-        name = EntryName(reader.text(), reader.text())
-        data_type = type_of(name.type_name)
-        reader.context()
-        shard.entries.restore(name, data_type, number, read_store(reader, data_type), size_bytes)
 
     def _load_index(self, shard: Shard, count: int, reader: Reader) -> None:
         for _ in range(reader.count()):

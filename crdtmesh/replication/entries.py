@@ -1,12 +1,20 @@
-"""The entries of one shard: by name for callers, by number for the index and the disk."""
+"""The entries of one shard: by name for callers, by number for the index and the disk.
+
+What comes from the disk is kept as it stands there until somebody looks at it: most entries of a large node are cold,
+and decoding one takes thirty times as long as reading its row, and three times the memory.
+"""
 
 from collections.abc import Iterator
 from typing import Any
 
+from crdtmesh.crdts.dots import ReplicaTable
+from crdtmesh.crdts.errors import CrdtError
+from crdtmesh.persistence.errors import CorruptRecord
 from crdtmesh.replication.entry import Entry
 from crdtmesh.replication.errors import LimitExceeded
 from crdtmesh.replication.events import AnyType, EntryName
 from crdtmesh.replication.options import ENTRIES_PER_SHARD_MAX
+from crdtmesh.replication.rows import is_bottom_in, name_in, read_row
 
 
 class EntryTable:
@@ -17,14 +25,17 @@ class EntryTable:
 
     Args:
         system: whose entries they are.
+        table: of the dots of the shard.
     """
 
-    __slots__ = ("_by_name", "_dropped", "_free", "_numbered", "_returned", "_system", "_version")
+    __slots__ = ("_by_name", "_dropped", "_free", "_numbered", "_returned", "_system", "_table", "_version")
 
-    def __init__(self, system: str) -> None:
+    def __init__(self, system: str, table: ReplicaTable) -> None:
         self._system = system
-        self._by_name: dict[tuple[str, str], Entry] = {}
-        self._numbered: list[Entry | None] = []
+        self._table = table
+        # By name the number; by number the entry, or the row that it is to be made of.
+        self._by_name: dict[tuple[str, str], int] = {}
+        self._numbered: list[Entry | bytes | None] = []
         self._free: list[int] = []
         # Since the last `settle`: what was dropped, and what was made again after that.
         self._dropped: dict[tuple[str, str], int] = {}
@@ -37,16 +48,50 @@ class EntryTable:
         return len(self._by_name)
 
     def __iter__(self) -> Iterator[Entry]:
-        """All entries, in the order in which they came into being."""
-        return iter(self._by_name.values())
+        """All entries, to be read only: those that nobody has looked at before are decoded for this once."""
+        return (entry for number in self._by_name.values() if (entry := self.peek(number)) is not None)
+
+    def names(self) -> Iterator[tuple[tuple[str, str], int]]:
+        """The names of all entries, each with its number. Nothing is decoded for it."""
+        return iter(self._by_name.items())
 
     def find(self, name: tuple[str, str]) -> Entry | None:
         """The entry of a name, which may be bottom."""
-        return self._by_name.get(name)
+        number = self._by_name.get(name)
+        return None if number is None else self.numbered(number)
 
     def numbered(self, number: int) -> Entry | None:
         """The entry of a number, unless it was dropped."""
-        return self._numbered[number]
+        entry = self._numbered[number]
+        if type(entry) is bytes:
+            entry = self._numbered[number] = self._unpacked(number, entry)
+        return entry  # type: ignore[return-value]  # it was decoded if it was bytes
+
+    def peek(self, number: int) -> Entry | None:
+        """The entry of a number to be read only: one that nobody has looked at before is decoded for this once."""
+        entry = self._numbered[number]
+        return self._unpacked(number, entry) if type(entry) is bytes else entry  # type: ignore[return-value]
+
+    def is_taken(self, number: int) -> bool:
+        """Whether there is an entry of this number."""
+        return self._numbered[number] is not None
+
+    def is_bottom(self, number: int) -> bool:
+        """Whether there is no entry of this number, or nothing left of it. Nothing is decoded for it."""
+        entry = self._numbered[number]
+        if entry is None:
+            return True
+        return is_bottom_in(entry) if type(entry) is bytes else entry.is_bottom  # type: ignore[union-attr]
+
+    def _unpacked(self, number: int, data: bytes) -> Entry:
+        try:
+            row = read_row(data, self._table)
+        except CrdtError as error:
+            # Not a peer's fault, though it may be a peer's message that touches the entry.
+            raise CorruptRecord(f"the row of entry {number} can't be read: {error}; restore a backup") from error
+        entry = Entry(self._system, row.name, number, row.data_type)
+        entry.store, entry.size_bytes, entry.version = row.store, len(data), 1
+        return entry
 
     def make(self, name: EntryName, data_type: AnyType) -> Entry:
         """The entry of a name, made if it is new.
@@ -54,14 +99,14 @@ class EntryTable:
         Raises:
             LimitExceeded: it would be one too many, or its type was not known before; nothing was changed.
         """
-        entry = self._by_name.get(name)
+        entry = self.find(name)
         if entry is not None:
             if type(entry.data_type) is not type(data_type):
                 raise LimitExceeded(f"type {name.type_name!r:.64} became known while the node ran; restart it")
             return entry
         entry = Entry(self._system, name, self._number_for(name), data_type)
         entry.version = self._version
-        self._by_name[name] = entry
+        self._by_name[name] = entry.number
         self._numbered[entry.number] = entry
         if self._dropped.pop(name, None) is not None:
             self._returned[name] = entry
@@ -80,22 +125,32 @@ class EntryTable:
         return number
 
     def restore(self, name: EntryName, data_type: AnyType, number: int, store: Any, size_bytes: int) -> Entry:
-        """Puts an entry from disk back under its number; numbers in between belong to entries that come later.
-
-        Raises:
-            ValueError: the number or the name is taken, or the number is out of bounds.
-        """
-        if not 0 <= number < ENTRIES_PER_SHARD_MAX or name in self._by_name:
-            raise ValueError(f"entry number {number} of {name.key!r:.64} is out of bounds or its name is taken")
-        if number >= len(self._numbered):
-            self._numbered.extend([None] * (number + 1 - len(self._numbered)))
-        if self._numbered[number] is not None:
-            raise ValueError(f"entry number {number} is taken")
+        """Puts an entry from disk back under its number; see `restore_row`."""
         entry = Entry(self._system, name, number, data_type)
         entry.store, entry.size_bytes, entry.version = store, size_bytes, 1
-        self._by_name[name] = entry
-        self._numbered[number] = entry
+        self._put_back(name, number, entry)
         return entry
+
+    def restore_row(self, number: int, data: bytes) -> None:
+        """Puts the row of an entry back under its number; numbers in between belong to entries that come later.
+
+        Raises:
+            CodecError: it does not begin like an entry.
+            ValueError: the number or the name is taken, or the number is out of bounds.
+        """
+        self._put_back(name_in(data), number, data)
+
+    def _put_back(self, name: tuple[str, str], number: int, entry: Entry | bytes) -> None:
+        numbered = self._numbered
+        if number == len(numbered) < ENTRIES_PER_SHARD_MAX:
+            numbered.append(None)
+        elif not 0 <= number < ENTRIES_PER_SHARD_MAX:
+            raise ValueError(f"entry number {number} of {name[0]!r:.64} is out of bounds")
+        elif number > len(numbered):
+            numbered.extend([None] * (number + 1 - len(numbered)))
+        if numbered[number] is not None or self._by_name.setdefault(name, number) != number:
+            raise ValueError(f"entry number {number} of {name[0]!r:.64} is taken, or its name is")
+        numbered[number] = entry
 
     def restored(self) -> None:
         """All entries are back from the disk: numbers without one are free."""
@@ -133,10 +188,11 @@ class EntryTable:
         self._dropped, self._returned = {}, {}
 
     def sorted(self, prefix: str = "") -> Iterator[Entry]:
-        """Entries that are not bottom, in order of key and type."""
+        """Entries that are not bottom, in order of key and type; to be read only."""
         for name in sorted(name for name in self._by_name if name[0].startswith(prefix)):
-            entry = self._by_name[name]
-            if not entry.is_bottom:
+            number = self._by_name.get(name)
+            entry = None if number is None else self.peek(number)
+            if entry is not None and not entry.is_bottom:
                 yield entry
 
     def _remove(self, entry: Entry) -> None:

@@ -135,9 +135,11 @@ class Expiry:
     def loaded(self) -> None:
         """All entries are back from the disk."""
         for shard in self._systems:
-            for entry in shard.entries:
-                if CELL_MARK in entry.name.key:
-                    self.noted(entry)
+            cells = [number for (key, _), number in shard.entries.names() if CELL_MARK in key]
+            for number in cells:
+                cell = shard.entries.numbered(number)
+                if cell is not None:
+                    self.noted(cell)
 
     def noted(self, cell: Entry) -> None:
         """A cell has changed."""

@@ -9,13 +9,13 @@ wanted for the first time.
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from crdtmesh.crdts.dots import ReplicaTable
 from crdtmesh.replication.carrying import canonical
+from crdtmesh.replication.entries import EntryTable
 from crdtmesh.replication.entry import Entry
-from crdtmesh.replication.events import EntryName
 from crdtmesh.replication.options import BUCKETS
 
 SUM_BYTES: Final = 16
@@ -25,9 +25,9 @@ _PERSON: Final = b"crdtmesh entry"
 _PLACE: Final = b"crdtmesh bucket"
 
 
-def bucket_of(name: EntryName) -> int:
+def bucket_of(name: tuple[str, str]) -> int:
     """The bucket of an entry, the same on every node."""
-    text = name.key.encode() + b"\0" + name.type_name.encode()
+    text = name[0].encode() + b"\0" + name[1].encode()
     return int.from_bytes(hashlib.blake2b(text, digest_size=2, person=_PLACE).digest(), "big") % BUCKETS
 
 
@@ -47,23 +47,22 @@ class Fingerprints:
         entries: all that the shard holds now.
     """
 
-    __slots__ = ("_prints", "_sums", "_table", "_unsummed")
+    __slots__ = ("_entries", "_prints", "_sums", "_table", "_unsummed")
 
-    def __init__(self, table: ReplicaTable, entries: Iterable[Entry]) -> None:
+    def __init__(self, table: ReplicaTable, entries: EntryTable) -> None:
         self._table = table
         self._sums = [0] * BUCKETS
         # The hash that is in the sums, by the number of the entry; zeros for none.
         self._prints = bytearray()
-        self._unsummed: list[Entry] = []
-        for entry in entries:
-            entry.is_unsummed = False
-            self.changed(entry)
+        # Numbers of entries; what was not looked at since the start is decoded to be hashed, and no longer.
+        self._entries = entries
+        self._unsummed = [number for _, number in entries.names()]
 
     def changed(self, entry: Entry) -> None:
         """Takes note that an entry is to be hashed again. Complexity: O(1)."""
         if not entry.is_unsummed:
             entry.is_unsummed = True
-            self._unsummed.append(entry)
+            self._unsummed.append(entry.number)
 
     def forget(self, entry: Entry) -> None:
         """Takes an entry that is bottom, and about to be dropped, out of the sums."""
@@ -72,9 +71,9 @@ class Fingerprints:
     def sum_up(self, entries_max: int) -> bool:
         """Hashes at most so many of the entries that changed; whether none is left."""
         for _ in range(min(entries_max, len(self._unsummed))):
-            entry = self._unsummed.pop()
-            entry.is_unsummed = False
-            if entry.number >= 0:  # it was not dropped since
+            entry = self._entries.peek(self._unsummed.pop())
+            if entry is not None:  # it was not dropped since
+                entry.is_unsummed = False
                 self._replace(entry, bytes(SUM_BYTES) if entry.is_bottom else _hash_of(entry, self._table))
         return not self._unsummed
 

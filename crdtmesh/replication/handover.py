@@ -98,10 +98,10 @@ class Handover(Session):
         self.is_wanted = True
         shard = self.shard
         wanted: dict[int, deque[int]] = {bucket: deque() for bucket in buckets}
-        for entry in shard.entries:
-            numbers = wanted.get(bucket_of(entry.name))
-            if numbers is not None and not entry.is_bottom:
-                numbers.append(entry.number)
+        for name, number in shard.entries.names():
+            numbers = wanted.get(bucket_of(name))
+            if numbers is not None and not shard.entries.is_bottom(number):
+                numbers.append(number)
         self._buckets = deque(wanted.items())
         self._refresh()
         # A deleted entry with dots that are new to the peer goes here, also from a bucket that is sent.
@@ -159,7 +159,7 @@ class Handover(Session):
         shard = self.shard
         runs = [*shard.known.difference(self._known).intervals(), *shard.applied.difference(self._applied).intervals()]
         owners = (number for first, last in runs for _, _, number in shard.owners_within(first, last))
-        return [number for number in dict.fromkeys(owners) if shard.entries.numbered(number) is not None]
+        return [number for number in dict.fromkeys(owners) if shard.entries.is_taken(number)]
 
     def _collect(self) -> tuple[list[int], list[int], list[int]]:
         """The entries of the next chunk, the buckets that they are of, and those of them that end with it.
@@ -185,7 +185,7 @@ class Handover(Session):
     def _take(self, waiting: deque[int], numbers: list[int], size: int) -> int:
         while waiting and size < self._chunk_bytes:
             number = waiting.popleft()
-            if self.shard.entries.numbered(number) is not None:
+            if self.shard.entries.is_taken(number):
                 numbers.append(number)
                 size += self._cost(number)
         return size

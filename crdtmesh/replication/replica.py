@@ -126,7 +126,7 @@ class Replica:
         is_state_loaded = False
         for record in records:
             if isinstance(record, StateRecord):
-                if not upgrade.load(record):
+                if not loader.load_next(record) and not upgrade.load(record):
                     loader.load(record)
                 continue
             if not is_state_loaded:

@@ -147,7 +147,7 @@ class Session:
         limit = self._chunk_bytes
         while self._queue and size < limit:
             number = self._queue.popleft()
-            if number in self._sent or number in numbers or self.shard.entries.numbered(number) is None:
+            if number in self._sent or number in numbers or not self.shard.entries.is_taken(number):
                 continue
             together = self._closure(number, spans)
             cost = sum(self._cost(each) for each in together)
@@ -194,7 +194,7 @@ class Session:
         return wire.encode_repair(self.shard.table, repair)
 
     def _entry(self, number: int) -> Entry:
-        entry = self.shard.entries.numbered(number)
+        entry = self.shard.entries.peek(number)
         assert entry is not None  # it is looked up in the step in which it was found, or owns dots above L
         return entry
 

@@ -106,7 +106,7 @@ class Shard:
         self.table: Final = ReplicaTable() if table is None else table
         self.applied = CausalContext(self.table)
         self.known = CausalContext(self.table)
-        self.entries = EntryTable(system)
+        self.entries = EntryTable(system, self.table)
         self.index = DotIndex()
         self.spans = DotIndex()
         self._span_runs: list[tuple[Dot, Dot]] = []
@@ -382,7 +382,7 @@ class Shard:
     # --- the whole shard at once
 
     def take_over(
-        self, offered: Offered, states: Sequence[EntryState], *, is_sent: Callable[[Entry], bool]
+        self, offered: Offered, states: Sequence[EntryState], *, is_sent: Callable[[tuple[str, str]], bool]
     ) -> list[Change]:
         """Joins what another replica has of this shard, all of it in one step (rule D).
 
@@ -409,8 +409,11 @@ class Shard:
         scoped = offered.known.union(owned)
         stores = [state.store for state in states]
         present = set(entries)
-        for entry in self.entries:
-            if entry not in present and not entry.is_bottom and is_sent(entry):
+        for name, number in list(self.entries.names()):
+            if self.entries.is_bottom(number) or not is_sent(name):
+                continue
+            entry = self.entries.numbered(number)
+            if entry is not None and entry not in present:
                 entries.append(entry)
                 stores.append(entry.data_type.bottom())
         changes: list[Change] = []
@@ -472,7 +475,9 @@ class Shard:
         candidates = [
             entry
             for number in numbers
-            if (entry := self.entries.numbered(number)) is not None and entry.is_bottom and entry.open_snapshot is None
+            if self.entries.is_bottom(number)
+            and (entry := self.entries.numbered(number)) is not None
+            and entry.open_snapshot is None
         ]
         indexed = self.index.numbers() if candidates else set()
         for entry in candidates:

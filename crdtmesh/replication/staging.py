@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 from crdtmesh.crdts.context import CausalContext
 from crdtmesh.replication import shard_wire
-from crdtmesh.replication.entry import Entry
 from crdtmesh.replication.errors import LimitExceeded
 from crdtmesh.replication.events import EntryState
 from crdtmesh.replication.fingerprints import bucket_of
@@ -234,8 +233,8 @@ def take_over(
     """
     buckets = frozenset(takeover.buckets)
 
-    def is_sent(entry: Entry) -> bool:
-        return bucket_of(entry.name) in buckets
+    def is_sent(name: tuple[str, str]) -> bool:
+        return bucket_of(name) in buckets
 
     # Of an entry that was kept from an earlier handover and sent again, the later state is the greater one.
     latest = {state.name: state for state in states}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from crdtmesh.crdts import registry
+from crdtmesh.crdts.dots import ReplicaTable
 from crdtmesh.replication.entries import EntryTable
 from crdtmesh.replication.entry import Entry
 from crdtmesh.replication.events import EntryName
@@ -13,7 +14,7 @@ def make(table: EntryTable, key: str) -> Entry:
 
 
 def test_name_that_is_made_again_before_the_disk_is_settled_gets_its_number_again() -> None:
-    table = EntryTable("shop")
+    table = EntryTable("shop", ReplicaTable())
     milk, eggs = make(table, "milk"), make(table, "eggs")
     table.drop(milk)
     assert [0] == table.dropped
@@ -24,7 +25,7 @@ def test_name_that_is_made_again_before_the_disk_is_settled_gets_its_number_agai
 
 
 def test_number_of_a_dropped_entry_is_given_to_others_once_the_disk_is_settled() -> None:
-    table = EntryTable("shop")
+    table = EntryTable("shop", ReplicaTable())
     table.drop(make(table, "milk"))
     table.settle()
     assert ([], []) == (table.dropped, table.returned)
@@ -32,7 +33,7 @@ def test_number_of_a_dropped_entry_is_given_to_others_once_the_disk_is_settled()
 
 
 def test_entry_that_is_made_again_and_taken_back_is_dropped_as_before() -> None:
-    table = EntryTable("shop")
+    table = EntryTable("shop", ReplicaTable())
     table.drop(make(table, "milk"))
     table.take_back(make(table, "milk"))
     assert ([0], []) == (table.dropped, table.returned)
@@ -41,7 +42,7 @@ def test_entry_that_is_made_again_and_taken_back_is_dropped_as_before() -> None:
 
 
 def test_entry_that_is_dropped_made_again_and_dropped_again_is_one_number() -> None:
-    table = EntryTable("shop")
+    table = EntryTable("shop", ReplicaTable())
     table.drop(make(table, "milk"))
     table.drop(make(table, "milk"))
     assert ([0], []) == (table.dropped, table.returned)

@@ -1,0 +1,107 @@
+"""How an entry stands in its row on disk: key, type, a context of its live dots, and its store.
+
+A row is read in two steps. At a start only the names are needed, of as many entries as there are; the rest is decoded
+when an entry is first looked at.
+"""
+
+from typing import Any, Final, NamedTuple
+
+from crdtmesh.crdts.codec import FORMAT, MESSAGE_SIZE_BYTES_MAX, Reader, Writer
+from crdtmesh.crdts.context import CausalContext
+from crdtmesh.crdts.dots import ReplicaTable
+from crdtmesh.crdts.errors import CodecError
+from crdtmesh.crdts.scalars import HEADER_SIZES
+from crdtmesh.replication.carrying import read_store, type_of, write_store
+from crdtmesh.replication.events import AnyType, EntryName
+
+# msgpack's strings and binary items: first byte, and how many bytes of length follow it.
+_TEXT_WIDTHS: Final = {0xD9: 1, 0xDA: 2, 0xDB: 4}
+_BINARY_WIDTHS: Final = {0xC4: 1, 0xC5: 2, 0xC6: 4}
+
+
+_SHORT_BEGIN: Final = bytes((FORMAT, 0xC4))
+
+
+class Row(NamedTuple):
+    """What a row holds."""
+
+    name: EntryName
+    data_type: AnyType
+    store: Any
+
+
+def write_row(name: EntryName, data_type: AnyType, store: Any, table: ReplicaTable) -> bytes:
+    """The bytes of an entry."""
+    writer = Writer(table)
+    writer.text(name.key)
+    writer.text(name.type_name)
+    writer.context(CausalContext(table, data_type.dots(store)))
+    write_store(writer, data_type, store)
+    return writer.finish()
+
+
+def read_row(data: bytes, table: ReplicaTable) -> Row:
+    """The entry of a row.
+
+    Raises:
+        CodecError: these are not the bytes of an entry.
+    """
+    reader = Reader(data, table, size_bytes_max=2 * MESSAGE_SIZE_BYTES_MAX)
+    name = EntryName(reader.text(), reader.text())
+    data_type = type_of(name.type_name)
+    reader.context()
+    store = read_store(reader, data_type)
+    reader.finish()
+    return Row(name, data_type, store)
+
+
+def name_in(data: bytes) -> tuple[str, str]:
+    """Key and type of a row, without a look at the rest of it. Complexity: O(key).
+
+    Raises:
+        CodecError: it does not begin like an entry.
+    """
+    # Nearly all rows have short headers and names: read here, since this is done for each row at a start.
+    if data[:1] < b"\xa0" and data[1:3] == _SHORT_BEGIN:
+        try:
+            at = 4 + data[3]
+            middle = at + 1 + (data[at] & 0b11111)
+            if data[at] >> 5 == data[middle] >> 5 == 0b101:
+                stop = middle + 1 + (data[middle] & 0b11111)
+                return data[at + 1 : middle].decode(), data[middle + 1 : stop].decode()
+        except (IndexError, UnicodeDecodeError) as error:
+            raise CodecError("expected replica ids, a key and a type") from error
+    key, type_name, _ = _begin(data)
+    return key, type_name
+
+
+def is_bottom_in(data: bytes) -> bool:
+    """Whether the entry of a row has no live dot, so that its context, which follows the names, is empty."""
+    return data[_begin(data)[2]] == 0
+
+
+def _begin(data: bytes) -> tuple[str, str, int]:
+    """Key and type of a row, and where its context begins."""
+    try:
+        at = HEADER_SIZES.get(data[0], 1)
+        if data[at] != FORMAT:
+            raise CodecError(f"expected format {FORMAT}, got {data[at : at + 1].hex()}")
+        width = _BINARY_WIDTHS[data[at + 1]]
+        at += 2 + width + int.from_bytes(data[at + 2 : at + 2 + width], "big")
+        key, at = _text(data, at)
+        type_name, at = _text(data, at)
+    except (IndexError, KeyError, UnicodeDecodeError) as error:
+        raise CodecError("expected replica ids, a key and a type") from error
+    return key, type_name, at
+
+
+def _text(data: bytes, at: int) -> tuple[str, int]:
+    head = data[at]
+    if head >> 5 == 0b101:
+        stop = at + 1 + (head & 0b11111)
+        return data[at + 1 : stop].decode(), stop
+    start = at + 1 + _TEXT_WIDTHS[head]
+    stop = start + int.from_bytes(data[at + 1 : start], "big")
+    if stop > len(data):
+        raise IndexError
+    return data[start:stop].decode(), stop
