@@ -30,6 +30,7 @@ BENCHMARKS: Final = (
     "links",
     "peer_link",
     "repair",
+    "scale",
     "mesh_bytes",
     "crdt_apply",
     "crdt_core",
@@ -74,7 +75,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             parser.error(f"no case {case!r:.64} in {given.name}; {nearest(case, known)}")
     try:
         options = Options(
-            pairs=given.pairs, seconds=given.seconds, cases=frozenset(given.case), scratch_parent=given.scratch
+            pairs=given.pairs,
+            seconds=given.seconds,
+            cases=frozenset(given.case),
+            keys=given.keys,
+            scratch_parent=given.scratch,
         )
     except ValueError as error:
         parser.error(str(error))
@@ -114,6 +119,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--case", action="append", default=[], help="only this case; may be repeated")
     parser.add_argument("--pairs", type=int, default=PAIRS_MIN, help="counted rounds after the warm-up (default: 5)")
     parser.add_argument("--seconds", type=float, default=2.0, help="length of one sample (default: 2)")
+    parser.add_argument("--keys", type=int, default=1_000_000, help="keys of `scale` (default: 1,000,000)")
     parser.add_argument(
         "--scratch", type=Path, default=Path("/var/tmp"), help="where data directories are made (default: /var/tmp)"
     )

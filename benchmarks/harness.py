@@ -30,18 +30,22 @@ class Options:
         pairs: counted rounds; at least 1, and PAIRS_MIN for a result that may be quoted.
         seconds: length of one sample, in seconds.
         cases: names of the cases to run; empty for all.
+        keys: how many the benchmark `scale` has.
         scratch_parent: where data directories are made; must be on the disk whose syncs are to be measured.
     """
 
     pairs: int = PAIRS_MIN
     seconds: float = 2.0
     cases: frozenset[str] = field(default_factory=frozenset)
+    keys: int = 1_000_000
     scratch_parent: Path = Path("/var/tmp")
 
     def __post_init__(self) -> None:
         """Refuses what gives no sample."""
         if self.pairs < 1:
             raise ValueError(f"--pairs of at least 1 expected, got {self.pairs}")
+        if not 1_000 <= self.keys <= 10_000_000:
+            raise ValueError(f"--keys of 1,000 to 10,000,000 expected, got {self.keys}")
         if not 0 < self.seconds <= 600:
             raise ValueError(f"--seconds above 0 and up to 600 expected, got {self.seconds}")
 
