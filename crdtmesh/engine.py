@@ -14,11 +14,12 @@ from typing import Any, Final
 
 from crdtmesh.engine_ports import CallerSink, Counters, Hooks, HostSink, SubscriberSink
 from crdtmesh.engine_reports import Reports
-from crdtmesh.engine_tickets import Ticket, TicketEvent, Tickets
+from crdtmesh.engine_tickets import Answer, Ticket, TicketEvent, Tickets
 from crdtmesh.links.frames import Channel
 from crdtmesh.observability import logs
 from crdtmesh.persistence.base import Record
 from crdtmesh.replication.errors import TokenInvalid
+from crdtmesh.replication.explaining import Explanation
 from crdtmesh.replication.levels import Level
 from crdtmesh.replication.outputs import (
     CaughtUp,
@@ -27,6 +28,7 @@ from crdtmesh.replication.outputs import (
     Committed,
     EntryKey,
     LevelTimeout,
+    PeerExplained,
     Persist,
     ReadAt,
     Reconciled,
@@ -316,8 +318,16 @@ class Engine:
         ticket = self._tickets.new()
         self.replica.read_at(key, level=level, ticket=ticket, timeout_ns=timeout_ns, now_ns=self._clock_ns())
         read = await self._ticket(ticket)
-        assert read is not None
+        assert isinstance(read, ReadAt)
         return read
+
+    async def explain_at(self, peer: str, key: EntryKey, *, timeout_ns: int) -> Explanation | None:
+        """What a peer knows of an entry; None when it has no link or does not answer in time."""
+        ticket = self._tickets.new()
+        self.replica.explain_at(peer, key, ticket=ticket, timeout_ns=timeout_ns, now_ns=self._clock_ns())
+        found = await self._ticket(ticket)
+        assert not isinstance(found, ReadAt)
+        return found
 
     async def await_token(self, token: bytes, *, timeout_ns: int) -> None:
         """Waits until this node has what a session token holds; see `Replica.await_token`.
@@ -335,7 +345,7 @@ class Engine:
             raise
         await self._ticket(ticket)
 
-    async def _ticket(self, ticket: Ticket) -> ReadAt | None:
+    async def _ticket(self, ticket: Ticket) -> Answer:
         """Waits for the event of a ticket of ours."""
         self.wake()
         return await self._tickets.wait(ticket)
@@ -454,6 +464,8 @@ class Engine:
                 self.runtime.state_changed(event.key, event.touched, event.version)
                 self.watches.changed(event.key)
                 self.hooks.changed(event.key)
+            elif isinstance(event, PeerExplained):
+                self._tickets.take(event)
             elif isinstance(event, Committed | CommitFailed | LevelTimeout | ReadAt):
                 self._ticket_event(event)
             else:

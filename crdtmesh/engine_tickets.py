@@ -7,12 +7,15 @@ from collections.abc import Hashable
 from typing import TypeAlias
 
 from crdtmesh.engine_ports import CommitLost, LevelUnreached
-from crdtmesh.replication.outputs import CommitFailed, Committed, LevelTimeout, ReadAt
+from crdtmesh.replication.explaining import Explanation
+from crdtmesh.replication.outputs import CommitFailed, Committed, LevelTimeout, PeerExplained, ReadAt
 
-__all__ = ["Ticket", "TicketEvent", "Tickets"]
+__all__ = ["Answer", "Ticket", "TicketEvent", "Tickets"]
 
 Ticket: TypeAlias = tuple[str, int]
 TicketEvent: TypeAlias = Committed | CommitFailed | LevelTimeout | ReadAt
+Answer: TypeAlias = ReadAt | Explanation | None
+"""What a wait may end with."""
 
 
 class Tickets:
@@ -21,7 +24,7 @@ class Tickets:
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._last = 0
-        self._waiting: dict[Hashable, asyncio.Future[ReadAt | None]] = {}
+        self._waiting: dict[Hashable, asyncio.Future[Answer]] = {}
 
     def new(self) -> Ticket:
         """One that nobody has."""
@@ -34,7 +37,7 @@ class Tickets:
         """Nobody will wait for it."""
         del self._waiting[ticket]
 
-    async def wait(self, ticket: Ticket) -> ReadAt | None:
+    async def wait(self, ticket: Ticket) -> Answer:
         """Waits for the event of a ticket.
 
         Raises:
@@ -46,7 +49,7 @@ class Tickets:
         finally:
             self._waiting.pop(ticket, None)
 
-    def take(self, event: TicketEvent) -> bool:
+    def take(self, event: TicketEvent | PeerExplained) -> bool:
         """Wakes who waits for an event; whether it has a ticket of these."""
         future = self._waiting.get(event.ticket)
         if future is None:
@@ -55,6 +58,8 @@ class Tickets:
             return True
         if isinstance(event, ReadAt):
             future.set_result(event)
+        elif isinstance(event, PeerExplained):
+            future.set_result(event.explanation)
         elif isinstance(event, Committed):
             future.set_result(None)
         elif isinstance(event, LevelTimeout):

@@ -23,7 +23,7 @@ from crdtmesh.crdts import registry
 from crdtmesh.directory import DIRECTORY_TYPE, Directory, announcement, entry_key
 from crdtmesh.edge import actors, cluster, state
 from crdtmesh.edge.callbacks import CallbackPolicy
-from crdtmesh.edge.cluster import MemberAlive, MemberView, NodeStatus, TypeUnclear
+from crdtmesh.edge.cluster import MemberAlive, MemberView, NodeStatus, PeerSilent, TypeUnclear
 from crdtmesh.edge.http_hosts import HttpHosts
 from crdtmesh.edge.http_registrations import Registrations
 from crdtmesh.edge.http_server import HttpServer
@@ -56,6 +56,9 @@ from crdtmesh.runtime.runtime import Runtime
 from crdtmesh.security import NodeSecurity
 from crdtmesh.voters import Voters
 from crdtmesh.wire import values
+
+EXPLAIN_TIMEOUT_NS: Final = 5_000_000_000
+"""A peer that has a link answers within a round trip and a commit."""
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -218,11 +221,12 @@ class Node:
         """Name of this node."""
         return self.config.name
 
-    async def explain(self, key: EntryKey) -> Explanation:
-        """What this node knows of an entry; without a type, of the only one under the key.
+    async def explain(self, key: EntryKey, peer: str) -> tuple[Explanation, Explanation | None]:
+        """What this node and, if one is named, a peer know of an entry; without a type, of the only one under the key.
 
         Raises:
             TypeUnclear: no type is named, and there is not one.
+            PeerSilent: the peer has no link, or did not answer in time.
             CommitLost: this node's disk failed.
         """
         replica, system = self._engine.replica, key.system or self.config.system
@@ -231,9 +235,15 @@ class Node:
             types = [name for name in types if replica.read(EntryKey(system, key.key, name)) is not None]
         if len(types) != 1:
             raise TypeUnclear(f"type is empty and {len(types)} types exist under this key; name one")
-        explanation = replica.explain(EntryKey(system, key.key, types[0]))
+        named = EntryKey(system, key.key, types[0])
+        explanation = replica.explain(named)
         await self._engine.committed()
-        return explanation
+        if not peer:
+            return explanation, None
+        theirs = await self._engine.explain_at(peer, named, timeout_ns=EXPLAIN_TIMEOUT_NS)
+        if theirs is None:
+            raise PeerSilent(f"{peer!r:.64} has no link to this node, or did not answer in time; see crdtmesh members")
+        return explanation, theirs
 
     async def leave(self) -> None:
         """Announces the leave, then asks the owner to stop the node."""

@@ -91,6 +91,10 @@ class TypeUnclear(MeshError):
     """A key without a type, under which there is no entry, or several."""
 
 
+class PeerSilent(MeshError):
+    """A peer that has no link to this node, or did not answer in time."""
+
+
 class ClusterView(Protocol):
     """What the node tells of itself and of others."""
 
@@ -112,11 +116,12 @@ class ClusterView(Protocol):
             CommitLost: this node's disk failed.
         """
 
-    async def explain(self, key: EntryKey) -> Explanation:
-        """What this node knows of an entry; without a type, of the only one under the key.
+    async def explain(self, key: EntryKey, peer: str) -> tuple[Explanation, Explanation | None]:
+        """What this node and, if one is named, a peer know of an entry; without a type, of the only one under the key.
 
         Raises:
             TypeUnclear: no type is named, and there is not one.
+            PeerSilent: the peer has no link, or did not answer in time.
             CommitLost: this node's disk failed.
         """
 
@@ -208,12 +213,20 @@ class ClusterServicer(cluster_pb2_grpc.ClusterServicer):
         """What this node knows of one entry."""
         key = request.key
         try:
-            found = await self._view.explain(EntryKey(key.system, key.key, key.type))
+            found, theirs = await self._view.explain(EntryKey(key.system, key.key, key.type), request.peer)
         except TypeUnclear as error:
             await abort(context, ErrorCode.INVALID_REQUEST, str(error))
+        except PeerSilent as error:
+            await abort(context, ErrorCode.TIMEOUT, str(error))
         except CommitLost as error:
             await abort(context, ErrorCode.STORAGE_FAILED, str(error))
-        return _explanation_to_proto(found, self._view.name)
+        names = {found.own_replica_id: self._view.name}
+        if theirs is not None:
+            names[theirs.own_replica_id] = request.peer
+        response = _explanation_to_proto(found, self._view.name, names)
+        if theirs is not None:
+            response.peer.CopyFrom(_explanation_to_proto(theirs, request.peer, names))
+        return response
 
     async def Leave(  # noqa: N802
         self, request: cluster_pb2.LeaveRequest, context: Context
@@ -231,7 +244,7 @@ def service(view: ClusterView) -> Service:
     )
 
 
-def _explanation_to_proto(found: Explanation, node: str) -> cluster_pb2.ExplainResponse:
+def _explanation_to_proto(found: Explanation, node: str, names: Mapping[bytes, str]) -> cluster_pb2.ExplainResponse:
     key = found.key
     response = cluster_pb2.ExplainResponse(
         key=state_pb2.StateKey(system=key.system, key=key.key, type=key.type_name),
@@ -240,10 +253,11 @@ def _explanation_to_proto(found: Explanation, node: str) -> cluster_pb2.ExplainR
         version=found.version,
         size_bytes=found.size_bytes,
         fingerprint=found.fingerprint.hex(),
+        node=node,
         writers=[
             cluster_pb2.EntryWriter(
                 replica_id=writer.replica_id.hex(),
-                node=node if writer.replica_id == found.own_replica_id else "",
+                node=names.get(writer.replica_id, ""),
                 live=_intervals(writer.live),
                 live_count=writer.live_count,
                 last=writer.last,
@@ -254,7 +268,7 @@ def _explanation_to_proto(found: Explanation, node: str) -> cluster_pb2.ExplainR
             for writer in found.writers
         ],
     )
-    if found.found:
+    if found.found and found.value is not None:
         response.value.CopyFrom(values.value_from_plain(key.type_name, found.value))
     return response
 

@@ -21,7 +21,7 @@ WRITERS_MAX: Final = 1_000
 # Runs of the index that are looked at for the last events of an entry: some 10 ms.
 RUNS_MAX: Final = 100_000
 
-_FINGERPRINT_BYTES: Final = 16
+FINGERPRINT_BYTES: Final = 16
 
 Intervals = tuple[tuple[int, int], ...]
 
@@ -87,7 +87,7 @@ def explain(systems: Systems, key: EntryKey) -> Explanation:
         version = entry.version if entry is not None else 0
         return Explanation(key, number, False, version, None, 0, b"", writers, own)
     data = canonical(entry.data_type, entry.store, shard.table)
-    fingerprint = hashlib.blake2b(data, digest_size=_FINGERPRINT_BYTES).digest()
+    fingerprint = hashlib.blake2b(data, digest_size=FINGERPRINT_BYTES).digest()
     return Explanation(key, number, True, entry.version, entry.value(), len(data), fingerprint, writers, own)
 
 

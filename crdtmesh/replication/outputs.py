@@ -1,11 +1,14 @@
 """What a replica hands to its driver, and the names both use for entries."""
 
 from collections.abc import Hashable
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from crdtmesh.crdts.base import Touched
 from crdtmesh.crdts.values import PlainValue
 from crdtmesh.persistence.base import Record
+
+if TYPE_CHECKING:
+    from crdtmesh.replication.explaining import Explanation
 
 
 class EntryKey(NamedTuple):
@@ -89,6 +92,13 @@ class ReadAt(NamedTuple):
     version: int
 
 
+class PeerExplained(NamedTuple):
+    """What a peer knows of a key, as `Replica.explain_at` asked; None when it did not answer in time."""
+
+    ticket: Hashable
+    explanation: "Explanation | None"
+
+
 class Changed(NamedTuple):
     """An entry's state changed in memory. Show it to others only behind a `barrier`.
 
@@ -155,6 +165,7 @@ Event = (
     | CommitFailed
     | LevelTimeout
     | ReadAt
+    | PeerExplained
     | Changed
     | CaughtUp
     | Reconciled

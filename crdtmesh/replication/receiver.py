@@ -18,17 +18,19 @@ from crdtmesh.replication.catchup import CatchUp
 from crdtmesh.replication.errors import LimitExceeded
 from crdtmesh.replication.events import Event
 from crdtmesh.replication.fingerprints import unpack_sums
+from crdtmesh.replication.ground import Ground
 from crdtmesh.replication.handover import Handovers
 from crdtmesh.replication.identity import describe_run
 from crdtmesh.replication.level_layer import Levels
-from crdtmesh.replication.options import BUCKETS, ReplicationOptions
+from crdtmesh.replication.options import BUCKETS
 from crdtmesh.replication.outlet import Outlet
 from crdtmesh.replication.outputs import CaughtUp, IdentityNeeded
 from crdtmesh.replication.parts import Assembler, MalformedPart
+from crdtmesh.replication.peer_explaining import PeerExplainer
 from crdtmesh.replication.repair import Repairer
 from crdtmesh.replication.shard import Change, Shard, StaleOffer
 from crdtmesh.replication.staging import Stagings, take_over
-from crdtmesh.replication.systems import System, Systems
+from crdtmesh.replication.systems import System
 from crdtmesh.replication.trimming import Trimmer
 
 
@@ -40,23 +42,23 @@ class Receiver:
         trimmer: what the index may forget.
         handovers: whole shards on their way to peers.
         stagings: whole shards on their way from peers.
+        peer_explainer: tells and asks what is known of a key.
         auditor: compares shards with peers that applied the same.
     """
 
     def __init__(
         self,
-        options: ReplicationOptions,
-        systems: Systems,
+        ground: Ground,
         outlet: Outlet,
         repairer: Repairer,
         levels: Levels,
         *,
-        node: str,
         rng: random.Random,
         now_ns: int,
     ) -> None:
+        options, systems = ground.options, ground.systems
         self.is_identity_lost = False
-        self.trimmer: Final = Trimmer(options, levels.voters.of, node=node, now_ns=now_ns)
+        self.trimmer: Final = Trimmer(options, levels.voters.of, node=ground.node, now_ns=now_ns)
         self.handovers: Final = Handovers(options, rng.getrandbits(32))
         self.stagings: Final = Stagings(options)
         self.auditor: Final = Auditor(options, repairer.digest_of, rng, now_ns)
@@ -65,6 +67,7 @@ class Receiver:
         self._outlet: Final = outlet
         self._repairer: Final = repairer
         self._levels: Final = levels
+        self.peer_explainer: Final = PeerExplainer(ground)
         self._catch_up = CatchUp(options.shards)
         self._assemblers: dict[str, Assembler] = {}
         self._drifting: dict[str, None] = {}
@@ -83,6 +86,7 @@ class Receiver:
         self.trimmer.linked(peer, is_up=False)
         self.handovers.forget(peer)
         self.stagings.forget(peer)
+        self.peer_explainer.peer_down(peer)
 
     @property
     def is_preparing(self) -> bool:
@@ -138,6 +142,8 @@ class Receiver:
             self._outlet.reject(source, "shard_count", detail)
         elif frame.kind is wire.Kind.DIGEST:
             self._receive_digest(frame, source)
+        elif frame.kind >= wire.Kind.EXPLAIN:
+            self.peer_explainer.receive(frame, source)
         elif frame.kind >= wire.Kind.CONFIRM:
             self._levels.receive(frame, source)
         elif frame.kind is wire.Kind.ACK:

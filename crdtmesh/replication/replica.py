@@ -96,9 +96,7 @@ class Replica:
         self._levels = Levels(ground, rng)
         self._tokens = Tokens(self._systems, emit=self._outlet.emit, wait=self._outlet.wait)
         self._outlet.on_own_copy = self._levels.own_copy
-        self._receiver = Receiver(
-            options, self._systems, self._outlet, self._repairer, self._levels, node=node, rng=rng, now_ns=now_ns
-        )
+        self._receiver = Receiver(ground, self._outlet, self._repairer, self._levels, rng=rng, now_ns=now_ns)
         self._updates = Updates(self._systems, self._outlet, require_writable=self._require_writable)
         self._expiry = Expiry(
             options,
@@ -276,6 +274,10 @@ class Replica:
         """All that is known here of an entry. Show it to others only behind a `barrier`."""
         return explain(self._systems, key)
 
+    def explain_at(self, peer: str, key: EntryKey, *, ticket: Hashable, timeout_ns: int, now_ns: int) -> None:
+        """Has `PeerExplained(ticket, ...)` emitted with all that a peer knows of an entry; None in it for no answer."""
+        self._receiver.peer_explainer.ask(ticket, peer, key, timeout_ns=timeout_ns, now_ns=now_ns)
+
     def entries(self, system: str, prefix: str = "") -> Iterator[EntryView]:
         """The entries with state whose key has a prefix, in order of key and type. Complexity: O(n log n)."""
         found = merge(
@@ -430,6 +432,7 @@ class Replica:
         self._expiry.tick(wall_ms)
         self._levels.tick(now_ns=now_ns)
         self._tokens.tick(now_ns=now_ns)
+        self._receiver.peer_explainer.tick(now_ns=now_ns)
         if self._outlet.read_only_reason is not None:
             return
         outbox = self._outlet.outbox
@@ -441,6 +444,7 @@ class Replica:
     def next_deadline_ns(self) -> int | None:
         """When `tick` is wanted; None for never."""
         deadlines = [self._levels.next_deadline_ns(), self._tokens.next_deadline_ns(), self._outlet.due_ns]
+        deadlines.append(self._receiver.peer_explainer.next_deadline_ns())
         if len(self._outlet.outbox) and self._outlet.read_only_reason is None:
             receiver = self._receiver
             if receiver.is_preparing:

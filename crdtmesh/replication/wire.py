@@ -67,6 +67,9 @@ class Kind(enum.IntEnum):
     TELL = 37
     MARK = 38
     TOLD = 39
+    # Of `peer_explaining`.
+    EXPLAIN = 48
+    EXPLAINED = 49
 
 
 class Frame(NamedTuple):

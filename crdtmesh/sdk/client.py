@@ -325,19 +325,22 @@ class Client:
                 answer = payloads.decode(type_url, payload)
                 yield answer if returns is Any else _checked(answer, returns, action)
 
-    async def explain(self, system: str, key: str, type_name: str = "", *, timeout: float | None = None) -> Explanation:
+    async def explain(
+        self, system: str, key: str, type_name: str = "", *, peer: str = "", timeout: float | None = None
+    ) -> Explanation:
         """What the node knows of one entry: its store part, dots, contexts, and who wrote it last.
 
         Args:
             system: the actor system.
             key: the entry's key.
             type_name: may be left out when only one type exists under the key.
+            peer: a node with a link to this one, of which `peer` of the answer tells the same.
             timeout: in seconds; the client's default if None.
 
         Raises:
             CallError: one of its subclasses.
         """
-        return await explanation_of(self.unary, (system, key, type_name), timeout)
+        return await explanation_of(self.unary, (system, key, type_name), peer, timeout)
 
     async def members(self, *, timeout: float | None = None) -> list[Member]:
         """The mesh's members as the node sees them."""

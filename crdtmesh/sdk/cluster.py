@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -178,6 +179,8 @@ class Explanation:
         size_bytes: of the store part, canonically encoded.
         fingerprint: hex, of the same; equal on nodes that hold the same.
         writers: those that wrote the entry first.
+        node: whose knowledge this is.
+        peer: what the peer knows that was named; its value is left out when it is larger than 240 KiB.
     """
 
     system: str
@@ -190,13 +193,20 @@ class Explanation:
     size_bytes: int
     fingerprint: str
     writers: tuple[EntryWriter, ...]
+    node: str = ""
+    peer: Explanation | None = None
 
 
-async def explanation_of(unary: Unary, key: tuple[str, str, str], timeout: float | None) -> Explanation:
-    """Asks what the node knows of an entry: system, key and type."""
+async def explanation_of(unary: Unary, key: tuple[str, str, str], peer: str, timeout: float | None) -> Explanation:
+    """Asks what the node, and a peer if one is named, know of an entry: system, key and type."""
     system, name, type_name = key
-    request = cluster_pb2.ExplainRequest(key=state_pb2.StateKey(system=system, key=name, type=type_name))
+    request = cluster_pb2.ExplainRequest(key=state_pb2.StateKey(system=system, key=name, type=type_name), peer=peer)
     response = await unary("Cluster.Explain", request, timeout)
+    found = _explanation(response)
+    return dataclasses.replace(found, peer=_explanation(response.peer)) if response.HasField("peer") else found
+
+
+def _explanation(response: cluster_pb2.ExplainResponse) -> Explanation:
     return Explanation(
         system=response.key.system,
         key=response.key.key,
@@ -204,9 +214,10 @@ async def explanation_of(unary: Unary, key: tuple[str, str, str], timeout: float
         shard=response.shard,
         found=response.found,
         version=response.version,
-        value=values.plain_from_value(response.value)[1] if response.found else None,
+        value=values.plain_from_value(response.value)[1] if response.HasField("value") else None,
         size_bytes=response.size_bytes,
         fingerprint=response.fingerprint,
+        node=response.node,
         writers=tuple(
             EntryWriter(
                 replica_id=writer.replica_id,

@@ -29,5 +29,16 @@ async def test_two_nodes_explain_one_entry_alike_and_each_knows_its_own_replica_
     assert ("PNCounter", 7, found.fingerprint) == (told["type_name"], told["value"], told["fingerprint"])
     table = await crdtmesh("state", "explain", "test/stock", endpoint=b.grpc)
     assert f"in shard {found.shard}," in table.out
+    both = ("state", "explain", "test/stock", "--peer", "a")
+    compared = (await crdtmesh(*both, "--format", "json", endpoint=b.grpc)).json()
+    assert ("a", "b", found.fingerprint) == (
+        compared["peer"]["node"],
+        compared["node"],
+        compared["peer"]["fingerprint"],
+    )
+    assert {"a", "b"} == {writer["node"] for writer in compared["writers"]}
+    assert "a holds the same" in (await crdtmesh(*both, endpoint=b.grpc)).out
+    silent = await crdtmesh("state", "explain", "test/stock", "--peer", "z", "--format", "json", endpoint=b.grpc)
+    assert "timeout" == silent.error()["code"]
     missing = await crdtmesh("state", "explain", "test/nothing", "--format", "json", endpoint=b.grpc)
     assert "invalid_request" == missing.error()["code"]

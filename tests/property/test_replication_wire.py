@@ -102,7 +102,14 @@ def recorded_of_shards() -> list[bytes]:
     return [*payloads, *rows, *record(mesh)]
 
 
-RECORDED = [*recorded()[1], *recorded_of_levels(), *recorded_of_shards()]
+def recorded_of_explaining() -> list[bytes]:
+    """A question what a peer knows of a key, and its answer."""
+    mesh, _ = recorded()
+    mesh["a"].replica.explain_at("b", LIST, ticket="t", timeout_ns=SECOND_NS, now_ns=mesh.now_ns)
+    return record(mesh)
+
+
+RECORDED = [*recorded()[1], *recorded_of_levels(), *recorded_of_shards(), *recorded_of_explaining()]
 CHUNKS = [payload for payload in RECORDED if payload[1] == Kind.STAGE]
 
 

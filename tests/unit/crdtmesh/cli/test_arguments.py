@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from crdtmesh.cli.client import JsonCommand, fail, parse_json, split_name
+from crdtmesh.cli.explain import minus
 from crdtmesh.cli.main import COMMANDS, cli
 from crdtmesh.cli.tables import echo_table
 from crdtmesh.errors import ConfigError
@@ -114,3 +115,9 @@ def test_a_mistyped_word_is_answered_with_the_nearest(arguments: list[str], hint
 
     assert 2 == ran.exit_code
     assert hint in ran.output.splitlines()[-1]
+
+
+def test_the_difference_of_intervals_is_what_only_the_first_has() -> None:
+    assert ((1, 2), (5, 5), (9, 10)) == minus(((1, 5), (7, 10)), ((3, 4), (7, 8), (20, 30)))
+    assert () == minus(((1, 5),), ((1, 9),))
+    assert ((1, 5),) == minus(((1, 5),), ())

@@ -149,13 +149,15 @@ class LeaveResponse(_message.Message):
     def __init__(self) -> None: ...
 
 class ExplainRequest(_message.Message):
-    __slots__ = ("key",)
+    __slots__ = ("key", "peer")
     KEY_FIELD_NUMBER: _ClassVar[int]
+    PEER_FIELD_NUMBER: _ClassVar[int]
     key: _state_pb2.StateKey
-    def __init__(self, key: _Optional[_Union[_state_pb2.StateKey, _Mapping]] = ...) -> None: ...
+    peer: str
+    def __init__(self, key: _Optional[_Union[_state_pb2.StateKey, _Mapping]] = ..., peer: _Optional[str] = ...) -> None: ...
 
 class ExplainResponse(_message.Message):
-    __slots__ = ("key", "shard", "found", "version", "value", "size_bytes", "fingerprint", "writers")
+    __slots__ = ("key", "shard", "found", "version", "value", "size_bytes", "fingerprint", "writers", "node", "peer")
     KEY_FIELD_NUMBER: _ClassVar[int]
     SHARD_FIELD_NUMBER: _ClassVar[int]
     FOUND_FIELD_NUMBER: _ClassVar[int]
@@ -164,6 +166,8 @@ class ExplainResponse(_message.Message):
     SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
     FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
     WRITERS_FIELD_NUMBER: _ClassVar[int]
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    PEER_FIELD_NUMBER: _ClassVar[int]
     key: _state_pb2.StateKey
     shard: int
     found: bool
@@ -172,7 +176,9 @@ class ExplainResponse(_message.Message):
     size_bytes: int
     fingerprint: str
     writers: _containers.RepeatedCompositeFieldContainer[EntryWriter]
-    def __init__(self, key: _Optional[_Union[_state_pb2.StateKey, _Mapping]] = ..., shard: _Optional[int] = ..., found: _Optional[bool] = ..., version: _Optional[int] = ..., value: _Optional[_Union[_values_pb2.Value, _Mapping]] = ..., size_bytes: _Optional[int] = ..., fingerprint: _Optional[str] = ..., writers: _Optional[_Iterable[_Union[EntryWriter, _Mapping]]] = ...) -> None: ...
+    node: str
+    peer: ExplainResponse
+    def __init__(self, key: _Optional[_Union[_state_pb2.StateKey, _Mapping]] = ..., shard: _Optional[int] = ..., found: _Optional[bool] = ..., version: _Optional[int] = ..., value: _Optional[_Union[_values_pb2.Value, _Mapping]] = ..., size_bytes: _Optional[int] = ..., fingerprint: _Optional[str] = ..., writers: _Optional[_Iterable[_Union[EntryWriter, _Mapping]]] = ..., node: _Optional[str] = ..., peer: _Optional[_Union[ExplainResponse, _Mapping]] = ...) -> None: ...
 
 class EntryWriter(_message.Message):
     __slots__ = ("replica_id", "node", "live", "live_count", "last", "applied", "known", "low")
