@@ -71,6 +71,8 @@ DNS_NAMES_MAX: Final = 32
 
 _PORTS: Final = ("gossip_port", "link_port", "grpc_port", "http_port", "join_port")
 
+_FILES: Final = ("authority", "certificate", "certificate_key", "gossip_keys")
+
 _COUNTS: Final[Mapping[str, tuple[int, int]]] = {
     **dict.fromkeys(_PORTS, (0, 65_535)),
     "user_function_port": (1, 65_535),
@@ -118,6 +120,7 @@ class NodeConfig:
         certificate: this node's certificate, PEM. Default: `IDENTITY_DIR/nodes/NAME.pem`.
         certificate_key: its private key, PEM; by default it stands in the same file.
         gossip_keys: keys that seal gossip, one a line in base64. Default: `IDENTITY_DIR/gossip.keys`.
+        gossip_label: bound into each sealed packet. Default: `cluster`; empty among Serf's own agents, which know none.
         gossip_allow: networks in which members may announce addresses, such as `10.0.0.0/8`; none: all.
         insecure: accept unencrypted, unauthenticated peers beyond loopback; certificates and keys are not used.
         log_level: `debug`, `info`, `warning`, `error`.
@@ -159,6 +162,7 @@ class NodeConfig:
     certificate: Path | None = None
     certificate_key: Path | None = None
     gossip_keys: Path | None = None
+    gossip_label: str | None = None
     gossip_allow: tuple[str, ...] = ()
     insecure: bool = False
     log_level: LogLevel = "info"
@@ -456,20 +460,11 @@ def _guarded_boolean(value: Any) -> bool:
 
 _CONVERTERS: Final[Mapping[str, Any]] = {
     **dict.fromkeys(
-        ("name", "cluster", "system", "bind", "advertise", "api_bind", "actors", "user_function_host"), _text
+        ("name", "cluster", "system", "bind", "advertise", "api_bind", "actors", "user_function_host", "gossip_label"),
+        _text,
     ),
     **dict.fromkeys(
-        (
-            "data_dir",
-            "socket",
-            "http_socket",
-            "identity_dir",
-            "authority",
-            "certificate",
-            "certificate_key",
-            "gossip_keys",
-        ),
-        lambda value: Path(_text(value)).expanduser(),
+        ("data_dir", "socket", "http_socket", "identity_dir", *_FILES), lambda value: Path(_text(value)).expanduser()
     ),
     **dict.fromkeys(_COUNTS, _integer),
     **dict.fromkeys(("join", "callback_allow", "gossip_allow"), _addresses),

@@ -211,13 +211,17 @@ def _agent_config(config: NodeConfig, tag: MeshTag, keyring: gossip.Keyring | No
             swim=dataclasses.replace(
                 gossip.LAN,
                 keyring=keyring,
-                label=config.cluster if keyring is not None else "",
+                label=_label(config) if keyring is not None else "",
                 networks_allowed=config.gossip_allow,
             ),
             serf=gossip.SerfConfig(),
         )
     except gossip.ConfigError as error:
         raise ConfigError(str(error)) from None
+
+
+def _label(config: NodeConfig) -> str:
+    return config.cluster if config.gossip_label is None else config.gossip_label
 
 
 def _guess_address(version: int) -> str:

@@ -88,6 +88,11 @@ _CONFIG_OPTIONS: Final = (
         )
     ),
     click.option(
+        "--gossip-label",
+        metavar="TEXT",
+        help="Bound into sealed gossip. Default: the cluster's name; empty among Serf's own agents.",
+    ),
+    click.option(
         "--gossip-allow",
         multiple=True,
         metavar="NETWORK",

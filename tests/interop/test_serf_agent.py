@@ -183,10 +183,27 @@ async def sealed_story(folder: Path) -> Seen:
         await story.meet_a_latecomer()
         await asyncio.sleep(3)
         await story.lose_one()
+        await _share_a_sealed_cluster(folder, story)
         await story.leave()
     finally:
         await story.close()
     return story.seen
+
+
+async def _share_a_sealed_cluster(folder: Path, story: Story) -> None:
+    """A whole node with the agents' key; they know no labels."""
+    keys = folder / "gossip.keys"
+    keys.write_text(f"{NEW_KEY}\n")
+    keys.chmod(0o600)
+    arguments = ("--discovery", "static", "--join", "127.0.82.1:7946", "--gossip-keys", str(keys), "--gossip-label", "")
+    node = LocalNode("mesh", folder, cluster="interop", arguments=arguments)
+    try:
+        await node.start()
+        story.seen.facts["sealed mesh"] = [await a.until_status("mesh", "alive") for a in story.agents[:2]]
+        await node.stop()
+        story.seen.facts["sealed mesh left"] = [await a.until_status("mesh", "left") for a in story.agents[:2]]
+    finally:
+        await node.kill()
 
 
 @pytest.fixture(scope="module")
@@ -264,6 +281,10 @@ def test_a_node_of_the_mesh_shares_the_cluster(stories: dict[str, Seen]) -> None
 
     assert all(tags["mesh"].startswith("1;c=") for tags in facts["mesh tags"])
     assert [] == facts["mesh peers"]
+
+
+def test_a_node_of_the_mesh_shares_a_cluster_of_sealed_agents(stories: dict[str, Seen]) -> None:
+    assert [True] * 2 == stories["sealed"].facts["sealed mesh"] == stories["sealed"].facts["sealed mesh left"]
 
 
 def test_a_node_that_stood_still_for_4_seconds_refutes_the_suspicion(stories: dict[str, Seen]) -> None:

@@ -18,7 +18,7 @@ DOCS = ROOT / "docs"
 PAGES = [*sorted(DOCS.rglob("*.md")), ROOT / "CONTRIBUTING.md", ROOT / "README.md"]
 ROW = re.compile(r"^\| `(?P<name>\w+)` \| (?P<second>[^|]+) \|", re.MULTILINE)
 DERIVED = {"name", "data_dir", "socket", "http_socket", "advertise", "api_bind", "identity_dir"}
-DERIVED |= {"authority", "certificate", "certificate_key", "gossip_keys"}
+DERIVED |= {"authority", "certificate", "certificate_key", "gossip_keys", "gossip_label"}
 
 
 def test_the_reference_is_what_the_code_says(monkeypatch: pytest.MonkeyPatch) -> None:

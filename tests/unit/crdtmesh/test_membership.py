@@ -25,6 +25,12 @@ def test_sealed_packets_are_bound_to_the_clusters_name_and_plain_ones_have_no_la
     assert ("", None) == ((found := made(cluster="home").swim).label, found.keyring)
 
 
+def test_another_label_or_none_can_be_set_for_sealed_packets() -> None:
+    keyring = gossip.Keyring([bytes(32)])
+
+    assert ["", "of-all"] == [made(keyring, gossip_label=label).swim.label for label in ("", "of-all")]
+
+
 def test_members_may_be_confined_to_networks() -> None:
     assert ("10.0.0.0/8", "fd00::/8") == made(gossip_allow=("10.0.0.0/8", "fd00::/8")).swim.networks_allowed
     with pytest.raises(ConfigError, match="network"):
