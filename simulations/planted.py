@@ -416,7 +416,7 @@ PLANTED: Sequence[Planted] = (
     Planted(put_two_entries_under_one_dot),
     Planted(remove_without_a_context),
     Planted(repair_by_what_is_known),
-    Planted(repair_on_the_base_of_the_first_chunk, many_chunks),
+    Planted(repair_on_the_base_of_the_first_chunk, scenario="removal_learnt_between_chunks"),
     Planted(repair_without_base),
     Planted(reuse_replica_id_after_lost_state),
     Planted(send_the_whole_context_with_a_part, many_chunks),
