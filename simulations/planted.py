@@ -321,7 +321,7 @@ def many_brief(plan: RunPlan) -> RunPlan:
     workload = replace(plan.workload, clients=6, think_ns_mean=200 * MILLISECOND_NS, brief=1.0, up_counter=0, read=0)
     rules = ((f"{BRIEF_PREFIX}*", 100),)
     replication = replace(plan.replication, durability_rules=rules, checkpoint_log_rows=20_000)
-    faults = replace(plan.faults, crashes=3, all_at_once=1.0, down_ns_max=SECOND_NS, joins=0)
+    faults = replace(plan.faults, crashes=1, all_at_once=1.0, down_ns_max=SECOND_NS, joins=0)
     workload = replace(workload, mix=(("ORSet", 0.0),), expiring=0.0, overload_clients=0)
     return replace(plan, workload=workload, replication=replication, faults=faults)
 
