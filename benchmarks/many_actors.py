@@ -101,9 +101,6 @@ class Node:
             ReplicationOptions(), node="node", replica_id=bytes(16), rng=random.Random(1), now_ns=0, wall_ms=1
         )
         self._replica.load(())
-        # As after it has met another node: until then it looks for one in all of `_mesh` at each level. Private, for no
-        # node gets there by itself.
-        self._replica._levels._reconciler._is_reconciled = True
         # It is a majority by itself.
         self._replica.update(voters_key(MESH_SYSTEM), [Operation("add", ("node",))], ticket=None, wall_ms=1)
         self.runtime = Runtime(

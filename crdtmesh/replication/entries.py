@@ -13,6 +13,7 @@ from crdtmesh.persistence.errors import CorruptRecord
 from crdtmesh.replication.entry import Entry
 from crdtmesh.replication.errors import LimitExceeded
 from crdtmesh.replication.events import AnyType, EntryName
+from crdtmesh.replication.levels import VOTERS_PREFIX
 from crdtmesh.replication.options import ENTRIES_PER_SHARD_MAX
 from crdtmesh.replication.rows import is_bottom_in, name_in, read_row
 
@@ -28,7 +29,17 @@ class EntryTable:
         table: of the dots of the shard.
     """
 
-    __slots__ = ("_by_name", "_dropped", "_free", "_numbered", "_returned", "_system", "_table", "_version")
+    __slots__ = (
+        "_by_name",
+        "_dropped",
+        "_free",
+        "_numbered",
+        "_returned",
+        "_system",
+        "_table",
+        "_version",
+        "_voter_lists",
+    )
 
     def __init__(self, system: str, table: ReplicaTable) -> None:
         self._system = system
@@ -36,6 +47,8 @@ class EntryTable:
         # By name the number; by number the entry, or the row that it is to be made of.
         self._by_name: dict[tuple[str, str], int] = {}
         self._numbered: list[Entry | bytes | None] = []
+        # Numbers of the entries that `voter_lists` yields: each call at a level may ask for them.
+        self._voter_lists: set[int] = set()
         self._free: list[int] = []
         # Since the last `settle`: what was dropped, and what was made again after that.
         self._dropped: dict[tuple[str, str], int] = {}
@@ -106,7 +119,7 @@ class EntryTable:
             return entry
         entry = Entry(self._system, name, self._number_for(name), data_type)
         entry.version = self._version
-        self._by_name[name] = entry.number
+        self._take(name, entry.number)
         self._numbered[entry.number] = entry
         if self._dropped.pop(name, None) is not None:
             self._returned[name] = entry
@@ -148,9 +161,15 @@ class EntryTable:
             raise ValueError(f"entry number {number} of {name[0]!r:.64} is out of bounds")
         elif number > len(numbered):
             numbered.extend([None] * (number + 1 - len(numbered)))
-        if numbered[number] is not None or self._by_name.setdefault(name, number) != number:
+        if numbered[number] is not None or name in self._by_name:
             raise ValueError(f"entry number {number} of {name[0]!r:.64} is taken, or its name is")
+        self._take(name, number)
         numbered[number] = entry
+
+    def _take(self, name: tuple[str, str], number: int) -> None:
+        self._by_name[name] = number
+        if name[0].startswith(VOTERS_PREFIX):
+            self._voter_lists.add(number)
 
     def restored(self) -> None:
         """All entries are back from the disk: numbers without one are free."""
@@ -195,6 +214,11 @@ class EntryTable:
             if entry is not None and not entry.is_bottom:
                 yield entry
 
+    def voter_lists(self) -> Iterator[Entry]:
+        """The voter lists that are not bottom, if this is a shard of `_mesh`. Complexity: O(their number)."""
+        return (e for number in self._voter_lists if (e := self.numbered(number)) is not None and not e.is_bottom)
+
     def _remove(self, entry: Entry) -> None:
         del self._by_name[entry.name]
+        self._voter_lists.discard(entry.number)
         self._numbered[entry.number] = None

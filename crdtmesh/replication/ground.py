@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from crdtmesh.persistence.base import Record
 from crdtmesh.replication import wire
 from crdtmesh.replication.entry import EntryView
-from crdtmesh.replication.levels import MESH_SYSTEM, VOTERS_PREFIX, voters_key
+from crdtmesh.replication.levels import MESH_SYSTEM, voters_key
 from crdtmesh.replication.options import ReplicationOptions
 from crdtmesh.replication.outputs import EntryKey, Event
 from crdtmesh.replication.systems import Systems
@@ -70,11 +70,9 @@ class VoterLists:
         return cached[1]
 
     def everyone(self, systems: Systems) -> frozenset[str]:
-        """All voters of all systems. Complexity: O(entries of `_mesh`)."""
+        """All voters of all systems. Complexity: O(systems)."""
         shards = systems.get(MESH_SYSTEM) or ()
-        return frozenset[str]().union(
-            *(_names(view) for shard in shards for view in shard.entries.sorted(VOTERS_PREFIX))
-        )
+        return frozenset[str]().union(*(_names(view) for shard in shards for view in shard.entries.voter_lists()))
 
 
 def _names(view: EntryView | None) -> frozenset[str]:

@@ -7,6 +7,10 @@ from crdtmesh.crdts.dots import ReplicaTable
 from crdtmesh.replication.entries import EntryTable
 from crdtmesh.replication.entry import Entry
 from crdtmesh.replication.events import EntryName
+from crdtmesh.replication.ground import VoterLists
+from crdtmesh.replication.levels import voters_key
+from crdtmesh.replication.outputs import EntryKey
+from tests.unit.crdtmesh.replication.mesh import Mesh, add, remove
 
 
 def make(table: EntryTable, key: str) -> Entry:
@@ -46,3 +50,21 @@ def test_entry_that_is_dropped_made_again_and_dropped_again_is_one_number() -> N
     table.drop(make(table, "milk"))
     table.drop(make(table, "milk"))
     assert ([0], []) == (table.dropped, table.returned)
+
+
+def test_voter_lists_are_found_among_other_entries_until_nothing_is_left_of_them() -> None:
+    mesh = Mesh("a")
+    mesh.update("a", EntryKey("_mesh", "actors/x", "ORSet"), add("milk"))
+    for system in ("homes", "shops"):
+        mesh.update("a", voters_key(system), add(f"node of {system}"))
+    assert {"node of homes", "node of shops"} == everyone(mesh)
+    mesh.update("a", voters_key("homes"), remove("node of homes"))
+    assert {"node of shops"} == everyone(mesh)
+    mesh["a"].sync()
+    mesh.restart("a")
+    assert {"node of shops"} == everyone(mesh)
+
+
+def everyone(mesh: Mesh) -> frozenset[str]:
+    replica = mesh["a"].replica
+    return VoterLists(replica.read).everyone(replica._systems)
