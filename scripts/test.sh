@@ -18,7 +18,7 @@ stage() {
 
 pytest() { "$PYTHON" -m pytest -q --durations=5 --durations-min=1 "$@"; }
 
-seeds() { "$PYTHON" -m simulations run --seeds 1:200 --json --budget "${SIMULATED_SECONDS:-300}"; }
+seeds() { "$PYTHON" -m simulations run --seeds 1:200 --json --budget "${SIMULATED_SECONDS:-200}"; }
 
 wheel() (
     work=$(mktemp -d)
@@ -42,9 +42,8 @@ stage "attacks" pytest -n 2 tests/attacks
 stage "simulation" pytest -n 2 tests/simulation
 # As many seeds as fit; how many that were is printed, and the report is one line of JSON.
 stage "simulated seeds" seeds
-stage "contract" pytest tests/contract
-stage "conformance" pytest tests/conformance
-stage "interop" pytest tests/interop
+# Half of it is waiting for real agents, a minute of which passes beside the rest.
+stage "contract, conformance, interop" pytest -n 2 --dist loadscope tests/contract tests/conformance tests/interop
 stage "e2e" pytest tests/e2e
 # Real nodes on hosts of their own, a few cells of the matrix; it says itself where it had to do without namespaces.
 stage "hosts" "$PYTHON" -m tests.hosts --brief
