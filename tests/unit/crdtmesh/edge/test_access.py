@@ -65,7 +65,7 @@ def test_a_certificate_says_who_it_is_if_it_is_of_this_cluster_and_no_node() -> 
     access = Access("home", is_open=False)
     assert "operator/alice" == entered(access, uris=["spiffe://home/operator/alice"])
     for uris in (
-        ["spiffe://work/operator/alice"],
+        ["spiffe://elsewhere/operator/alice"],
         ["spiffe://home/node/kitchen"],
         ["spiffe://home/operator/alice", "spiffe://home/operator/bob"],
         ["https://home/operator/alice"],
