@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from crdtmesh.engine_ports import CallerSink, Counters, Hooks, HostSink, SubscriberSink
 from crdtmesh.engine_reports import Reports
+from crdtmesh.engine_sinks import Sinks
 from crdtmesh.engine_tickets import Answer, Ticket, TicketEvent, Tickets
 from crdtmesh.links.frames import Channel
 from crdtmesh.observability import logs
@@ -38,7 +39,7 @@ from crdtmesh.replication.replica import Replica
 from crdtmesh.replication.watching import Watches, WatchOptions, WatchTicket
 from crdtmesh.runtime.definition import ActorAddress, ActorDefinition
 from crdtmesh.runtime.events import Conflicted
-from crdtmesh.runtime.messages import NO_TERMS, CallerId, HostId, ReplyColumns, ToPeer, UpdateTerms
+from crdtmesh.runtime.messages import NO_TERMS, CallerId, HostId, ToPeer, UpdateTerms
 from crdtmesh.runtime.runtime import Runtime
 from crdtmesh.runtime.subscribers import Topic
 from crdtmesh.watch_streams import WatchStreams
@@ -98,10 +99,7 @@ class Engine:
         self._send = send
         self._clock_ns = clock_ns
         self._wall_ms = wall_ms
-        self._callers: dict[CallerId, CallerSink] = {}
-        self._hosts: dict[HostId, HostSink] = {}
-        self._subscribers: dict[CallerId, SubscriberSink] = {}
-        self._ids = 0
+        self._sinks = Sinks(self.counters)
         self._tickets = Tickets()
         self._loop = asyncio.get_running_loop()
         self._is_awake = False
@@ -144,14 +142,13 @@ class Engine:
 
     def open_caller(self, sink: CallerSink) -> CallerId:
         """Introduces a caller; its replies go to the sink."""
-        self._ids += 1
-        caller = CallerId(self._ids)
-        self._callers[caller] = sink
+        caller = CallerId(self._sinks.new_id())
+        self._sinks.callers[caller] = sink
         return caller
 
     def close_caller(self, caller: CallerId) -> None:
         """Forgets a caller and cancels its calls."""
-        if self._callers.pop(caller, None) is not None:
+        if self._sinks.callers.pop(caller, None) is not None:
             self.runtime.caller_lost(caller, now_ns=self._clock_ns())
             self.wake()
 
@@ -171,16 +168,15 @@ class Engine:
         Raises:
             RuntimeRefusal: the topic can't be one, or there are too many listeners; it was not taken.
         """
-        subscriber = CallerId(self._ids + 1)
+        subscriber = CallerId(self._sinks.new_id())
         self.runtime.subscribe(subscriber, topic)
-        self._ids += 1
-        self._subscribers[subscriber] = sink
+        self._sinks.subscribers[subscriber] = sink
         self._runtime_events()
         return subscriber
 
     def close_subscriber(self, subscriber: CallerId) -> None:
         """A listener has gone."""
-        if self._subscribers.pop(subscriber, None) is not None:
+        if self._sinks.subscribers.pop(subscriber, None) is not None:
             self.runtime.unsubscribe(subscriber)
             self.wake()
 
@@ -216,11 +212,10 @@ class Engine:
         Raises:
             RegistrationRefused: a definition can't be used; the host was not taken.
         """
-        host = HostId(self._ids + 1)
+        host = HostId(self._sinks.new_id())
         self.wake()  # a refusal is told to others, too
         self.runtime.host_connected(host, definitions, keeps_state=keeps_state, now_ns=self._clock_ns())
-        self._ids += 1
-        self._hosts[host] = sink
+        self._sinks.hosts[host] = sink
         self.wake()
         return host
 
@@ -242,7 +237,7 @@ class Engine:
 
     def close_host(self, host: HostId) -> None:
         """The host's stream has ended."""
-        if self._hosts.pop(host, None) is not None:
+        if self._sinks.hosts.pop(host, None) is not None:
             self.runtime.host_lost(host, now_ns=self._clock_ns())
             self.wake()
 
@@ -263,7 +258,7 @@ class Engine:
     @property
     def hosts(self) -> int:
         """How many hosts are connected."""
-        return len(self._hosts)
+        return len(self._sinks.hosts)
 
     # --- peers and the disk
 
@@ -416,7 +411,10 @@ class Engine:
                 self._write(output.seq, output.records)
         self._replica_events()
         self.watches.deliver()
-        self._deliver()
+        outgoing = runtime.take_outgoing()
+        self._sinks.deliver(outgoing)
+        for message in outgoing.peers:
+            self._to_peer(message)
         self._runtime_events()
         self._arm(now_ns)
         if runtime.is_drained:
@@ -427,21 +425,6 @@ class Engine:
                 if not future.done():
                     future.set_result(None)
 
-    def _deliver(self) -> None:
-        outgoing = self.runtime.take_outgoing()
-        for host, turns in outgoing.hosts:
-            if (sink := self._hosts.get(host)) is not None:
-                sink.deliver_turns(turns)
-        for caller, replies in outgoing.callers:
-            self._count(replies)
-            if (receiver := self._callers.get(caller)) is not None:
-                receiver.deliver_replies(replies)
-        for message in outgoing.peers:
-            self._to_peer(message)
-        for subscriber, published in outgoing.messages:
-            if (listener := self._subscribers.get(subscriber)) is not None:
-                listener.deliver_message(published)
-
     def _to_peer(self, message: ToPeer) -> None:
         if not self._send(message.peer, Channel.INVOKE, message.payload):
             self.runtime.peer_refused(message, now_ns=self._clock_ns())
@@ -451,12 +434,6 @@ class Engine:
         channel = Channel.REPAIR if output.is_repair else Channel.REPLICATION
         if not self._send(output.peer, channel, output.payload):
             self.replica.refused(output.peer, now_ns=self._clock_ns())
-
-    def _count(self, replies: ReplyColumns) -> None:
-        self.counters.calls += len(replies.ids) + len(replies.failures)
-        for failure in replies.failures:
-            name = failure.code.name.lower()
-            self.counters.failures[name] = self.counters.failures.get(name, 0) + 1
 
     def _replica_events(self) -> None:
         for event in self.replica.take_events():
@@ -500,8 +477,7 @@ class Engine:
         for event in self.runtime.take_events():
             self._reports.runtime_event(event)
             if isinstance(event, Conflicted):
-                for sink in (self._hosts[host] for host in event.hosts if host in self._hosts):
-                    sink.deliver_notice(event.message)
+                self._sinks.notice(event.hosts, event.message)
 
     def _arm(self, now_ns: int) -> None:
         wanted = (

@@ -98,3 +98,14 @@ class Counters:
     alarms: dict[str, int] = field(default_factory=dict)
     conflicts: int = 0
     definition_conflicts: int = 0
+
+    def named(self) -> dict[str, int]:
+        """Under the names that status shows."""
+        return {
+            **{f"call.failed.{code}": count for code, count in sorted(self.failures.items())},
+            **{f"replication.rejected.{reason}": count for reason, count in sorted(self.rejected.items())},
+            **{f"client.rejected.{reason}": count for reason, count in sorted(self.clients_rejected.items())},
+            **{f"replication.alarm.{kind}": count for kind, count in sorted(self.alarms.items())},
+            "actor.state_conflicts": self.conflicts,
+            "actor.definition_conflicts": self.definition_conflicts,
+        }

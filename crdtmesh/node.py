@@ -20,7 +20,7 @@ from typing import Final
 import crdtmesh
 from crdtmesh.config import NodeConfig, how_to_set
 from crdtmesh.crdts import registry
-from crdtmesh.directory import DIRECTORY_TYPE, Directory, announcement, entry_key
+from crdtmesh.directory_keeper import DirectoryKeeper
 from crdtmesh.edge import actors, cluster, state
 from crdtmesh.edge.callbacks import CallbackPolicy
 from crdtmesh.edge.cluster import MemberAlive, MemberView, NodeStatus, PeerSilent, TypeUnclear
@@ -44,7 +44,6 @@ from crdtmesh.observability.memory import MemoryWatch, default_bytes_max
 from crdtmesh.observability.metrics import Counts, Gauges, Metrics
 from crdtmesh.observability.stalls import StallWatch
 from crdtmesh.persistence.sqlite import SqliteOptions, SqliteStore
-from crdtmesh.replication.errors import ReplicationError
 from crdtmesh.replication.explaining import Explanation
 from crdtmesh.replication.options import ReplicationOptions
 from crdtmesh.replication.outputs import EntryKey
@@ -288,15 +287,16 @@ class Node:
         self._memory = MemoryWatch((config.memory_mb_max << 20) or default_bytes_max(), self._engine.relieve)
         self._memory.start()
         self._closing.callback(self._memory.stop)
-        self._directory = Directory(config.name)
+        self._directory = DirectoryKeeper(
+            config.name, self.start_id, self._engine, wall_ms=wall_clock_ms, refused=self._not_announced
+        )
         self._voters = Voters(
             config.name, replica, has_peers=lambda: bool(self._membership.peers()), wall_ms=wall_clock_ms
         )
-        self._load_directory()
         self._engine.hooks.changed = self._entry_changed
         self._engine.hooks.caught_up = self._voters.caught_up
         self._engine.hooks.reconciled = lambda: self._voters.caught_up(MESH_SYSTEM)
-        self._engine.hooks.offers_changed = self._announce_offers
+        self._engine.hooks.offers_changed = self._directory.announce
         self._engine.hooks.read_only = self._went_read_only
         self._engine.hooks.identity_needed = self._renew_identity
         self._engine.hooks.failed = self._engine_failed
@@ -316,7 +316,7 @@ class Node:
 
         def completed(seq: int, error: str | None) -> None:
             with contextlib.suppress(RuntimeError):  # the loop is gone: nobody waits any more
-                loop.call_soon_threadsafe(self._persisted, seq, error)
+                loop.call_soon_threadsafe(self._engine.persisted, seq, error)
 
         options = SqliteOptions(directory=self.config.data_path, node=self.config.name, cluster=self.config.cluster)
         store = SqliteStore(options, completed)
@@ -355,9 +355,10 @@ class Node:
         config = self.config
         self._pending = PendingCalls(self._engine)
         access, credentials = self._security.access, self._security.endpoints.grpc_credentials()
+        directory = self._directory.directory
         self._server = GrpcServer(
             [
-                *actors.services(self._engine, self._pending, self._directory, system=config.system, access=access),
+                *actors.services(self._engine, self._pending, directory, system=config.system, access=access),
                 state.service(self._engine, self._pending, system=config.system),
                 cluster.service(self),
             ],
@@ -424,16 +425,12 @@ class Node:
     def _send(self, peer: str, channel: Channel, payload: bytes) -> bool:
         return self._links.send(peer, channel, payload)
 
-    def _persisted(self, seq: int, error: str | None) -> None:
-        self._engine.persisted(seq, error)
-
     def _link_down(self, peer: str, reason: CloseReason) -> None:
         self._engine.peer_down(peer)
 
     def _members_changed(self) -> None:
         self._links.set_peers(self._membership.peers())
-        self._directory.set_live(self._membership.starts())
-        self._refresh_directory()
+        self._directory.members_changed(self._membership.starts())
 
     def _relink(self) -> None:
         self._links.set_peers({})
@@ -441,35 +438,10 @@ class Node:
 
     def _entry_changed(self, key: EntryKey) -> None:
         self._voters.changed(key.system)
-        if key.system == MESH_SYSTEM and key.type_name == DIRECTORY_TYPE:
-            self._read_entry(key)
-            self._refresh_directory()
+        self._directory.entry_changed(key)
 
-    def _read_entry(self, key: EntryKey) -> None:
-        view = self._engine.replica.read(key)
-        self._directory.set_entry(key.key, view.value() if view is not None else None)
-
-    def _load_directory(self) -> None:
-        for view in self._engine.replica.entries(MESH_SYSTEM):
-            if view.key.type_name == DIRECTORY_TYPE:
-                self._read_entry(view.key)
-
-    def _refresh_directory(self) -> None:
-        self._engine.runtime.directory_changed(self._directory.offers(), self._directory.topics())
-        self._engine.wake()
-
-    def _announce_offers(self) -> None:
-        runtime = self._engine.runtime
-        try:
-            self._engine.replica.update(
-                entry_key(self.config.name),
-                [announcement(self.start_id, runtime.offers(), runtime.topics())],
-                ticket=None,
-                wall_ms=wall_clock_ms(),
-            )
-        except ReplicationError as error:
-            logs.event(_LOG, logging.ERROR, "directory.not_announced", reason=str(error))
-        self._engine.wake()
+    def _not_announced(self, reason: str) -> None:
+        logs.event(_LOG, logging.ERROR, "directory.not_announced", reason=reason)
 
     def _went_read_only(self, reason: str) -> None:
         self._is_read_only = True
@@ -498,18 +470,12 @@ class Node:
 
     def _counters(self) -> dict[str, int]:
         """What happened since the start, under the names that status shows."""
-        counters = self._engine.counters
         return {
-            **{f"call.failed.{code}": count for code, count in sorted(counters.failures.items())},
-            **{f"replication.rejected.{reason}": count for reason, count in sorted(counters.rejected.items())},
-            **{f"client.rejected.{reason}": count for reason, count in sorted(counters.clients_rejected.items())},
-            **{f"replication.alarm.{kind}": count for kind, count in sorted(counters.alarms.items())},
+            **self._engine.counters.named(),
             "loop.stalls": self._stalls.count,
+            "loop.stall_worst_ms": round(self._stalls.worst_s * 1000),
             "actor.put_out_early": self._engine.runtime.put_out_early,
             "memory.short": self._memory.count,
-            "actor.state_conflicts": counters.conflicts,
-            "actor.definition_conflicts": counters.definition_conflicts,
-            "loop.stall_worst_ms": round(self._stalls.worst_s * 1000),
             **{f"replication.{name}": count for name, count in self._engine.replica.counters().items()},
             **self._membership.counters(),
             **self._links.counters.named(),

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, Final, Protocol
 
 from crdtmesh.crdts.operations import Operation
-from crdtmesh.directory import DIRECTORY_TYPE, Directory, announcement, entry_key
+from crdtmesh.directory_keeper import DirectoryKeeper
 from crdtmesh.engine import Engine
 from crdtmesh.links.errors import CloseReason
 from crdtmesh.links.frames import Channel
@@ -20,7 +20,6 @@ from crdtmesh.links.options import Identity, LinkOptions, PeerAddress
 from crdtmesh.mesh_tag import MeshTag, cluster_hash
 from crdtmesh.persistence.base import Record
 from crdtmesh.persistence.errors import StorageError
-from crdtmesh.replication.errors import ReplicationError
 from crdtmesh.replication.options import ReplicationOptions
 from crdtmesh.replication.outputs import EntryKey
 from crdtmesh.replication.updating import UpdateResult
@@ -218,16 +217,15 @@ class SimulatedNode:
             wall_ms=clock.wall_ms,
         )
         self.engine.turns = {}
-        self._directory = Directory(self.name)
+        self._directory = DirectoryKeeper(
+            self.name, self.start_id, self.engine, wall_ms=clock.wall_ms, refused=self._not_announced
+        )
         self._voters = Voters(self.name, self.replica, has_peers=self._has_peers, wall_ms=clock.wall_ms)
-        for view in self.replica.entries(MESH_SYSTEM):
-            if view.key.type_name == DIRECTORY_TYPE:
-                self._read_entry(view.key)
         hooks = self.engine.hooks
         hooks.changed = self._entry_changed
         hooks.caught_up = self._voters.caught_up
         hooks.reconciled = partial(self._voters.caught_up, MESH_SYSTEM)
-        hooks.offers_changed = self._announce_offers
+        hooks.offers_changed = self._directory.announce
         hooks.read_only = lambda reason: world.disk_failed(self.name)
         hooks.identity_needed = self._renew_identity
         hooks.failed = lambda: world.failed(f"{self.name}: the engine has stopped")
@@ -332,34 +330,14 @@ class SimulatedNode:
     def _members_changed(self) -> None:
         present = self.gossip.present()
         self.links.set_peers({name: PeerAddress(name, tag.link_port, tag.start_id) for name, tag in present.items()})
-        self._directory.set_live({name: tag.start_id.hex() for name, tag in present.items()})
-        self._refresh_directory()
+        self._directory.members_changed({name: tag.start_id.hex() for name, tag in present.items()})
 
     def _entry_changed(self, key: EntryKey) -> None:
         self._voters.changed(key.system)
-        if key.system == MESH_SYSTEM and key.type_name == DIRECTORY_TYPE:
-            self._read_entry(key)
-            self._refresh_directory()
+        self._directory.entry_changed(key)
 
-    def _read_entry(self, key: EntryKey) -> None:
-        view = self.replica.read(key)
-        self._directory.set_entry(key.key, view.value() if view is not None else None)
-
-    def _refresh_directory(self) -> None:
-        self.engine.runtime.directory_changed(self._directory.offers(), self._directory.topics())
-        self.engine.wake()
-
-    def _announce_offers(self) -> None:
-        try:
-            self.replica.update(
-                entry_key(self.name),
-                [announcement(self.start_id, self.engine.runtime.offers(), self.engine.runtime.topics())],
-                ticket=None,
-                wall_ms=self._clock.wall_ms(),
-            )
-        except ReplicationError as error:
-            self._world.reported(self.name, "directory.not_announced", str(error))
-        self.engine.wake()
+    def _not_announced(self, reason: str) -> None:
+        self._world.reported(self.name, "directory.not_announced", reason)
 
     def _renew_identity(self) -> None:
         self._world.reported(self.name, "identity_needed", "")
