@@ -44,7 +44,7 @@ CLOCK_GRAIN_S: Final = 0.005
 # What a user function says in its error is for people; a page of HTML is cut here.
 _WORDS_MAX: Final = 200
 
-# (outcome, seconds): one call to a user function has ended. Outcomes are `ok` and names of error codes.
+# (outcome, seconds): one call to a user function has ended. Outcomes are `ok`, `cancelled` and names of error codes.
 OnCallback = Callable[[str, float], None]
 
 
@@ -144,15 +144,16 @@ class HttpHost:
     # --- turns
 
     def deliver_turns(self, columns: TurnColumns) -> None:
-        """Starts to work on turns, and ends those that are too late.
+        """Starts to work on turns, and closes the connections of those that nobody waits for any more.
 
-        A turn whose caller went away before its deadline goes on: its effect is the state's.
+        That is the one way to tell a user function; what its answer would have done is not done.
         """
         host = self._id
         if host is None:
             return
-        if columns.cancelled:
-            self._end_late(columns.cancelled)
+        for number in columns.cancelled:
+            if number in self._turns:
+                self._turns[number][0].cancel()
         states = {update.actor: update for update in columns.states}
         extras = dict(columns.extras)
         turns = zip(
@@ -178,15 +179,11 @@ class HttpHost:
 
     def _sweep_late(self) -> None:
         """Ends what is too late and nobody waits for; of the others the runtime speaks in time."""
-        self._end_late(list(self._turns))
-        self._sweep = self._loop.call_later(SWEEP_INTERVAL_S, self._sweep_late) if self._turns else None
-
-    def _end_late(self, numbers: Iterable[int]) -> None:
         now_s = self._loop.time()
-        for number in numbers:
-            task, deadline_s = self._turns.get(number, (None, 0.0))
-            if task is not None and deadline_s <= now_s + CLOCK_GRAIN_S:
+        for task, deadline_s in self._turns.values():
+            if deadline_s <= now_s + CLOCK_GRAIN_S:
                 task.cancel()
+        self._sweep = self._loop.call_later(SWEEP_INTERVAL_S, self._sweep_late) if self._turns else None
 
     async def _run(self, host: HostId, turn: _Turn) -> None:
         began_s = self._loop.time()
@@ -209,10 +206,17 @@ class HttpHost:
         self._on_callback(outcome, self._loop.time() - began_s)
 
     def _ended(self, host: HostId, turn: _Turn, task: asyncio.Task[None]) -> None:
-        del self._turns[turn.number]
+        _, deadline_s = self._turns.pop(turn.number)
         if task.cancelled():
-            message = f"the user function at {self._target.authority} did not answer within {turn.timeout_ms} ms"
-            self._on_callback(self._fail(host, turn, ErrorCode.TIMEOUT, message), turn.timeout_ms / 1000)
+            took_s = turn.timeout_ms / 1000 - (deadline_s - self._loop.time())
+            where = f"the user function at {self._target.authority}"
+            if deadline_s <= self._loop.time() + CLOCK_GRAIN_S:
+                message = f"{where} did not answer within {turn.timeout_ms} ms"
+                outcome = self._fail(host, turn, ErrorCode.TIMEOUT, message)
+            else:
+                self._fail(host, turn, ErrorCode.HOST_LOST, f"{where} was told that the caller went away")
+                outcome = "cancelled"
+            self._on_callback(outcome, took_s)
         if self._is_away and not self._turns:
             self._go_away()
 

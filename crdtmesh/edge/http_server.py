@@ -179,6 +179,8 @@ class HttpServer:
             auto_decompress=False,
             max_line_size=LINE_SIZE_BYTES_MAX,
             keepalive_timeout=IDLE_MAX_S,
+            # Who closes the connection waits for no answer: its call is cancelled.
+            handler_cancellation=True,
         )
         server.on_rejected = self._on_rejected
         self._runner = web.ServerRunner(server, shutdown_timeout=1.0)

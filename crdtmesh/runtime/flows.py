@@ -69,6 +69,7 @@ class Flows:
         self._done: dict[int, Done] = {}
         self._routed: dict[int, Turn] = {}
         self.failures = 0
+        router.unroute = self._unroute
         self.on_publish: Callable[[Topic, ChannelMessage, int], None] = lambda topic, message, now_ns: None
 
     def run(self, *, now_ns: int) -> None:
@@ -164,7 +165,8 @@ class Flows:
             type_url, payload = turn.type_url, turn.payload
         actor = self._instances.spawned(ActorAddress(source.system, route.actor), route.templates)
         timeout_ms = max(1, (turn.deadline_ns - now_ns) // MS_NS)
-        self._routed[self._last + 1] = turn
+        turn.routed_as = self._last + 1
+        self._routed[turn.routed_as] = turn
         self.call(
             actor,
             route.action,
@@ -174,6 +176,12 @@ class Flows:
             now_ns=now_ns,
             timeout_ms=timeout_ms,
         )
+
+    def _unroute(self, turn: Turn) -> None:
+        """Nobody waits for the reply to a routed call, so nobody is to work on it."""
+        if self._routed.pop(turn.routed_as, None) is not None:
+            self._replies.reply(turn, "", b"")
+            self._router.cancel(self._caller, (turn.routed_as,))
 
     def _settle(self) -> None:
         """Takes the replies to calls of the node."""

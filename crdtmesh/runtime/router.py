@@ -50,6 +50,7 @@ class Router:
         is_draining: no call is admitted any more, but those of the node itself.
         on_scheduled: takes a call that is to be made later.
         on_command: takes what another node, or this one, asks for beside calls.
+        unroute: takes a turn whose reply nobody waits for, and that piped or forwarded to another actor.
     """
 
     __slots__ = (
@@ -70,6 +71,7 @@ class Router:
         "is_draining",
         "on_command",
         "on_scheduled",
+        "unroute",
     )
 
     def __init__(
@@ -101,6 +103,7 @@ class Router:
         self.is_draining = False
         self.on_command: Callable[[Turn, int], None] = lambda turn, now_ns: None
         self.on_scheduled: Callable[[Turn, int], None] = lambda turn, now_ns: None
+        self.unroute: Callable[[Turn], None] = lambda turn: None
 
     # --- in
 
@@ -367,6 +370,8 @@ class Router:
 
     def _abandon(self, turn: Turn) -> None:
         """Nobody waits any more: says so to who works on it. A host's answer is applied all the same."""
+        if turn.routed_as:
+            self.unroute(turn)
         if turn.phase is not TurnPhase.DISPATCHED:
             return
         if turn.activation is not None:

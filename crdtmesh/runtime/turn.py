@@ -97,6 +97,7 @@ class Turn:
         write_level, read_level: that the call asks for; None when it does not say.
         run: what it wrote; None while it wrote nothing.
         workflow: what its answer asks to be done when the reply may leave.
+        routed_as: the number of the call that its answer piped or forwarded to, among the node's own; 0 for none.
         tried: peers that had no host for it.
         place_until_ns: until when it waits for its actor's node to be in reach; 0 while it never had to.
     """
@@ -121,6 +122,7 @@ class Turn:
     read_level: "Level | None" = None
     run: "EventRun | None" = None
     workflow: "Workflow | None" = None
+    routed_as = 0
     tried: tuple[str, ...] = ()
     place_until_ns = 0
 

@@ -257,6 +257,22 @@ class Run:
         response = await self.post(path, body, dialect=dialect, address=address)
         return Reply(response, dialect.schema.InvocationResponse.FromString(response.body))
 
+    async def give_up(self, call: asyncio.Task[Reply], *, turns: int) -> None:
+        """Ends the connection of a call during the last of so many turns; the node must end that turn's likewise."""
+
+        async def has_begun() -> bool:
+            return turns == len(self.turns)
+
+        expect(True, await eventually(has_begun), f"{turns} turns have begun")
+        asked = self.turns[-1].request.connection
+        call.cancel()
+        await asyncio.gather(call, return_exceptions=True)
+
+        async def is_closed() -> bool:
+            return asked not in self.mesh.function.connections
+
+        expect(True, await eventually(is_closed), "the connection to the user function is closed")
+
     async def state(self, actor: str, *, dialect: Dialect = NODE, address: str = "") -> AnyParts | str | None:
         """The state by a read action."""
         reply = await self.invoke(actor, "getState", dialect=dialect, address=address)

@@ -274,6 +274,24 @@ async def deadline_reaches_the_function(test: Run) -> None:
     done.set()
 
 
+@case("3.8", "a caller that goes away before the deadline ends the call, and nothing of it is kept")
+async def cancelled(test: Run) -> None:
+    done = asyncio.Event()
+
+    async def late(turn: Turn) -> Answer:
+        if turn.invocation.value.value == b"1":
+            await done.wait()
+        return await _noting(turn)
+
+    await test.register(ActorSpec(name="clerk", actions=["note"]), handler=late, dialect=GO)
+    call = asyncio.create_task(test.invoke("clerk", "note", ("type.example/N", b"1")))
+    await test.give_up(call, turns=1)
+    done.set()
+
+    succeeded(await test.invoke("clerk", "note", ("type.example/N", b"2")))
+    expect(("type.example/N", b"2"), await test.state("clerk"))
+
+
 @case("bad input", "a request-timeout that is no number is none")
 async def odd_timeouts(test: Run) -> None:
     await test.register(SAY)

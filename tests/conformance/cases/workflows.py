@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import Any
@@ -88,6 +89,20 @@ async def forward(test: Run, dialect: Dialect) -> None:
 
     succeeded(reply)
     expect(PAYLOAD, reply.payload)
+
+
+@case("3.12", "a caller that goes away ends the call that its own was forwarded to")
+async def abandoned_route(test: Run) -> None:
+    done = asyncio.Event()
+
+    async def late(turn: Turn) -> Answer:
+        await done.wait()
+        return turn.echo()
+
+    await till_and_printer(test, routing("forward"))
+    test.on("printer", late)
+    await test.give_up(asyncio.create_task(test.invoke("till", "sell", PAYLOAD)), turns=2)
+    done.set()
 
 
 @case("3.12", "a route that fails is the caller's failure")

@@ -98,6 +98,25 @@ def test_route_leads_to_another_node_and_back() -> None:
     assert b"there" == a.reply(call).payload
 
 
+def test_cancelled_call_is_cancelled_where_it_was_routed_to() -> None:
+    a, b = Node("a"), Node("b")
+    first, second = a.connect(definition(ECHO)), b.connect(definition(NEXT))
+    link(a, b)
+    call = a.call(ECHO, "echo")
+    answer(first, one(first), b"first", route(RouteKind.PIPE, NEXT))
+    deliver(a, b)
+    turn = one(second)
+    a.cancel(call)
+    deliver(a, b)
+    second.take()
+    assert [turn.number] == second.cancelled
+    answer(second, turn, b"too late")
+    deliver(a, b)
+    assert a.outcome(call) is None
+    a.runtime.drain()
+    assert a.runtime.is_drained
+
+
 def test_failure_of_a_route_is_unknown_since_the_first_actor_ran() -> None:
     node = Node()
     host = node.connect(*ACTORS)
