@@ -11,7 +11,7 @@ import click
 
 from crdtmesh.cli.client import client_command, split_name
 from crdtmesh.cli.tables import echo_table
-from crdtmesh.cli.values import plain_json
+from crdtmesh.cli.values import payload_json
 
 if TYPE_CHECKING:
     from crdtmesh.sdk.client import Client
@@ -90,9 +90,9 @@ async def subscribe(client: Client, *, output: str, topic: str, count: int | Non
 def _echo_message(message: ChannelMessage, *, as_json: bool) -> None:
     sender = f"{message.publisher.system}/{message.publisher.name}"
     if as_json:
-        line = {"value": plain_json(message.value), "publisher": sender, "lagged": message.lagged}
+        line = {"value": payload_json(message.value), "publisher": sender, "lagged": message.lagged}
         click.echo(json.dumps(line))
         return
     if message.lagged:
         click.echo(f"missed {message.lagged} messages", err=True)
-    click.echo(f"{sender}  {json.dumps(plain_json(message.value))}")
+    click.echo(f"{sender}  {json.dumps(payload_json(message.value))}")

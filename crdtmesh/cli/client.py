@@ -102,7 +102,7 @@ async def _call(
     from crdtmesh.crdts.errors import CrdtError
     from crdtmesh.sdk.client import Client
     from crdtmesh.sdk.errors import CallError
-    from crdtmesh.wire.payloads import PayloadError
+    from crdtmesh.wire.payloads import PayloadError, UnreadableAnswer
 
     if address.startswith("tls:"):
         config = load_config({})
@@ -117,6 +117,8 @@ async def _call(
             await function(client, output=output, **arguments)
     except CallError as error:
         fail(str(error), output=output, code=error.code, outcome=error.outcome)
+    except UnreadableAnswer as error:
+        fail(str(error), output=output, outcome="applied")
     except (CrdtError, PayloadError) as error:
         fail(str(error), output=output, outcome="not_applied")
 

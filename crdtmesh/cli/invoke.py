@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from crdtmesh.cli.client import JsonCommand, client_command, parse_json, split_name
+from crdtmesh.cli.values import payload_json
 from crdtmesh.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -42,6 +43,9 @@ async def command(  # noqa: PLR0913 - one for each option
 ) -> None:
     """Call an action of an actor, and print its answer as JSON.
 
+    A protobuf message is printed with its type as "@type" beside its fields; where its type is not known here, with
+    "base64", its bytes. An answer of bytes is hexadecimal.
+
     JSON is the argument: an object is keyword arguments, anything else the only one. A text needs its quotes:
     crdtmesh invoke home/shopping add '"milk"'
     """
@@ -58,8 +62,7 @@ async def command(  # noqa: PLR0913 - one for each option
         answer = await client.invoke(system, name, action, value, parent=parent, write=write)
     except ValueError as error:
         raise ConfigError(f"--write: {error}") from None
-    if isinstance(answer, bytes | bytearray):
-        answer = answer.hex()
+    answer = payload_json(answer)
     click.echo(json.dumps({"answer": answer}) if output == "json" else json.dumps(answer, ensure_ascii=False))
 
 

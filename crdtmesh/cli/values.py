@@ -1,8 +1,15 @@
-"""Values of the mesh as JSON, in the form of `crdts.json_form`, which is loaded when there is a value to show."""
+"""Values as JSON: of the mesh in the form of `crdts.json_form`, and payloads, which may be protobuf messages.
+
+What makes them is loaded when there is a value to show.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import base64
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from google.protobuf.any_pb2 import Any as AnyMessage
 
 
 def shown(value: Any) -> str:
@@ -17,3 +24,30 @@ def plain_json(value: Any) -> Any:
     from crdtmesh.crdts.json_form import json_form
 
     return json_form(value)
+
+
+def payload_json(value: Any) -> Any:
+    """An answer or a channel's message as `json` would read it back.
+
+    A message is as protobuf's JSON mapping has it within an Any: its fields, and its type URL as `@type`. A message of
+    a type that this process does not know, or with one in it, is its type URL and its bytes, as `base64`.
+    """
+    if not hasattr(value, "SerializeToString"):
+        return plain_json(value)
+    from google.protobuf.any_pb2 import Any as AnyMessage
+
+    packed = AnyMessage()
+    if isinstance(value, AnyMessage):
+        packed = value
+    else:
+        packed.Pack(value)
+    return _any_json(packed)
+
+
+def _any_json(packed: AnyMessage) -> Any:
+    from google.protobuf.json_format import MessageToDict, SerializeToJsonError
+
+    try:
+        return MessageToDict(packed)
+    except (TypeError, SerializeToJsonError):
+        return {"@type": packed.type_url, "base64": base64.b64encode(packed.value).decode()}

@@ -136,7 +136,8 @@ class Client:
 
         Raises:
             CallError: one of its subclasses; `outcome` says what became of the call's effect.
-            PayloadError: the argument can't travel, or the answer can't be read or is none of `returns`.
+            PayloadError: the argument can't travel; nothing was sent.
+            UnreadableAnswer: the action ran, and its answer can't be read or is none of `returns`.
             ValueError: `write` names no level; nothing was sent.
         """
         type_url, payload = payloads.encode(argument)
@@ -148,8 +149,7 @@ class Client:
             deadline=asyncio.get_running_loop().time() + (self.timeout if timeout is None else timeout),
             metadata=_with_level(metadata, write),
         )
-        answer = payloads.decode(type_url, payload)
-        return answer if returns is Any else _checked(answer, returns, action)
+        return _answer(type_url, payload, returns, action)
 
     def actor(self, system: str, name: str, *, parent: str = "", timeout: float | None = None) -> ActorProxy:
         """An actor whose actions are methods: `await client.actor("shops", "shopping-list").add("milk")`.
@@ -229,13 +229,12 @@ class Client:
 
         Raises:
             CallError: one of its subclasses.
-            PayloadError: a value can't be read or is none of `returns`.
+            UnreadableAnswer: a value can't be read or is none of `returns`.
         """
         await self._stream.connected(asyncio.get_running_loop().time() + self.timeout)
         async with contextlib.aclosing(subscribed(self._stream.channel, system, topic)) as messages:
             async for lagged, type_url, payload, publisher in messages:
-                value = payloads.decode(type_url, payload)
-                value = value if returns is Any else _checked(value, returns, topic)
+                value = _answer(type_url, payload, returns, topic)
                 yield ChannelMessage(value, publisher, lagged)
 
     async def actors(self, system: str = "", *, timeout: float | None = None) -> list[ActorInfo]:
@@ -313,7 +312,8 @@ class Client:
 
         Raises:
             CallError: one of its subclasses.
-            PayloadError: the argument can't travel, or an answer can't be read or is none of `returns`.
+            PayloadError: the argument can't travel.
+            UnreadableAnswer: an answer can't be read or is none of `returns`.
         """
         ends = {ON_OPEN_METADATA: on_open, ON_CANCEL_METADATA: on_cancel}
         metadata = {name: called for name, called in ends.items() if called}
@@ -322,8 +322,7 @@ class Client:
         await self._stream.connected(asyncio.get_running_loop().time() + self.timeout)
         async with contextlib.aclosing(watched(self._stream.channel, request)) as answers:
             async for type_url, payload in answers:
-                answer = payloads.decode(type_url, payload)
-                yield answer if returns is Any else _checked(answer, returns, action)
+                yield _answer(type_url, payload, returns, action)
 
     async def explain(
         self, system: str, key: str, type_name: str = "", *, peer: str = "", timeout: float | None = None
@@ -458,9 +457,10 @@ def _with_level(metadata: Mapping[str, str] | None, write: str | None) -> Mappin
     return {**(metadata or {}), WRITE_LEVEL_METADATA: write}
 
 
-def _checked(answer: Any, kind: Any, action: str) -> Any:
-    """The answer as an object of its class."""
+def _answer(type_url: str, payload: bytes, kind: Any, action: str) -> Any:
+    """What came back, as an object of its class if one is asked for."""
     try:
-        return check_for(kind)(answer)
-    except Mismatch as mismatch:
-        raise payloads.PayloadError(f"{action}: the answer: {mismatch}") from None
+        answer = payloads.decode(type_url, payload)
+        return answer if kind is Any else check_for(kind)(answer)
+    except (Mismatch, payloads.PayloadError) as problem:
+        raise payloads.UnreadableAnswer(f"{action}: the answer: {problem}") from None

@@ -25,6 +25,7 @@ __all__ = [
     "JSON_TYPE_URL",
     "NO_TYPE_URL",
     "PayloadError",
+    "UnreadableAnswer",
     "decode",
     "encode",
     "is_json",
@@ -44,6 +45,10 @@ _TAG_LENGTH_DELIMITED_1: Final = 0x0A  # field 1, the only field of both wrapper
 
 class PayloadError(ValueError):
     """A value can't be a payload, or a payload can't be read; nothing was sent or changed."""
+
+
+class UnreadableAnswer(PayloadError):
+    """A call was answered, so it has had its effect; its answer can't be read, or is none of the class asked for."""
 
 
 def encode(value: Any) -> tuple[str, bytes]:
@@ -192,7 +197,16 @@ def _load_json(payload: bytes) -> Any:
 
 
 def _decode_message(type_url: str, payload: bytes) -> Message:
-    from google.protobuf import any_pb2, symbol_database
+    # The well-known types are known everywhere; each module enters its own.
+    from google.protobuf import (  # noqa: F401
+        any_pb2,
+        duration_pb2,
+        empty_pb2,
+        struct_pb2,
+        symbol_database,
+        timestamp_pb2,
+        wrappers_pb2,
+    )
     from google.protobuf.message import DecodeError
 
     name = type_url.rpartition("/")[2]

@@ -31,19 +31,29 @@ class Ran:
 
 async def crdtmesh(*arguments: str, endpoint: str = "", timeout_s: float = 30.0) -> Ran:
     """Runs one command."""
+    return await python("-m", "crdtmesh.cli", *arguments, endpoint=endpoint, timeout_s=timeout_s)
+
+
+async def python(*arguments: str, endpoint: str = "", timeout_s: float = 30.0) -> Ran:
+    """Runs a program to its end."""
+    process = await start_python(*arguments, endpoint=endpoint)
+    out, err = await asyncio.wait_for(process.communicate(), timeout_s)
+    assert process.returncode is not None
+    return Ran(process.returncode, out.decode(), err.decode())
+
+
+async def start_python(*arguments: str, endpoint: str = "") -> asyncio.subprocess.Process:
+    """Starts a program."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("CRDTMESH_")}
     if endpoint:
         environment["CRDTMESH_ENDPOINT"] = endpoint
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "crdtmesh.cli", *arguments),
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, *arguments),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         env=environment,
     )
-    out, err = await asyncio.wait_for(process.communicate(), timeout_s)
-    assert process.returncode is not None
-    return Ran(process.returncode, out.decode(), err.decode())
 
 
 async def eventually(check: Any, *, timeout_s: float = 15.0) -> Any:

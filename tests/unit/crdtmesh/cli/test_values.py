@@ -5,8 +5,12 @@ import math
 from typing import Any
 
 import pytest
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.struct_pb2 import Struct
 
-from crdtmesh.cli.values import plain_json, shown
+from crdtmesh.cli.values import payload_json, plain_json, shown
+from crdtmesh.wire.gen.spawn.actors.actor_pb2 import ActorId
+from crdtmesh.wire.gen.spawn.actors.protocol_pb2 import InvocationRequest, SideEffect
 
 
 def _refuse(constant: str) -> Any:
@@ -25,3 +29,28 @@ def _refuse(constant: str) -> Any:
 def test_a_value_is_strict_json_on_a_line_and_within_an_object(value: Any, expected: Any) -> None:
     assert expected == json.loads(shown(value), parse_constant=_refuse)
     assert expected == json.loads(json.dumps({"value": plain_json(value)}), parse_constant=_refuse)["value"]
+
+
+def _packed(type_url: str, data: bytes) -> AnyMessage:
+    return AnyMessage(type_url=type_url, value=data)
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ({"k": [1, b"\xff"]}, {"k": [1, "ff"]}),
+        (ActorId(name="till"), {"@type": "type.googleapis.com/spawn.actors.ActorId", "name": "till"}),
+        (Struct(), {"@type": "type.googleapis.com/google.protobuf.Struct", "value": {}}),
+        (
+            _packed("type.googleapis.com/shop.Sale", b"\x08\xff"),
+            {"@type": "type.googleapis.com/shop.Sale", "base64": "CP8="},
+        ),
+        (_packed("none", b""), {"@type": "none", "base64": ""}),
+        (
+            SideEffect(request=InvocationRequest(value=_packed("example.com/shop.Sale", b"\x08"))),
+            {"@type": "type.googleapis.com/spawn.SideEffect", "base64": "ChwiGgoVZXhhbXBsZS5jb20vc2hvcC5TYWxlEgEI"},
+        ),
+    ],
+)
+def test_a_payload_that_is_a_message_has_its_type_and_its_fields_or_its_bytes(answer: Any, expected: Any) -> None:
+    assert expected == json.loads(json.dumps(payload_json(answer)))
