@@ -94,11 +94,11 @@ def repair_without_base(patch: Patch) -> None:
 def mark_unapplied_events_as_applied(patch: Patch) -> None:
     """Rule A on the repair path: the sender says which of the dots it lists it never applied."""
 
-    def state(self: Session, number: int) -> Any:
-        return original(self, number)._replace(unapplied=CausalContext(self.shard.table))
+    def own_dots(self: Session, number: int) -> tuple[CausalContext, CausalContext]:
+        return original(self, number)[0], CausalContext(self.shard.table)
 
-    original = Session._state
-    patch.setattr(Session, "_state", state)
+    original = Session._own_dots
+    patch.setattr(Session, "_own_dots", own_dots)
 
 
 def repair_on_the_base_of_the_first_chunk(patch: Patch) -> None:
@@ -117,12 +117,10 @@ def repair_on_the_base_of_the_first_chunk(patch: Patch) -> None:
 def send_the_whole_context_with_a_part(patch: Patch) -> None:
     """Rule B: a context is absorbed only together with everything that it speaks for."""
 
-    def state(self: Session, number: int) -> Any:
-        known = self.shard.known.copy()
-        return original(self, number)._replace(context=known, unapplied=known.difference(self.shard.applied))
+    def own_dots(self: Session, number: int) -> tuple[CausalContext, CausalContext]:
+        return self.shard.known.copy(), self.shard.known.difference(self.shard.applied)
 
-    original = Session._state
-    patch.setattr(Session, "_state", state)
+    patch.setattr(Session, "_own_dots", own_dots)
 
 
 def never_repair(patch: Patch) -> None:

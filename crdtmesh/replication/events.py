@@ -56,8 +56,8 @@ class EntryState(NamedTuple):
     Attributes:
         name: which entry.
         data_type: its type.
-        store: the live part.
-        context: K_k, the dots that belong to this entry and lie outside the vector, and its live dots.
+        store: the live part, as far as it lies outside the vector.
+        context: K_k, the dots that belong to this entry and lie outside the vector; or more of its dots.
         unapplied: those of K_k that the sender knows as superseded, without having applied their events.
     """
 

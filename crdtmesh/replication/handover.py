@@ -24,6 +24,7 @@ from crdtmesh.crdts.context import CausalContext
 from crdtmesh.crdts.dots import Dot
 from crdtmesh.replication import shard_wire, wire
 from crdtmesh.replication.entry import Entry
+from crdtmesh.replication.events import EntryState
 from crdtmesh.replication.fingerprints import bucket_of, pack_sums
 from crdtmesh.replication.options import MESSAGE_BYTES_MAX, ReplicationOptions
 from crdtmesh.replication.session import Session
@@ -153,6 +154,16 @@ class Handover(Session):
             unapplied=shard.known.difference(shard.applied) if self.is_done else None,
         )
         return shard_wire.encode_stage(shard.table, stage)
+
+    def _state(self, number: int) -> EntryState:
+        """An entry as a whole: what the peer has of it may be another than its E says, which is why it is sent."""
+        entry = self._entry(number)
+        context, unapplied = self._own_dots(number)
+        context.update(CausalContext(self.shard.table, entry.data_type.dots(entry.store)))
+        return EntryState(entry.name, entry.data_type, entry.store, context, unapplied)
+
+    def _size(self, entry: Entry) -> int:
+        return entry.size_bytes
 
     def _changed(self) -> list[int]:
         """The entries that changed since C and E were looked at last; nothing changes without growing one of them."""

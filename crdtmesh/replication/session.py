@@ -1,13 +1,16 @@
 """One session of repair: what one peer lacks of one shard, cut into chunks that are each legal on their own.
 
-An entry travels under its own context K_k (rule B) plus `base`, what the receiver has applied and the sender knows
-(rule C): so only the dots that the receiver lacks are listed, and the cost is that of the difference. A session holds
-no promise: when a chunk is lost it is given up, what arrived is applied, and the next round asks for the rest.
+Of an entry goes what the receiver lacks: its live part outside of what the receiver has applied, under its own context
+K_k (rule B). Beside all entries goes `base`, what the receiver has applied, the sender knows, and none of these entries
+holds any more (rule C). A live dot that the receiver has applied is in neither: if it is live there too, it stays; if
+it was removed there, it stays removed. So the cost is that of the difference, inside of an entry too
+(docs/decisions/0039). A session holds no promise: when a chunk is lost it is given up, what arrived is applied, and the
+next round asks for the rest.
 """
 
 from collections import deque
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
 from crdtmesh.crdts.context import CausalContext
 from crdtmesh.crdts.dots import Dot
@@ -177,16 +180,25 @@ class Session:
         entry = self._entry(number)
         if entry.size_bytes > _MEASURED_ABOVE_BYTES:
             measure(entry, self.shard.table)
-        return entry.size_bytes + len(entry.key.key) + _RUN_BYTES * (2 + len(self._dots.get(number, ())))
+        return self._size(entry) + len(entry.key.key) + _RUN_BYTES * (2 + len(self._dots.get(number, ())))
+
+    def _size(self, entry: Entry) -> int:
+        """About the bytes of what is sent of an entry's store: of a large one, the share of the dots that are."""
+        if entry.size_bytes <= _MEASURED_ABOVE_BYTES:
+            return entry.size_bytes
+        dots = list(entry.data_type.dots(entry.store))
+        return entry.size_bytes * sum(dot not in self.theirs for dot in dots) // max(1, len(dots))
 
     def _encode(self, numbers: Iterable[int], spans: Iterable[tuple[Dot, Dot]], clock: int, *, asks: bool) -> bytes:
+        kept: list[Dot] = []
+        entries = tuple(self._difference(number, kept) for number in numbers)
         repair = wire.Repair(
             shard=self.shard.number,
             session=self.number,
             chunk=self._next_chunk,
             clock=clock,
-            base=self._base,
-            entries=tuple(self._state(number) for number in numbers),
+            base=self._base.difference(CausalContext(self.shard.table, kept)) if entries else self._base,
+            entries=entries,
             spans=tuple(spans),
             applied=self.shard.applied if self._wants_back and not self._queue else None,
             wants_ack=asks,
@@ -198,15 +210,35 @@ class Session:
         assert entry is not None  # it is looked up in the step in which it was found, or owns dots above L
         return entry
 
-    def _state(self, number: int) -> EntryState:
-        shard = self.shard
+    def _difference(self, number: int, kept: list[Dot]) -> EntryState:
+        """What the peer lacks of an entry; to `kept` come the live dots that it has applied."""
         entry = self._entry(number)
-        runs = self._dots.get(number, ())
-        context = CausalContext(shard.table, entry.data_type.dots(entry.store))
+        context, unapplied = self._own_dots(number)
+        return EntryState(entry.name, entry.data_type, self._lacking(entry, kept), context, unapplied)
+
+    def _own_dots(self, number: int) -> tuple[CausalContext, CausalContext]:
+        """The dots of an entry that the peer lacks, and those of them whose events are not applied here either."""
+        shard = self.shard
+        context = CausalContext(shard.table)
         unapplied = CausalContext(shard.table)
-        for first, last in runs:
+        for first, last in self._dots.get(number, ()):
             context.add_run(first, last)
             if not covers(shard.applied, first, last):
                 run = CausalContext.of_bounds(shard.table, [first, last + 1])
                 unapplied.update(run.difference(shard.applied))
-        return EntryState(entry.name, entry.data_type, entry.store, context, unapplied)
+        return context, unapplied
+
+    def _lacking(self, entry: Entry, kept: list[Dot]) -> Any:
+        """The part of an entry's store that the peer has not applied."""
+        data_type, store, theirs = entry.data_type, entry.store, self.theirs
+        before = len(kept)
+        live = 0
+        for dot in data_type.dots(store):
+            live += 1
+            if dot in theirs:
+                kept.append(dot)
+        if len(kept) == before:
+            return store
+        if len(kept) - before == live:
+            return data_type.bottom()
+        return data_type.restrict(store, lambda dot: dot not in theirs)

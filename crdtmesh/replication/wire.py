@@ -119,9 +119,9 @@ class Repair(NamedTuple):
         session: of the sender.
         chunk: counts from 0.
         clock: the sender's.
-        base: the vector that the receiver announced, as far as the sender knows its dots. It is part of every entry's
-            context, and the receiver must have applied it.
-        entries: states to join.
+        base: of the vector that the receiver announced the dots that the sender knows, and that none of the entries
+            holds. It is part of every entry's context, and the receiver must have applied it.
+        entries: states to join, without what the receiver has applied.
         spans: events of several keys among them: first and last dot.
         applied: what the sender has applied, in the last chunk of a session whose receiver has more; else None.
         wants_ack: more follows when this one has arrived.

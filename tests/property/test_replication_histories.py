@@ -48,6 +48,16 @@ def repair_without_base(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Session, "_encode", encode)
 
 
+def repair_as_if_nothing_was_kept(patch: pytest.MonkeyPatch) -> None:
+    """What both hold is left out of a repair, and so it is left out of what the repair speaks for."""
+
+    def lacking(self: Session, entry: Any, kept: list[int]) -> Any:
+        return original(self, entry, [])
+
+    original = Session._lacking
+    patch.setattr(Session, "_lacking", lacking)
+
+
 def repair_below_the_trim_mark(patch: pytest.MonkeyPatch) -> None:
     """Rule D: a peer that lacks what was forgotten gets the whole shard."""
 
@@ -149,6 +159,7 @@ def keep_chunks_that_are_outdated(patch: pytest.MonkeyPatch) -> None:
 
 FAULTS: list[Callable[[pytest.MonkeyPatch], None]] = [
     repair_without_base,
+    repair_as_if_nothing_was_kept,
     repair_below_the_trim_mark,
     take_over_with_the_first_chunk,
     take_over_without_the_known,
