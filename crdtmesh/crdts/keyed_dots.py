@@ -3,16 +3,15 @@
 A type that keeps several kinds of marks for an element, such as adds and removals, puts a byte for the kind in front of
 the element's canonical bytes: both maps are one then, so that one index finds a dot in either.
 
-Left to each type: what its operations do, and what the live marks read as. `ORSet` and `TwoPhaseSet` spell the same
-methods out.
+Left to each type: what its operations do, and what the live marks read as.
 """
 
 import abc
 from collections.abc import Callable, Iterator, Mapping
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from crdtmesh.crdts import values
-from crdtmesh.crdts.base import Delta, Mutation, Touched
+from crdtmesh.crdts.base import WHOLE, Delta, Mutation, Touched
 from crdtmesh.crdts.clock import Stamp
 from crdtmesh.crdts.codec import Reader, Writer
 from crdtmesh.crdts.context import CausalContext, require_same_table
@@ -30,14 +29,21 @@ from crdtmesh.crdts.stores import (
 )
 from crdtmesh.crdts.values import PlainValue
 
+UNMARKED: Final = (b"",)
+"""The kinds of a type that keeps one kind of marks."""
+ADDED: Final = b"\0"
+REMOVED: Final = b"\1"
+
 
 class KeyedDotsType(abc.ABC):
-    """Base of sets whose operations are about one element each, and `reset()`."""
+    """Base of sets whose operations are about one element each, but for the one that empties them."""
 
     name: ClassVar[str]
     operations: ClassVar[Mapping[str, tuple[int, int]]]
     kinds: ClassVar[tuple[bytes, ...]]
     """What stands in front of an element's bytes, all of one length, in the order of the encoding."""
+    emptied_by: ClassVar[str] = "reset"
+    """The operation without an element: it supersedes all dots that it has seen."""
 
     def bottom(self) -> KeyedDots:
         """A set that nobody has changed."""
@@ -72,7 +78,7 @@ class KeyedDotsType(abc.ABC):
     def mutate(self, store: KeyedDots, operation: Operation, mutation: Mutation) -> Delta[KeyedDots] | None:
         """The delta of an operation; see the module of the type for what has no effect."""
         require_operation(self.name, operation, self.operations)
-        if operation.name != "reset":
+        if operation.name != self.emptied_by:
             return self._write(store, operation.name, values.encode(operation.arguments[0]), mutation)
         if not store.keys:
             return None
@@ -92,13 +98,34 @@ class KeyedDotsType(abc.ABC):
 
     def encode(self, store: KeyedDots, writer: Writer) -> None:
         """Write the elements of each kind with their dots."""
+        if self.kinds == UNMARKED:
+            write_keyed_dots(store.keys, writer)
+            return
         for kind in self.kinds:
             width = len(kind)
             write_keyed_dots({key[width:]: dots for key, dots in store.keys.items() if key.startswith(kind)}, writer)
 
     def decode(self, reader: Reader) -> KeyedDots:
         """Read elements; of each kind they come in ascending order, each once."""
+        if self.kinds == UNMARKED:
+            return KeyedDots(read_keyed_dots(reader))
         keys: dict[bytes, DotSet] = {}
         for kind in self.kinds:
             keys.update((kind + key, dots) for key, dots in read_keyed_dots(reader).items())
         return KeyedDots(keys)
+
+
+class AddRemoveType(KeyedDotsType):
+    """Base of sets that keep a mark for adds and one for removals: an element with both is out."""
+
+    kinds: ClassVar[tuple[bytes, ...]] = (ADDED, REMOVED)
+
+    def absorb(self, store: KeyedDots, context: CausalContext, delta: Delta[KeyedDots]) -> tuple[KeyedDots, Touched]:
+        """The join in place; names no elements, since a mark may change where the element reads the same."""
+        return store, WHOLE if store.absorb(context, delta.store, delta.context) else ()
+
+    def value(self, store: KeyedDots) -> tuple[PlainValue, ...]:
+        """The elements, in the order of their canonical bytes."""
+        return values.decode_all(
+            key[1:] for key in sorted(store.keys) if key[:1] == ADDED and REMOVED + key[1:] not in store.keys
+        )

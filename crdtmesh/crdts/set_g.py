@@ -18,7 +18,7 @@ from typing import ClassVar, Final
 from crdtmesh.crdts import values
 from crdtmesh.crdts.base import Delta, Mutation
 from crdtmesh.crdts.context import CausalContext
-from crdtmesh.crdts.keyed_dots import KeyedDotsType
+from crdtmesh.crdts.keyed_dots import UNMARKED, KeyedDotsType
 from crdtmesh.crdts.stores import KeyedDots
 from crdtmesh.crdts.values import PlainValue
 
@@ -31,7 +31,7 @@ class GSet(KeyedDotsType):
 
     name: ClassVar[str] = "GSet"
     operations: ClassVar[Mapping[str, tuple[int, int]]] = {"add": (1, 1), "reset": (0, 0)}
-    kinds: ClassVar[tuple[bytes, ...]] = (b"",)
+    kinds: ClassVar[tuple[bytes, ...]] = UNMARKED
 
     def _write(self, store: KeyedDots, name: str, element: bytes, mutation: Mutation) -> Delta[KeyedDots] | None:
         if element in store.keys:

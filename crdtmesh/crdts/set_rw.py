@@ -16,18 +16,13 @@ Source: Bieniusa et al. 2012; the two maps as in AntidoteDB's `set_rw`.
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
-from crdtmesh.crdts import values
-from crdtmesh.crdts.base import WHOLE, Delta, Mutation, Touched
+from crdtmesh.crdts.base import Delta, Mutation
 from crdtmesh.crdts.context import CausalContext
-from crdtmesh.crdts.keyed_dots import KeyedDotsType
+from crdtmesh.crdts.keyed_dots import ADDED, REMOVED, AddRemoveType
 from crdtmesh.crdts.stores import KeyedDots, dots_of
-from crdtmesh.crdts.values import PlainValue
-
-_ADDED: Final = b"\0"
-_REMOVED: Final = b"\1"
 
 
-class RWSet(KeyedDotsType):
+class RWSet(AddRemoveType):
     """The data type; see the module for its meaning.
 
     Operations: `add(element)`, `remove(element)`, `reset()`.
@@ -35,25 +30,14 @@ class RWSet(KeyedDotsType):
 
     name: ClassVar[str] = "RWSet"
     operations: ClassVar[Mapping[str, tuple[int, int]]] = {"add": (1, 1), "remove": (1, 1), "reset": (0, 0)}
-    kinds: ClassVar[tuple[bytes, ...]] = (_ADDED, _REMOVED)
-
-    def absorb(self, store: KeyedDots, context: CausalContext, delta: Delta[KeyedDots]) -> tuple[KeyedDots, Touched]:
-        """The join in place; names no elements, since a mark may change where the element reads the same."""
-        return store, WHOLE if store.absorb(context, delta.store, delta.context) else ()
 
     def _write(self, store: KeyedDots, name: str, element: bytes, mutation: Mutation) -> Delta[KeyedDots] | None:
         dot = mutation.next_dot()
         observed = [
             old for kind in self.kinds if (dots := store.keys.get(kind + element)) is not None for old in dots_of(dots)
         ]
-        key = (_ADDED if name == "add" else _REMOVED) + element
+        key = (ADDED if name == "add" else REMOVED) + element
         return Delta(KeyedDots({key: dot}), CausalContext.of_write(mutation.table, dot, observed))
-
-    def value(self, store: KeyedDots) -> tuple[PlainValue, ...]:
-        """The elements, in the order of their canonical bytes."""
-        return values.decode_all(
-            key[1:] for key in sorted(store.keys) if key[:1] == _ADDED and _REMOVED + key[1:] not in store.keys
-        )
 
 
 RW_SET: Final = RWSet()
