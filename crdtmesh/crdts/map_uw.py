@@ -14,6 +14,8 @@ content, which says what was removed, until its key is removed; it does not show
 
 Types that keep one sum for each replica (`PNCounter`, `PNCounterMap`, `GCounter`, `Vote`) are refused: a content that
 comes back would replace its replica's newer sum, or be replaced by it. `ExactCounter` is the counter for this map.
+So is `Text`: its writers number their characters, and one that does not see its own from before a removal would give
+their numbers to others, of which the content that comes back hides some.
 For small values: each update writes and sends the whole content of its entry. After a removal nothing is kept but the
 dots in the context. An update costs O(content); taking in what supersedes anything costs O(entries).
 Source: update-wins as discussed for maps in Almeida, Shoker, Baquero 2018, section 7.5, by the wrapper for plain
@@ -43,8 +45,15 @@ from crdtmesh.crdts.values import VALUE_SIZE_BYTES_MAX, PlainValue
 Contents = dict[Dot, bytes]
 """Dot to content."""
 
-_SUMS: Final = frozenset({"GCounter", "PNCounter", "PNCounterMap", "Vote"})
-"""Types with one sum for each replica, of which the newest includes the others."""
+_SUMS: Final = "sums of one replica from before and after a removal don't join; take an ExactCounter, or an ORMap"
+_NOT_HELD: Final[Mapping[str, str]] = {
+    "GCounter": _SUMS,
+    "PNCounter": _SUMS,
+    "PNCounterMap": _SUMS,
+    "Vote": _SUMS,
+    "Text": "characters of one writer from before and after a removal share numbers; take an ORMap",
+}
+"""Types that count on seeing all that their own replica wrote, each with the reason and the way out."""
 
 _SPACE_OF_A_DOT: Final = 40
 """At most what a dot adds to a content: two bounds of an interval, a rank and a stamp, of nine bytes each."""
@@ -68,7 +77,7 @@ class UWMap(KeyAndType):
     def _update(self, store: Nested, operation: Operation, mutation: Mutation) -> Delta[Nested] | None:
         update = self._nested_update(operation)
         for name in kinds_on_the_way(operation):
-            _require_no_sum(name, InvalidOperation)
+            _require_held(name, InvalidOperation)
         entry = values.encode((update.key, update.kind))
         seen: Contents = store.keys.get(entry, {})
         _require_space(seen, operation)
@@ -131,7 +140,7 @@ class _Contents(DotFunType[bytes]):
 
 @lru_cache(maxsize=_TYPES_REMEMBERED)
 def _contents(name: str) -> _Contents:
-    _require_no_sum(name, CodecError)
+    _require_held(name, CodecError)
     return _Contents(held(name))
 
 
@@ -141,7 +150,7 @@ def _decoded(kind: DataType[Any], content: bytes, table: ReplicaTable, depth: in
     context = reader.context()
     state = Delta(decode_within(kind, reader, depth), context)
     reader.finish()
-    _require_no_sums_within(kind, state.store)
+    _require_held_within(kind, state.store)
     return state
 
 
@@ -152,19 +161,16 @@ def _joined(kind: DataType[Any], contents: Iterable[bytes], table: ReplicaTable)
     return state
 
 
-def _require_no_sum(name: str, error: type[InvalidOperation] | type[CodecError]) -> None:
-    if name in _SUMS:
-        raise error(
-            f"UWMap can't hold a {name}: sums of one replica from before and after a removal don't join; "
-            "take an ExactCounter, or an ORMap"
-        )
+def _require_held(name: str, error: type[InvalidOperation] | type[CodecError]) -> None:
+    if name in _NOT_HELD:
+        raise error(f"UWMap can't hold a {name}: {_NOT_HELD[name]}")
 
 
-def _require_no_sums_within(kind: DataType[Any], store: Any) -> None:
-    _require_no_sum(kind.name, CodecError)
+def _require_held_within(kind: DataType[Any], store: Any) -> None:
+    _require_held(kind.name, CodecError)
     if isinstance(kind, NestedType):
         for entry, inner in store.keys.items():
-            _require_no_sums_within(kind.type_of(entry), inner)
+            _require_held_within(kind.type_of(entry), inner)
 
 
 def _require_space(seen: Contents, operation: Operation) -> None:

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 from crdtmesh.crdts import values
 from crdtmesh.crdts.base import DataType, Delta
 from crdtmesh.crdts.operations import Operation
-from crdtmesh.testing.worlds import Step, World
+from crdtmesh.testing.worlds import REPLICA_IDS, Step, World
 
 __all__ = ["Event", "History", "Recorder"]
 
@@ -30,12 +30,14 @@ class Event:
         operation: what it did.
         now_ms: when, by its wall clock.
         seen: the events it had seen, transitively.
+        first_n: the number of its first primitive mutation among those of its replica; the two name it for good.
     """
 
     at: int
     operation: Operation
     now_ms: int
     seen: frozenset[Event]
+    first_n: int = 1
 
     @property
     def element(self) -> bytes:
@@ -91,8 +93,10 @@ class Recorder:
                     self.deliver(step.at, index)
             return
         self.close(step.at)
+        replica = self.world.replicas[step.at]
+        last_n = replica.context.greatest(replica.table.intern(REPLICA_IDS[step.at]))
         delta = self.world.apply(step)
         if delta is not None:
-            event = Event(step.at, step.operation, step.now_ms, frozenset(self.applied[step.at]))
+            event = Event(step.at, step.operation, step.now_ms, frozenset(self.applied[step.at]), last_n + 1)
             self.events.append((event, delta))
             self.applied[step.at].add(event)

@@ -26,7 +26,11 @@ EXAMPLES = 100_000
 CHUNK = 2_000
 """Above 1,000, from where on the tests take the number as it is; the slowest type takes some minutes for this many."""
 PROGRESS = Path(".test-deep.jsonl")
-TESTS = ("tests/property/test_crdt_laws.py", "tests/property/test_crdt_specifications.py")
+TESTS = (
+    "tests/property/test_crdt_laws.py",
+    "tests/property/test_crdt_specifications.py",
+    "tests/property/test_crdt_nested.py",
+)
 
 
 @dataclass(frozen=True)

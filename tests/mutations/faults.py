@@ -130,7 +130,7 @@ CRDTS = (
     _fault("update leaves its ground behind", "map_uw", "join(kind, known, delta)", "delta"),
     _fault("update does not replace contents", "map_uw", "(dot, *fresh, *seen)", "(dot, *fresh)"),
     _fault("content claims dots of others", "map_uw", "(dot, *fresh, *seen)", "(dot, *seen)"),
-    _fault("content of sums accepted", "map_uw", "if name in _SUMS:", "if False:"),
+    _fault("content of sums accepted", "map_uw", "if name in _NOT_HELD:", "if False:"),
     _fault("first content alone is read", "map_uw", "for content in contents:", "for content in list(contents)[:1]:"),
     _fault("beaten updates count", "map_rw", "if standing <= seen else", "if True else"),
     _fault("removal forgets what it has seen", "map_rw", "(dot, *self.dots(store))", "(dot,)"),

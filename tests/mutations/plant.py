@@ -23,6 +23,7 @@ from tests.mutations.faults import CRDTS, Fault
 TESTS = (
     "tests/unit/crdtmesh/crdts",
     "tests/property/test_crdt_specifications.py",
+    "tests/property/test_crdt_nested.py",
     "tests/property/test_crdt_laws.py",
     "tests/property/test_crdts_codec.py",
 )

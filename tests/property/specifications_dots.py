@@ -43,6 +43,18 @@ FIRST_OPERATIONS: dict[str, tuple[str, PlainValue]] = {
 }
 
 
+def in_order(history: History) -> list[Event]:
+    """The events, each after those it has seen, also where a map shows a nested type less of what was seen."""
+    depths: dict[Event, int] = {}
+
+    def depth(event: Event) -> int:
+        if event not in depths:
+            depths[event] = 1 + max(map(depth, event.seen), default=0)
+        return depths[event]
+
+    return sorted(history, key=depth)
+
+
 def _kept(history: History, name: str, *removals: str) -> list[Event]:
     removers = [event for event in history if event.operation.name in removals]
     return [

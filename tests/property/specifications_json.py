@@ -22,6 +22,7 @@ from crdtmesh.crdts.values import PlainValue
 from crdtmesh.testing.histories import Event, History
 from crdtmesh.testing.strategies import operation
 from crdtmesh.testing.worlds import REPLICA_IDS
+from tests.property.specifications_dots import in_order
 
 # --- what is drawn
 
@@ -167,7 +168,7 @@ class Replay:
         self.gone: dict[Event, list[Write]] = {}
         self.times: dict[Event, int] = {}
         self.ages = [0] * len(REPLICA_IDS)
-        for event in sorted(history, key=lambda each: len(each.seen)):
+        for event in in_order(history):
             self.made[event], self.gone[event] = [], []
             self.run(event, self.view(event.seen))
 
@@ -324,6 +325,22 @@ SPECIFICATIONS = {"JsonDocument": json_document}
 
 
 # --- long histories
+
+
+def holds_anything(history: History) -> bool:
+    """Whether anything is left of what a history wrote, read or not."""
+    return bool(Replay(history).view(history).writes)
+
+
+def writes_a_scalar(operation: Operation) -> bool:
+    """Whether an operation writes something that has a time."""
+
+    def has_scalar(value: PlainValue) -> bool:
+        if isinstance(value, Mapping):
+            return any(map(has_scalar, value.values()))
+        return any(map(has_scalar, value)) if isinstance(value, list | tuple) else True
+
+    return operation.name in {"set", "update", "insert", "extend"} and has_scalar(operation.arguments[-1])
 
 
 def likely_operation(rng: random.Random, value: Mapping[str, Any]) -> Operation:

@@ -16,6 +16,9 @@ from crdtmesh.testing.histories import Event, History
 from crdtmesh.testing.strategies import operation
 from crdtmesh.testing.worlds import REPLICA_IDS
 from tests.property import specifications_dots as dots
+from tests.property import specifications_json as json
+from tests.property import specifications_text as text
+from tests.property.specifications_dots import in_order
 
 Specification = Callable[[History], PlainValue]
 
@@ -39,8 +42,12 @@ RESETS: Mapping[str, str] = {
     "Vote": "reset",
     "PNCounterMap": "clear",
     "ORMultiMap": "clear",
+    "LWWRegister": "clear",
+    "FWWRegister": "clear",
+    "LWWMap": "clear",
+    "Text": "clear",
 }
-"""Nested types that are drawn, with the operation that forgets all it has seen."""
+"""Types that may be nested, with the operation that forgets all it has seen."""
 
 _keys = st.sampled_from(["k", "l"])
 _amounts = st.integers(0, 5)
@@ -52,6 +59,9 @@ _whole: dict[str, st.SearchStrategy[tuple[Any, ...]]] = {
     "GSet": st.tuples(st.just("add"), dots.few_values),
     "TwoPhaseSet": st.tuples(st.sampled_from(["add", "add", "remove"]), dots.few_values),
     "MVRegister": st.tuples(st.sampled_from(["set", "resolve"]), dots.few_values),
+    "LWWRegister": st.tuples(st.just("set"), dots.few_values),
+    "FWWRegister": st.tuples(st.just("set"), dots.few_values),
+    "LWWMap": st.tuples(st.just("put"), _keys, dots.few_values),
     "MaxRegister": st.tuples(st.just("set"), _numbers),
     "MinRegister": st.tuples(st.just("set"), _numbers),
     "EWFlag": st.tuples(st.sampled_from(["enable", "disable"])),
@@ -63,13 +73,13 @@ _whole: dict[str, st.SearchStrategy[tuple[Any, ...]]] = {
     ),
 }
 """Operations of types whose content is by the dot, which any map may hold."""
-_sums: dict[str, st.SearchStrategy[tuple[Any, ...]]] = {
+SUMS: dict[str, st.SearchStrategy[tuple[Any, ...]]] = {
     "PNCounter": st.tuples(st.just("increment"), _amounts),
     "GCounter": st.tuples(st.just("increment"), _amounts),
     "PNCounterMap": st.tuples(st.sampled_from(["increment", "decrement"]), _keys, _amounts),
     "Vote": st.tuples(st.just("vote"), st.booleans()),
 }
-"""Those of types that keep one entry for each replica."""
+"""Those of types that keep one entry for each replica, which `UWMap` refuses."""
 
 
 def _leaf(kinds: dict[str, st.SearchStrategy[tuple[Any, ...]]], name: str) -> st.SearchStrategy[tuple[Any, ...]]:
@@ -83,7 +93,7 @@ def _leaf(kinds: dict[str, st.SearchStrategy[tuple[Any, ...]]], name: str) -> st
 
 
 _whole_leaves = _leaf(_whole, "whole")
-_leaves = _leaf({**_sums, **_whole}, "any")
+_leaves = _leaf({**SUMS, **_whole}, "any")
 
 
 def _inside(name: str, leaves: st.SearchStrategy[tuple[Any, ...]]) -> st.SearchStrategy[tuple[Any, ...]]:
@@ -166,7 +176,7 @@ def _unseen(events: Collection[Event], others: Collection[Event]) -> frozenset[E
 def _inner(kind: str, seen_by: Mapping[Event, Collection[Event]]) -> History:
     """What events mean to the nested type, each with which of the others it builds on."""
     inner: dict[Event, Event] = {}
-    for event in sorted(seen_by, key=lambda each: len(each.seen)):
+    for event in in_order(frozenset(seen_by)):
         meant = Operation(RESETS[kind])
         if event.operation.name == "update":
             meant = Operation(cast("str", event.operation.arguments[2]), event.operation.arguments[3:])
@@ -174,15 +184,57 @@ def _inner(kind: str, seen_by: Mapping[Event, Collection[Event]]) -> History:
     return frozenset(inner.values())
 
 
+def _is_stamped(operation: Operation) -> bool:
+    """Whether an operation of a map writes something that has a time."""
+    if operation.name != "update":
+        return False
+    kind, *inner = operation.arguments[1:]
+    nested = Operation(cast("str", inner[0]), tuple(inner[1:]))
+    if kind in {"ORMap", "UWMap", "RWMap"}:
+        return _is_stamped(nested)
+    if kind == "JsonDocument":
+        return json.writes_a_scalar(nested)
+    return nested.name in {"LWWRegister": {"set"}, "FWWRegister": {"set"}, "LWWMap": {"put"}}.get(cast("str", kind), ())
+
+
+def _clocked(history: History) -> History:
+    """The history with each write at its hybrid time: its wall clock, or just beyond the writes of any key it saw."""
+    times: dict[Event, int] = {}
+    clocked: dict[Event, Event] = {}
+    for event in in_order(history):
+        if _is_stamped(event.operation):
+            times[event] = max([event.now_ms << 16, *(times[other] + 1 for other in event.seen if other in times)])
+        now = times.get(event, event.now_ms)
+        clocked[event] = replace(event, now_ms=now, seen=frozenset(clocked[other] for other in event.seen))
+    return frozenset(clocked.values()) if times else history
+
+
+_THERE_WITHOUT_A_VALUE = {
+    "PNCounter",
+    "GCounter",
+    "RWSet",
+    "TwoPhaseSet",
+    "DWFlag",
+    "ExactCounter",
+    "LWWRegister",
+    "FWWRegister",
+}
+"""Types that hold something when they read zero, nothing, off or None: all that no reset has seen."""
+
+
 def _is_there(kind: str, history: History, value: PlainValue) -> bool:
     """Whether anything is live: a counter at zero is, and a set that only knows of removals, if removals win there."""
+    if kind == "Text":
+        return text.holds_anything(history)
+    if kind == "JsonDocument":
+        return json.holds_anything(history)
     if kind in {"MaxRegister", "MinRegister"}:
         return value is not None
     if kind == "Vote":
         return value != {"against": 0, "for": 0}
-    if kind in {"PNCounter", "GCounter", "RWSet", "TwoPhaseSet", "DWFlag", "ExactCounter"}:
-        resets = [event for event in history if event.operation.name == "reset"]
-        return any(e.operation.name != "reset" and not any(e in reset.seen for reset in resets) for e in history)
+    if kind in _THERE_WITHOUT_A_VALUE:
+        resets = [event for event in history if event.operation.name == RESETS[kind]]
+        return any(e not in resets and not any(e in reset.seen for reset in resets) for e in history)
     return bool(value)
 
 
@@ -193,6 +245,7 @@ class Maps:
         self._nested = {**nested, "ORMap": self.or_map, "UWMap": self.uw_map, "RWMap": self.rw_map}
 
     def _read(self, history: History, meaning: Callable[[History, str, str], History]) -> PlainValue:
+        history = _clocked(history)
         entries = {cast("tuple[str, str]", e.operation.arguments[:2]) for e in history if e.operation.name == "update"}
         read: dict[str, dict[str, PlainValue]] = {}
         for key, kind in sorted(entries, key=values.encode):
@@ -285,7 +338,7 @@ def counter_map(counter: Specification) -> Specification:
         }
         meant = {event: as_updates.get(event, event) for event in history}
         inner: dict[Event, Event] = {}
-        for event in sorted(history, key=lambda each: len(each.seen)):
+        for event in in_order(history):
             inner[event] = replace(meant[event], seen=frozenset(inner[other] for other in event.seen))
         renamed = frozenset(inner.values())
         read = cast("dict[str, dict[str, PlainValue]]", Maps({"PNCounter": counter}).or_map(renamed))
@@ -341,7 +394,7 @@ def multi_map(set_of: Specification) -> Specification:
 
     def specification(history: History) -> PlainValue:
         inner: dict[Event, list[Event]] = {}
-        for event in sorted(history, key=lambda each: len(each.seen)):
+        for event in in_order(history):
             seen = frozenset(part for other in event.seen for part in inner[other])
             inner[event] = [replace(event, operation=each, seen=seen) for each in meant(event, set_of(seen))]
         read: dict[str, list[PlainValue]] = {}

@@ -66,7 +66,7 @@ def vote(history: History) -> PlainValue:
     ballots: list[PlainValue] = []
     for at in range(len(REPLICA_IDS)):
         own = [event for event in history if event.at == at and event.operation.name in {"vote", "withdraw"}]
-        last = max(own, key=lambda event: len(event.seen), default=None)
+        last = max(own, key=lambda event: event.first_n, default=None)
         if last in kept:
             ballots.append(last.operation.arguments[0])
     return {"against": ballots.count(False), "for": ballots.count(True)}

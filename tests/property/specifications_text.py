@@ -17,6 +17,7 @@ from crdtmesh.testing.histories import Event, History
 from crdtmesh.testing.strategies import operation
 from crdtmesh.testing.worlds import REPLICA_IDS
 from crdtmesh.text.sequence import Sequence
+from tests.property.specifications_dots import in_order
 
 _texts = st.sampled_from(["a", "bc", "é😀x", ""])
 _insert = operation("insert", st.sampled_from([0, 0, 0, 1, 2, 3]), _texts)
@@ -41,41 +42,50 @@ class _Replay:
     def __init__(self, history: History) -> None:
         self.begun: dict[Event, Home] = {}
         self.wrote: dict[Event, tuple[Home, bytes]] = {}
-        numbers = [0] * len(REPLICA_IDS)
-        for event in sorted(history, key=lambda each: len(each.seen)):
-            numbers[event.at] += self.run(event, numbers[event.at] + 1)
+        for event in in_order(history):
+            self.run(event)
 
     def home(self, view: History) -> Home | None:
         """Of the texts that nothing which ends texts has seen, the one with the least name."""
-        ends = [event for event in view if event.operation.name in {"clear", "set"}]
+        ends = list(filter(_is_end, view))
         begun = [event for event in self.begun if event in view and not any(event in end.seen for end in ends)]
         return min((self.begun[event] for event in begun), default=None)
 
     def open(self, home: Home, view: History, client: int) -> Sequence:
         """A text with what a view has of it."""
         sequence = Sequence(client)
-        for event in sorted(view & self.wrote.keys(), key=lambda each: len(each.seen)):
+        for event in in_order(view & self.wrote.keys()):
             if self.wrote[event][0] == home:
                 sequence.apply(self.wrote[event][1])
         return sequence
 
-    def run(self, event: Event, number: int) -> int:
-        """Replay an event, whose first primitive mutation is that one of its replica; how many it made."""
+    def run(self, event: Event) -> None:
+        """Replay an event."""
         name, arguments = event.operation.name, event.operation.arguments
         if name == "clear" or arguments == ("",):
-            return 1
+            return
         replica_id = REPLICA_IDS[event.at]
         home = None if name == "set" else self.home(event.seen)
         if home is None:
-            home = self.begun[event] = Home(replica_id, number)
+            home = self.begun[event] = Home(replica_id, event.first_n)
             begun = Sequence(client_id(replica_id, home))
             self.wrote[event] = home, begun.insert(0, cast("str", arguments[-1]))
-            return 2
+            return
         sequence = self.open(home, event.seen, client_id(replica_id, home))
         index, what = arguments
         edit: Any = sequence.insert if name == "insert" else sequence.delete
         self.wrote[event] = home, edit(index, what)
-        return 1
+
+
+def _is_end(event: Event) -> bool:
+    """Whether it does away with all texts that it has seen."""
+    return event.operation.name in {"clear", "set"}
+
+
+def holds_anything(history: History) -> bool:
+    """Whether anything is left of what a history wrote, read or not."""
+    wrote = _Replay(history).wrote
+    return any(not any(event in end.seen for end in filter(_is_end, history)) for event in wrote)
 
 
 def text(history: History) -> PlainValue:

@@ -17,7 +17,7 @@ from crdtmesh.sdk.live.registry import LIVE_TYPES
 from crdtmesh.testing import Product
 from tests.mutations import plant
 from tests.mutations.faults import CRDTS
-from tests.property import test_crdt_forms, test_crdt_laws, test_crdt_specifications, test_crdts_codec
+from tests.property import test_crdt_forms, test_crdt_laws, test_crdt_nested, test_crdt_specifications, test_crdts_codec
 from tests.property.strategies import OPERATIONS
 
 _PAGES = (Path(__file__).parents[2] / "docs" / "reference" / "types").glob("*.md")
@@ -48,6 +48,9 @@ REQUIREMENTS: dict[str, Callable[[str], bool]] = {
     "laws": _is_in(test_crdt_laws),
     "histories": _is_in(test_crdt_specifications),
     "specification": test_crdt_specifications.SPECIFICATIONS.__contains__,
+    "histories two maps deep, or refusal": lambda name: (
+        name in (*test_crdt_nested.NESTED, *test_crdt_nested.NOT_NESTED)
+    ),
     "codec tests": _is_in(test_crdts_codec),
     "JSON and protobuf form": _is_in(test_crdt_forms),
     "live object": LIVE_TYPES.__contains__,

@@ -45,7 +45,7 @@ def pn_counter(history: History) -> PlainValue:
 
     def last_of(at: int, events: Iterable[Event]) -> Event | None:
         own = [event for event in events if event.at == at and event.operation.name != "reset"]
-        return max(own, key=lambda event: len(event.seen), default=None)
+        return max(own, key=lambda event: event.first_n, default=None)
 
     def running(update: Event) -> int:
         before = last_of(update.at, update.seen)
@@ -108,6 +108,10 @@ MIXED_MAPS = maps.Maps(
         "MinRegister": slots.min_register,
         "TwoPhaseSet": slots.two_phase_set,
         "Vote": slots.vote,
+        "LWWRegister": lww_register,
+        "FWWRegister": slots.fww_register,
+        "LWWMap": maps.lww_map,
+        **specifications_text.SPECIFICATIONS,
     }
 )
 

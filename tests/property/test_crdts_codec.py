@@ -252,6 +252,7 @@ SEALED_B = _message(FORMAT, B, -1, 0, 0)
         ),
         pytest.param("UWMap", (*ONE, 1, _pair("k", "ORSet"), 1, 0, b""), id="empty content"),
         pytest.param("UWMap", (*ONE, 1, _pair("k", "PNCounter"), 1, 0, _content(1, 0, 5, 0)), id="content of sums"),
+        pytest.param("UWMap", (*ONE, 1, _pair("k", "Text"), 1, 0, _content(1, 0, 5, 0)), id="content of a text"),
         pytest.param(
             "UWMap",
             (*ONE, 1, _pair("k", "ORMap"), 1, 0, _content(1, _pair("k", "PNCounter"), 1, 0, 5, 0)),

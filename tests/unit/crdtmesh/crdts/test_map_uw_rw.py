@@ -188,6 +188,18 @@ def test_update_wins_refuses_sums_at_any_depth_and_says_what_to_take(kind: str) 
     assert not a.context
 
 
+def test_update_wins_refuses_texts_at_any_depth_and_says_what_to_take() -> None:
+    """Whoever removed the key and wrote on would number new characters like old ones that a content brings back.
+
+    One of the two would be lost in each replica, although nobody had removed it.
+    """
+    (a,) = states(UW_MAP, 1)
+    for way in ((), ("ORMap", "update", "l"), ("RWMap", "update", "l")):
+        with pytest.raises(InvalidOperation, match="take an ORMap"):
+            a.apply(Operation("update", ("k", *way, "Text", "insert", 0, "x")))
+    assert not a.context
+
+
 def test_update_wins_refuses_a_content_that_fits_no_frame_before_a_dot_is_taken() -> None:
     (a,) = states(UW_MAP, 1)
     a.apply(add("x" * (VALUE_SIZE_BYTES_MAX - 1_000)))
