@@ -6,61 +6,13 @@ Where ours answers otherwise, the case says so; docs/reference/types/README.md t
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from crdtmesh.crdts import Delta, Operation, ReplicaTable, State, deltas, registry
+from crdtmesh.crdts import deltas, registry
 from crdtmesh.crdts.values import PlainValue
-
-Act = Callable[..., Delta[Any]]
-
-
-class Replica:
-    """A state whose operations are written as calls; each gives its delta."""
-
-    def __init__(self, name: str, table: ReplicaTable, letter: str) -> None:
-        self.state: State[Any] = State(registry.get(name), table, replica_id=letter.encode() * 16)
-
-    def __getattr__(self, operation: str) -> Act:
-        def act(*arguments: PlainValue) -> Delta[Any]:
-            delta = self.state.apply(Operation(operation, arguments), now_ms=1)
-            assert delta is not None
-            return delta
-
-        return act
-
-    def takes(self, *others: Replica | Delta[Any]) -> Replica:
-        for other in others:
-            self.state.join(other.state if isinstance(other, Replica) else other)
-        return self
-
-    @property
-    def value(self) -> Any:
-        return self.state.value
-
-
-def replicas(name: str, count: int = 2) -> list[Replica]:
-    table = ReplicaTable()
-    return [Replica(name, table, letter) for letter in "abcdef"[:count]]
-
-
-def same_start(name: str, *acts: tuple[str, tuple[PlainValue, ...]], count: int = 2) -> list[Replica]:
-    made = replicas(name, count)
-    for operation, arguments in acts:
-        getattr(made[0], operation)(*arguments)
-    for other in made[1:]:
-        other.takes(made[0])
-    return made
-
-
-def meet(*those: Replica) -> Any:
-    for one in those:
-        one.takes(*those)
-    assert 1 == len({one.state.encode() for one in those})
-    return those[0].value
-
+from tests.unit.crdtmesh.crdts.calls import meet, replicas, same_start
 
 # --- sets: Riak's orswot, Akka's ORSet
 
