@@ -162,6 +162,11 @@ class Engine:
         self.runtime.stop(caller, call, actor, now_ns=self._clock_ns())
         self.wake()
 
+    def restore(self, caller: CallerId, call: int, actor: ActorAddress, revision: int) -> None:
+        """Starts an actor from one of its revisions; see `Runtime.restore`."""
+        self.runtime.restore(caller, call, actor, revision, now_ns=self._clock_ns())
+        self.wake()
+
     def open_subscriber(self, sink: SubscriberSink, topic: Topic) -> CallerId:
         """Introduces a listener to a channel. Announced on disk after `committed`.
 

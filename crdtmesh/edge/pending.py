@@ -88,6 +88,12 @@ class PendingCalls:
         self._engine.stop(self._caller, call, actor)
         return await self._wait(call, future)
 
+    async def restore(self, actor: ActorAddress, revision: int) -> Reply | CallFailure:
+        """Starts an actor from one of its revisions; see `Runtime.restore`."""
+        call, future = self._next()
+        self._engine.restore(self._caller, call, actor, revision)
+        return await self._wait(call, future)
+
     def _next(self) -> tuple[int, asyncio.Future[Reply | CallFailure]]:
         self._last += 1
         future: asyncio.Future[Reply | CallFailure] = asyncio.get_running_loop().create_future()

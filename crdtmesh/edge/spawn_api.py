@@ -87,10 +87,8 @@ class SpawnApi:
         Args:
             request: whom to spawn.
             system: the actor system of ids that name none.
-            revision: of the state to start from; 0 for the newest, and others are refused.
+            revision: of the state to start from, once; 0 for the newest.
         """
-        if revision:
-            return spawn_refused(f"{_SPAWN_FAILED}revision {revision} is not kept here; spawn without it")
         if not request.actors:
             return spawn_refused(f"{_SPAWN_FAILED}the request names no actor")
         instances = [address_from(actor, system) for actor in request.actors]
@@ -99,6 +97,10 @@ class SpawnApi:
             await self._engine.committed()
         except (RuntimeRefusal, ReplicationError, CommitLost) as error:
             return spawn_refused(f"{_SPAWN_FAILED}{error}")
+        for instance in instances if revision else ():
+            reply = await self._pending.restore(instance, revision)
+            if isinstance(reply, CallFailure):
+                return spawn_refused(f"{_SPAWN_FAILED}{reply.message}")
         return protocol_pb2.SpawnResponse(status=protocol_pb2.RequestStatus(status=protocol_pb2.OK, message=ACCEPTED))
 
 

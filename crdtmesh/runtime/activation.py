@@ -103,6 +103,7 @@ class Activation:
         resolved_version: the entry's version at which the actor was last shown that.
         write_level: what its writes wait for unless a call says otherwise; None for this node's disk.
         unconfirmed: the last write that has not reached its level yet; replies that show it wait for it too.
+        revised_ms: wall-clock time before which no further revision is due.
         memory: the opaque state of an actor without replicated state; as long-lived as the activation.
         used_ns: when it last had something to do.
     """
@@ -119,6 +120,7 @@ class Activation:
         "phase",
         "resolved_version",
         "resolves",
+        "revised_ms",
         "seen_version",
         "state",
         "touched",
@@ -147,6 +149,7 @@ class Activation:
         self.unconfirmed: EventRun | None = None
         self.resolves = definition.resolves
         self.resolved_version = STALE
+        self.revised_ms = 0
         self.memory: OpaqueState = definition.initial
         self.used_ns = now_ns
 

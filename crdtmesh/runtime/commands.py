@@ -18,6 +18,7 @@ from crdtmesh.runtime.lives import Lives
 from crdtmesh.runtime.messages import (
     CONFLICT,
     MESSAGE,
+    RESTORE,
     STATE_CHANGED,
     STATE_UNCHANGED,
     STOP,
@@ -29,7 +30,7 @@ from crdtmesh.runtime.replies import Replies
 from crdtmesh.runtime.router import Router
 from crdtmesh.runtime.routes import Routes
 from crdtmesh.runtime.subscribers import Subscribers, Topic
-from crdtmesh.runtime.turn import Turn, TurnKind, TurnPhase
+from crdtmesh.runtime.turn import Caller, Turn, TurnKind, TurnPhase
 
 __all__ = ["Commands"]
 
@@ -91,10 +92,11 @@ class Commands:
 
     # --- stopping
 
-    def stop_everywhere(self, turn: Turn, *, now_ns: int) -> None:
+    def stop_everywhere(self, caller: Caller, call_id: int, actor: ActorAddress, *, now_ns: int) -> None:
         """Stops an actor on this node and on all others that offer it; the reply says whether it ran anywhere."""
-        address = self._instances.resolve(turn.call[1])
-        if self._router.refuses_unknown(turn, address):
+        turn = self._router.admit(caller, (call_id, actor, STOP, "", b"", 0, None), now_ns=now_ns)
+        address = self._instances.resolve(actor)
+        if turn is None or self._router.refuses_unknown(turn, address):
             return
         turn.phase = TurnPhase.HELD
         self._agenda.stop(address)
@@ -136,6 +138,22 @@ class Commands:
         turn.kind = TurnKind.STOP
         self._router.enqueue(self._lives.activations[address], turn, now_ns=now_ns)
         self._lives.settle_drained(now_ns=now_ns)
+
+    def restore(self, caller: Caller, call_id: int, actor: ActorAddress, revision: int, *, now_ns: int) -> None:
+        """Starts an actor from one of its revisions, once: where it runs, behind the calls that wait for it."""
+        turn = self._router.admit(caller, (call_id, actor, RESTORE, "", b"", 0, None), now_ns=now_ns)
+        if turn is None:
+            return
+        turn.phase = TurnPhase.HELD
+
+        def told(answer: CallFailure | str) -> None:
+            if isinstance(answer, CallFailure):
+                self._replies.fail(turn, answer.code, answer.outcome, answer.message)
+            else:
+                self._replies.reply(turn, answer, b"")
+
+        extra = CallExtra({}, None)
+        self._flows.call(actor, RESTORE, "", str(revision).encode(), extra, now_ns=now_ns, done=told)
 
     # --- channels
 

@@ -54,7 +54,8 @@ and knows the later one by the hybrid clock."""
 _KEY_SEPARATOR: Final = "\x1f"
 
 DEACTIVATION_TIMEOUT_MS: Final = 10_000
-"""Spawn's default."""
+SNAPSHOT_INTERVAL_MS: Final = 2_000
+"""Spawn's defaults."""
 
 # A name is a key of the replicated state, travels with every delta and stands in messages to people. 256 bytes hold a
 # URN with a UUID or two; a thousand names of this length make a quarter of a megabyte of directory.
@@ -126,6 +127,8 @@ class ActorDefinition:
         is_eager: it is activated as soon as it is registered, and not only by its first call.
         is_available: an opaque state is served by another node when the actor's own is out of reach, at the price that
             both may write; the later one is kept, the other counted and put aside.
+        revisions_max: earlier opaque states to keep; 0 for none.
+        snapshot_interval_ms: the least time between two of them; 0 or less means the default.
     """
 
     address: ActorAddress
@@ -140,6 +143,8 @@ class ActorDefinition:
     timers: tuple[tuple[str, int], ...] = ()
     is_eager: bool = False
     is_available: bool = False
+    revisions_max: int = 0
+    snapshot_interval_ms: int = SNAPSHOT_INTERVAL_MS
 
     @property
     def type_name(self) -> str | None:
@@ -170,6 +175,11 @@ class ActorDefinition:
         """How long an activation without calls stays; Spawn's 0 and less mean the default."""
         timeout_ms = self.deactivation_timeout_ms
         return (timeout_ms if timeout_ms > 0 else DEACTIVATION_TIMEOUT_MS) * 1_000_000
+
+    @property
+    def revision_interval_ms(self) -> int:
+        """The least time between two revisions; Spawn's 0 and less mean the default."""
+        return self.snapshot_interval_ms if self.snapshot_interval_ms > 0 else SNAPSHOT_INTERVAL_MS
 
     @property
     def init_action(self) -> str | None:

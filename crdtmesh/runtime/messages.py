@@ -73,6 +73,9 @@ STATE_UNCHANGED: Final = "unchanged"
 STOP: Final = "\x1fstop"
 MESSAGE: Final = "\x1fmessage"
 CONFLICT: Final = "\x1fconflict"
+RESTORE: Final = "\x1frestore"
+"""Starts an actor from one of its revisions; a call to where the actor runs, whose payload is the number in digits."""
+
 COMMANDS: Final = frozenset({STOP, MESSAGE, CONFLICT})
 """Names of what nodes ask of each other beside calls (`commands`). Not printable, so no action has them."""
 

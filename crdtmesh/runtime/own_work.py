@@ -4,12 +4,14 @@ from collections.abc import Callable, Hashable
 from typing import Final
 
 from crdtmesh.crdts.errors import CrdtError
+from crdtmesh.crdts.operations import Operation
 from crdtmesh.crdts.values import PlainValue
 from crdtmesh.replication.entry import EntryView
 from crdtmesh.replication.errors import ReplicationError, SnapshotInUse
 from crdtmesh.replication.levels import MAJORITY
 from crdtmesh.replication.outputs import EntryKey, ReadAt
 from crdtmesh.replication.replica import Replica
+from crdtmesh.runtime import opaque, revisions
 from crdtmesh.runtime.activation import Activation
 from crdtmesh.runtime.copies import opaque_state
 from crdtmesh.runtime.definition import StateKind
@@ -115,6 +117,45 @@ class OwnWork:
             self._replies.hold(turn, type_url, payload)
         else:
             self._replies.hold_until_level(turn, key, level, type_url, payload, now_ns=now_ns)
+
+    def restore(self, turn: Turn, activation: Activation, *, now_ns: int, wall_ms: int) -> bool:
+        """Puts a revision in the place of an opaque state, which becomes one itself; whether it did.
+
+        Otherwise the turn has failed, and the state is what it was.
+        """
+        definition, key = activation.definition, activation.key
+        if key is None or definition.state is not StateKind.OPAQUE:
+            message = f"actor {definition.address} has no opaque state; there are revisions of those only"
+            self._replies.fail(turn, ErrorCode.INVALID_REQUEST, Outcome.NOT_APPLIED, message)
+            return False
+        aside = key._replace(type_name=opaque.LOSERS_TYPE)
+        entry = self._replica.read(aside)
+        kept = None if entry is None else entry.value()
+        number = revisions.number_in(turn.call[4])
+        state = revisions.find(kept, number)
+        if state is None:
+            message = f"actor {definition.address}: {revisions.missing(kept, number, definition.revisions_max)}"
+            self._replies.fail(turn, ErrorCode.INVALID_REQUEST, Outcome.NOT_APPLIED, message)
+            return False
+        view = self._replica.snapshot(key)
+        put = [opaque.set_aside(*loser) for loser in opaque.losers(view.store)]
+        put += revisions.keep(kept, opaque_state(definition, view), definition.revisions_max)
+        view.close()
+        try:
+            self._replica.update(aside, put, ticket=None, wall_ms=wall_ms)
+            put = [Operation("set", (opaque.to_plain(state),))]
+            turn.run = self._replica.update(key, put, ticket=None, wall_ms=wall_ms).event
+        except (CrdtError, ReplicationError) as error:
+            code, words = refusal(error)
+            self._replies.fail(turn, code, Outcome.NOT_APPLIED, words)
+            return False
+        turn.has_written = True
+        level = activation.write_level
+        if level is None or level.is_local:
+            self._replies.hold(turn, STATE_CHANGED, b"")
+        else:
+            self._replies.hold_until_level(turn, key, level, STATE_CHANGED, b"", now_ns=now_ns)
+        return True
 
     def _apply(self, turn: Turn, key: EntryKey, activation: Activation | None, wall_ms: int) -> EntryView:
         """Updates one entry, or several as one event; the first entry after it."""

@@ -8,12 +8,13 @@ from crdtmesh.crdts.errors import CrdtError, InvalidOperation
 from crdtmesh.crdts.operations import Operation
 from crdtmesh.replication.errors import IdentityLost, ReplicationError, StorageFailed
 from crdtmesh.replication.replica import Replica
-from crdtmesh.runtime import opaque
+from crdtmesh.runtime import opaque, revisions
 from crdtmesh.runtime.activation import Activation
 from crdtmesh.runtime.copies import opaque_state
 from crdtmesh.runtime.definition import RESOLVE_ACTION, ActorAddress, StateKind
 from crdtmesh.runtime.errors import ErrorCode, Outcome
 from crdtmesh.runtime.messages import Operations, TurnEffects
+from crdtmesh.runtime.opaque import OpaqueState
 from crdtmesh.runtime.replies import Replies
 from crdtmesh.runtime.turn import Turn, TurnPhase
 
@@ -83,6 +84,8 @@ class Results:
                 put = [opaque.set_aside(*loser) for loser in losers]
                 self._replica.update(aside, put, ticket=None, wall_ms=wall_ms)
                 self.conflicts.append((definition.address, len(losers)))
+            if definition.revisions_max:
+                self._revise(activation, view.value() is not None, before, wall_ms)
             put = [Operation("set", (opaque.to_plain(after),))]
             result = self._replica.update(key, put, ticket=None, wall_ms=wall_ms, view=view)
         except (CrdtError, ReplicationError) as error:
@@ -93,6 +96,21 @@ class Results:
         turn.run = result.event
         activation.account_own(result.entry.version)
         return True
+
+    def _revise(self, activation: Activation, is_written: bool, before: OpaqueState, wall_ms: int) -> None:
+        """Keeps the state that a turn replaces, if it is time for a revision and a turn had left it."""
+        interval_ms, due_ms = activation.definition.revision_interval_ms, activation.revised_ms
+        # A clock that was set back must not put it off for as long as that.
+        if due_ms - interval_ms <= wall_ms < due_ms:
+            return
+        activation.revised_ms = wall_ms + interval_ms
+        if is_written:
+            assert activation.key is not None
+            aside = activation.key._replace(type_name=opaque.LOSERS_TYPE)
+            entry = self._replica.read(aside)
+            kept = None if entry is None else entry.value()
+            put = revisions.keep(kept, before, activation.definition.revisions_max)
+            self._replica.update(aside, put, ticket=None, wall_ms=wall_ms)
 
     def remember(self, activation: Activation, turn: Turn, did: Operations) -> bool:
         """Puts what a turn left into the activation's memory; False, and the turn has ended, when it is refused."""

@@ -25,7 +25,7 @@ from crdtmesh.runtime.directory import nearest_name
 from crdtmesh.runtime.errors import ErrorCode, Outcome
 from crdtmesh.runtime.instances import Instances
 from crdtmesh.runtime.lives import Lives
-from crdtmesh.runtime.messages import COMMANDS, CallExtra
+from crdtmesh.runtime.messages import COMMANDS, RESTORE, CallExtra
 from crdtmesh.runtime.moves import Moves
 from crdtmesh.runtime.options import RuntimeOptions
 from crdtmesh.runtime.placement import LOCAL, NOWHERE, Place, Placement, Site
@@ -207,6 +207,8 @@ class Router:
                 self._refuse_activation(turn)
             else:
                 self.enqueue(activation, turn, now_ns=now_ns)
+                if turn.kind is TurnKind.RESTORE:
+                    self._lives.settle_drained(now_ns=now_ns)
 
     def refuses_unknown(self, turn: Turn, address: ActorAddress) -> bool:
         """Ends a turn of an actor that nobody knows; whether it did."""
@@ -262,6 +264,9 @@ class Router:
             turn.kind = TurnKind.HANDLER
         elif action in READ_ACTIONS and not definition.answers_reads:
             turn.kind = TurnKind.READ
+        elif action == RESTORE and turn.caller is not None and turn.caller.id is None:
+            # Nodes only: a client's call by this name is one of an action that there is none of.
+            turn.kind = TurnKind.RESTORE
         else:
             self._refuse_action(turn, definition.actions)
             return False

@@ -30,7 +30,6 @@ from crdtmesh.runtime.events import Conflicted, Event, OffersChanged, PeerReject
 from crdtmesh.runtime.hosts import check_types
 from crdtmesh.runtime.messages import (
     NO_TERMS,
-    STOP,
     CallerId,
     HostId,
     Offers,
@@ -49,7 +48,6 @@ from crdtmesh.runtime.subscribers import Topic
 from crdtmesh.runtime.turn import CallTuple, TurnKind
 
 __all__ = ["Runtime"]
-
 
 # Actors put out at one relief: a tenth of those in memory, so that a few seconds of pressure cost no more than needed.
 RELIEF_PARTS: Final = 10
@@ -283,16 +281,18 @@ class Runtime:
             turn.operations = operations
             self._router.update(turn, key, now_ns=now_ns)
 
-    def stop(self, caller: CallerId, call_id: int, actor: ActorAddress, *, timeout_ms: int = 0, now_ns: int) -> None:
+    def stop(self, caller: CallerId, call_id: int, actor: ActorAddress, *, now_ns: int) -> None:
         """Takes an actor out of memory wherever it is, behind the calls that wait for it; its timers rest with it.
 
         The reply's type URL is `STATE_CHANGED` when it was in memory somewhere, else `STATE_UNCHANGED`.
         """
         self._now_ns = now_ns
-        call = (call_id, actor, STOP, "", b"", timeout_ms, None)
-        turn = self._router.admit(self._replies.caller(caller), call, now_ns=now_ns)
-        if turn is not None:
-            self._commands.stop_everywhere(turn, now_ns=now_ns)
+        self._commands.stop_everywhere(self._replies.caller(caller), call_id, actor, now_ns=now_ns)
+
+    def restore(self, caller: CallerId, call_id: int, actor: ActorAddress, revision: int, *, now_ns: int) -> None:
+        """Starts an actor from one of its revisions instead of its newest state; the reply is that it has."""
+        self._now_ns = now_ns
+        self._commands.restore(self._replies.caller(caller), call_id, actor, revision, now_ns=now_ns)
 
     def subscribe(self, subscriber: CallerId, topic: Topic) -> None:
         """A client listens to a channel; what is published there comes out of `take_outgoing` as messages.

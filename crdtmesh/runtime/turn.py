@@ -53,6 +53,8 @@ class TurnKind(enum.Enum):
     """The node: operations from outside, in the actor's queue."""
     STOP = enum.auto()
     """The node: takes the actor out of memory, in the actor's queue."""
+    RESTORE = enum.auto()
+    """The node: puts a revision in the place of the state, and takes the actor out of memory, in its queue."""
 
 
 class Caller:

@@ -145,18 +145,25 @@ class Turns:
                     break
                 assert turn.key is not None
                 self.own_work.update(turn, turn.key, activation, now_ns=now_ns, wall_ms=self.wall_ms)
-            elif turn.kind is TurnKind.STOP:
+            elif turn.kind is TurnKind.STOP or turn.kind is TurnKind.RESTORE:
                 if in_flight:
                     break
-                activation.happen(Happening.REDEFINED)
-                self.drained.append(activation)
-                self._replies.reply(turn, STATE_CHANGED, b"")
+                self._stop(activation, turn, now_ns)
             elif in_flight:
                 turn.phase = TurnPhase.RIDING
                 in_flight.append(turn)
             else:
                 self.own_work.read_of(activation, turn, now_ns=now_ns)
             mailbox.popleft()
+
+    def _stop(self, activation: Activation, turn: Turn, now_ns: int) -> None:
+        """Ends an activation without turns in flight: with its state as it is, or as one of its revisions was."""
+        if turn.kind is TurnKind.STOP:
+            self._replies.reply(turn, STATE_CHANGED, b"")
+        elif not self.own_work.restore(turn, activation, now_ns=now_ns, wall_ms=self.wall_ms):
+            return
+        activation.happen(Happening.REDEFINED)
+        self.drained.append(activation)
 
     def _show_losers(self, activation: Activation, now_ns: int) -> None:
         """Puts a turn of the action `resolve` before the mailbox for each value that lost and was not shown yet."""

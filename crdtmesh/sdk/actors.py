@@ -30,7 +30,7 @@ from crdtmesh.sdk.live.base import LiveState
 from crdtmesh.sdk.live.registry import live_type
 from crdtmesh.sdk.marks import Marks, marks_of
 from crdtmesh.sdk.opaque import OpaqueType
-from crdtmesh.wire.tags import PLACEMENT_TAG, WRITE_TAG
+from crdtmesh.wire.tags import PLACEMENT_TAG, REVISIONS_MAX, REVISIONS_TAG, WRITE_TAG
 
 __all__ = ["ActionSpec", "ActorSpec", "System"]
 
@@ -113,7 +113,7 @@ class System:
         """What is declared so far, by name."""
         return MappingProxyType(self._actors)
 
-    def actor(
+    def actor(  # noqa: PLR0913 - options by name
         self,
         *names: str,
         state: Any = None,
@@ -124,6 +124,7 @@ class System:
         channels: Iterable[str] = (),
         idle_timeout: float | None = None,
         unnamed: bool = False,
+        revisions: int = 0,
     ) -> Callable[[C], C]:
         """Declares a class as one actor for each name.
 
@@ -142,12 +143,14 @@ class System:
             idle_timeout: after so many seconds without calls an activation is put out; None for the node's default.
             unnamed: declares a template instead (Spawn's UNNAMED actors). Its instances are spawned by `Client.spawn`,
                 or by a call that names the template as parent; each has a name and a state of its own.
+            revisions: how many earlier opaque states are kept, at most one for every two seconds, 32 at most. An actor
+                can be started from one again (`POST .../actors/spawn?revision=N`).
 
         Raises:
             DefinitionError: a name is taken or malformed, the state is no known type, an option doesn't fit it, or the
                 class has no valid action.
         """
-        options = _Options.checked(state, initial, tags, write, placement, channels, idle_timeout)
+        options = _Options.checked(state, initial, tags, write, placement, channels, idle_timeout, revisions)
         return self._declare(names, options, is_template=unnamed)
 
     def _declare(self, names: tuple[str, ...], options: _Options, *, is_template: bool) -> Callable[[C], C]:
@@ -209,11 +212,13 @@ class _Options(NamedTuple):
         placement: str,
         channels: Iterable[str],
         idle_timeout: float | None,
+        revisions: int,
     ) -> _Options:
         kind = _state_class(state)
         is_opaque = isinstance(kind, OpaqueType)
-        if not is_opaque and (initial is not None or tags or placement != "owner"):
-            raise DefinitionError("initial, tags and placement are for opaque states: a dataclass, a message or dict")
+        if not is_opaque and (initial is not None or tags or placement != "owner" or revisions):
+            words = "initial, tags, placement and revisions are for opaque states: a dataclass, a message or dict"
+            raise DefinitionError(words)
         if idle_timeout is not None and idle_timeout <= 0:
             raise DefinitionError(f"idle_timeout: expected more than 0 s, got {idle_timeout}")
         topics = (channels,) if isinstance(channels, str) else tuple(channels)
@@ -221,16 +226,20 @@ class _Options(NamedTuple):
             kind,
             kind.initial(initial) if isinstance(kind, OpaqueType) else ("", b""),
             MappingProxyType(dict(tags or {})),
-            MappingProxyType(_settings(write, placement)),
+            MappingProxyType(_settings(write, placement, revisions)),
             topics,
             0 if idle_timeout is None else max(1, round(idle_timeout * 1_000)),
         )
 
 
-def _settings(write: str | None, placement: str) -> dict[str, str]:
+def _settings(write: str | None, placement: str, revisions: int) -> dict[str, str]:
     if placement not in ("owner", "available"):
         raise DefinitionError(f"placement: expected 'owner' or 'available', got {placement!r:.64}")
     settings = {PLACEMENT_TAG: placement} if placement == "available" else {}
+    if not 0 <= revisions <= REVISIONS_MAX:
+        raise DefinitionError(f"revisions: expected 0 to {REVISIONS_MAX}, got {revisions}")
+    if revisions:
+        settings[REVISIONS_TAG] = str(revisions)
     if write is not None:
         try:
             parse_level(write)

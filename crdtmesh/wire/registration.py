@@ -14,7 +14,7 @@ from crdtmesh.runtime.definition import DEACTIVATION_TIMEOUT_MS, ActorAddress, A
 from crdtmesh.runtime.errors import RegistrationRefused
 from crdtmesh.runtime.opaque import OpaqueState
 from crdtmesh.wire.gen.spawn.actors import actor_pb2, protocol_pb2
-from crdtmesh.wire.tags import PLACEMENT_TAG, TYPE_TAG, WRITE_TAG
+from crdtmesh.wire.tags import PLACEMENT_TAG, REVISIONS_MAX, REVISIONS_TAG, TYPE_TAG, WRITE_TAG
 
 # SDKs recognise success by this word.
 ACCEPTED: Final = "Accepted"
@@ -113,7 +113,17 @@ def _definition(system: str, name: str, actor: actor_pb2.Actor) -> ActorDefiniti
         timers=tuple((timer.action.name, timer.seconds) for timer in actor.timer_actions),
         is_eager=actor.HasField("metadata"),
         is_available=_is_available(name, tags.get(PLACEMENT_TAG, _PLACEMENTS[0])),
+        revisions_max=_revisions_max(name, tags.get(REVISIONS_TAG, "0")),
+        snapshot_interval_ms=settings.snapshot_strategy.timeout.timeout,
     )
+
+
+def _revisions_max(name: str, text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) < 4 and int(text) <= REVISIONS_MAX):
+        raise RegistrationRefused(
+            f"actor {name!r:.64}: tag {REVISIONS_TAG} of 0 to {REVISIONS_MAX} expected, got {text!r:.64}"
+        )
+    return int(text)
 
 
 def _is_available(name: str, placement: str) -> bool:

@@ -13,6 +13,12 @@ PLACEMENT_TAG: Final = "crdtmesh.placement"
 WRITE_TAG: Final = WRITE_LEVEL_METADATA
 """How far a write of the actor must have got before it is acknowledged, unless a call says otherwise."""
 
+REVISIONS_TAG: Final = "crdtmesh.revisions"
+"""How many earlier opaque states are kept, to start from one again."""
+
+REVISIONS_MAX: Final = 32
+"""With states of 240 KiB, which is the most, that is an entry of 8 MiB, and it is repaired whole."""
+
 ON_OPEN_METADATA: Final = "crdtmesh.on-open"
 ON_CANCEL_METADATA: Final = "crdtmesh.on-cancel"
 """Metadata of a watch of an answer that name actions to be called before its first answer, and when its reader has

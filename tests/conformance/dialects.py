@@ -20,7 +20,7 @@ class ActorSpec:
     """An actor as a user of an SDK describes it.
 
     Attributes:
-        deactivate_ms: 0 for the SDK's default.
+        deactivate_ms, snapshot_ms: 0 for the SDK's default.
         state: the initial one, where the SDK can say it.
         channels: topics and actions.
     """
@@ -35,6 +35,7 @@ class ActorSpec:
     tags: Mapping[str, str] = field(default_factory=dict)
     channels: Sequence[tuple[str, str]] = ()
     deactivate_ms: int = 0
+    snapshot_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +185,7 @@ class Dialect:
         if self.name == "node":
             settings.min_pool_size = 1
         if self.snapshot_ms and (actor.is_stateful or self.name != "java"):
-            settings.snapshot_strategy.timeout.timeout = self.snapshot_ms
+            settings.snapshot_strategy.timeout.timeout = actor.snapshot_ms or self.snapshot_ms
         elif self.name == "java":
             settings.snapshot_strategy.SetInParent()  # a message without its oneof
         if deactivate_ms := actor.deactivate_ms or self.deactivate_ms:

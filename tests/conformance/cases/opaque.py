@@ -13,6 +13,7 @@ from tests.conformance.suite import (
     PAYLOAD,
     PREFIX,
     Handler,
+    Reply,
     Run,
     Turn,
     case,
@@ -246,3 +247,58 @@ async def no_state(test: Run) -> None:
     succeeded(await test.invoke("till", "sell"))
 
     expect(STATE, await test.state("till"))
+
+
+@case("3.7", "an instance that is spawned with a revision starts from it, once")
+async def from_revision(test: Run) -> None:
+    spec = ActorSpec(
+        name="clerk", actions=["say"], kind="UNNAMED", is_stateful=True, tags={"crdtmesh.revisions": "8"}, snapshot_ms=1
+    )
+    await _one_clerk(test, spec)
+    succeeded(await _say(test, STATE))
+    await asyncio.sleep(0.01)
+    succeeded(await _say(test, LATER))
+    reply = await _spawn(test, "?revision=1")
+    expect((200, "Accepted"), (reply.http.status, reply.message.status.message))
+    succeeded(await _say(test, STATE))
+    state = test.turns[-1].invocation.current_context.state
+    expect(STATE, (state.type_url, state.value), "the first turn after it")
+
+    succeeded(await _say(test, LATER))
+    succeeded(await _say(test, LATER))
+    state = test.turns[-1].invocation.current_context.state
+    expect(LATER, (state.type_url, state.value), "the turns behind that")
+
+
+@case("3.15", "a revision that is not kept is an error that says which are, and the state stays")
+async def no_such_revision(test: Run) -> None:
+    await _one_clerk(test, CLERK)
+    succeeded(await _say(test, STATE))
+    reply = await _spawn(test, "?revision=7")
+
+    expect((500, ERROR), (reply.http.status, reply.message.status.status))
+    expect(True, "revision 7 is not kept" in reply.message.status.message, reply.message.status.message)
+    expect(STATE, await test.state("clerk-1"))
+
+
+async def _one_clerk(test: Run, spec: ActorSpec) -> None:
+    await test.register(spec)
+    test.on("clerk-1", _repeating)
+    await spawned(test, "clerk-1")
+    await known(test, "clerk-1")
+
+
+async def _repeating(turn: Turn) -> Answer:
+    """Leaves the payload as the state."""
+    value = turn.invocation.value
+    return turn.answer(None, state=(value.type_url, value.value))
+
+
+async def _say(test: Run, state: AnyParts) -> Reply:
+    return await test.invoke("clerk-1", "say", state)
+
+
+async def _spawn(test: Run, query: str) -> Reply:
+    path = f"{PREFIX}/system/{test.system}/actors/spawn{query}"
+    response = await test.post(path, NODE.spawn(test.system, "clerk-1", "clerk"))
+    return Reply(response, NODE.schema.SpawnResponse.FromString(response.body))

@@ -28,7 +28,9 @@ class Cart:
 def system() -> System:
     shops = System("shops")
 
-    @shops.actor("cart", state=Cart, write="local", placement="available", tags={"shelf": "a"}, idle_timeout=2)
+    @shops.actor(
+        "cart", state=Cart, write="local", placement="available", tags={"shelf": "a"}, idle_timeout=2, revisions=8
+    )
     @shops.actor("customer", state=Cart, unnamed=True)
     class Shopping:
         def __init__(self) -> None:
@@ -129,7 +131,8 @@ async def test_registration_says_state_tags_timers_and_channels(node: Node) -> N
         cart, customer = actors["cart"], actors["customer"]
         assert (actor_pb2.NAMED, True, "Cart") == (cart.settings.kind, cart.settings.stateful, cart.settings.state_type)
         assert actor_pb2.UNNAMED == customer.settings.kind
-        assert {"crdtmesh.write": "local", "crdtmesh.placement": "available"} == dict(cart.metadata.tags)
+        settings = {"crdtmesh.write": "local", "crdtmesh.placement": "available", "crdtmesh.revisions": "8"}
+        assert settings == dict(cart.metadata.tags)
         assert {"shelf": "a"} == dict(cart.state.tags)
         assert {"items": []} == payloads.decode(cart.state.state.type_url, cart.state.state.value)
         assert 2_000 == cart.settings.deactivation_strategy.timeout.timeout

@@ -62,6 +62,8 @@ def test_a_timer_passes_no_argument_and_a_channel_needs_its_action() -> None:
         ({"state": Note, "write": "most"}, "write"),
         ({"state": Note, "initial": {"text": "x"}}, "initial"),
         ({"idle_timeout": 0}, "idle_timeout"),
+        ({"revisions": 1}, "for opaque states"),
+        ({"state": dict, "revisions": 33}, "expected 0 to 32, got 33"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(options: dict[str, Any], words: str) -> None:

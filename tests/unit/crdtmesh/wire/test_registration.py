@@ -1,12 +1,12 @@
 import pytest
 
-from crdtmesh.runtime.definition import DEACTIVATION_TIMEOUT_MS, ActorAddress, Kind
+from crdtmesh.runtime.definition import DEACTIVATION_TIMEOUT_MS, SNAPSHOT_INTERVAL_MS, ActorAddress, Kind
 from crdtmesh.runtime.errors import RegistrationRefused
 from crdtmesh.runtime.opaque import OpaqueState
 from crdtmesh.wire.gen.spawn.actors.actor_pb2 import NAMED, Actor, Channel
 from crdtmesh.wire.gen.spawn.actors.protocol_pb2 import ERROR, OK, RegistrationRequest
 from crdtmesh.wire.registration import ACCEPTED, DEFINITIONS_MAX, accepted, definitions_from, refused
-from crdtmesh.wire.tags import TYPE_TAG
+from crdtmesh.wire.tags import REVISIONS_TAG, TYPE_TAG
 
 
 def request(**actors: Actor) -> RegistrationRequest:
@@ -43,6 +43,26 @@ def test_a_released_sdk_names_the_type_by_a_tag(where: str) -> None:
     (definition,) = definitions_from(request(cart=actor))
 
     assert "ORSet" == definition.type_name
+
+
+def test_revisions_are_asked_for_by_a_tag_and_spaced_by_the_snapshot_interval() -> None:
+    actor = Actor()
+    actor.metadata.tags[REVISIONS_TAG] = "32"
+    actor.settings.snapshot_strategy.timeout.timeout = 500
+
+    asked, plain = definitions_from(request(cart=actor, echo=Actor()))
+
+    assert (32, 500) == (asked.revisions_max, asked.revision_interval_ms)
+    assert (0, SNAPSHOT_INTERVAL_MS) == (plain.revisions_max, plain.revision_interval_ms)
+
+
+@pytest.mark.parametrize("text", ["33", "-1", "", "many", "٣", "9" * 5_000])
+def test_a_number_of_revisions_that_is_none_is_refused(text: str) -> None:
+    actor = Actor()
+    actor.metadata.tags[REVISIONS_TAG] = text
+
+    with pytest.raises(RegistrationRefused, match=r"crdtmesh.revisions of 0 to 32 expected"):
+        definitions_from(request(cart=actor))
 
 
 def test_the_id_wins_over_the_key_and_the_system_of_the_registry() -> None:
