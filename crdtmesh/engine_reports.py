@@ -7,7 +7,7 @@ from typing import Final
 
 from crdtmesh.engine_ports import Counters, Hooks
 from crdtmesh.observability import logs
-from crdtmesh.replication.outputs import Alarm, CaughtUp, IdentityNeeded, ReadOnly, Reconciled, Rejected
+from crdtmesh.replication.outputs import Alarm, CaughtUp, IdentityNeeded, ReadOnly, Reconciled, Rejected, ShardTaken
 from crdtmesh.runtime.events import Conflicted, Event, OffersChanged, StateConflict
 
 __all__ = ["Reports"]
@@ -29,7 +29,9 @@ class Reports:
         if self._limit():
             logs.event(_LOG, logging.WARNING, "client.rejected", reason=reason, detail=detail)
 
-    def replica_event(self, event: Alarm | Rejected | ReadOnly | IdentityNeeded | CaughtUp | Reconciled) -> None:
+    def replica_event(
+        self, event: Alarm | Rejected | ReadOnly | IdentityNeeded | CaughtUp | ShardTaken | Reconciled
+    ) -> None:
         """Something happened in the replica that no call waits for."""
         if isinstance(event, ReadOnly):
             logs.event(_LOG, logging.ERROR, "storage.failed", reason=event.reason)
@@ -38,6 +40,8 @@ class Reports:
             self._hooks.identity_needed()
         elif isinstance(event, CaughtUp):
             self._hooks.caught_up(event.system)
+        elif isinstance(event, ShardTaken):
+            _log_shard(event)
         elif isinstance(event, Reconciled):
             self._hooks.reconciled()
         elif isinstance(event, Rejected):
@@ -72,3 +76,17 @@ class Reports:
             self._counters.rejected[event.reason] = self._counters.rejected.get(event.reason, 0) + 1
             if self._limit():
                 logs.event(_LOG, logging.WARNING, "invocation.rejected", peer=event.peer, reason=event.reason)
+
+
+def _log_shard(event: ShardTaken) -> None:
+    logs.event(
+        _LOG,
+        logging.INFO,
+        "replication.shard_taken",
+        peer=event.peer,
+        system=event.system,
+        shard=event.shard + 1,
+        shards=event.shards,
+        keys=event.entries,
+        keys_per_s=round(event.entries * 1e9 / max(event.took_ns, 1)),
+    )

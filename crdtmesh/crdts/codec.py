@@ -455,6 +455,11 @@ class Reader:
             raise CodecError(f"message names {len(self._replicas)} replica ids and mentions {self._used}")
 
     @property
+    def is_at_end(self) -> bool:
+        """Whether no item is left."""
+        return self._at == len(self._items)
+
+    @property
     def is_at_text(self) -> bool:
         """Whether the next item is a string."""
         return self._at < len(self._items) and type(self._items[self._at]) is str

@@ -92,7 +92,7 @@ class Checkpoints:
         self._log_bytes = 0
         # While a checkpoint runs: the shards as noted, the entries still to write, the log length to cut.
         self._marks: list[_Mark] = []
-        self._entries: deque[tuple[Shard, Entry]] = deque()
+        self._entries: deque[tuple[Shard, int]] = deque()
         self._mark_rows = 0
         # Per shard: index rows on disk, and what they cover.
         self._index_rows: dict[ShardName, int] = {}
@@ -116,12 +116,13 @@ class Checkpoints:
         self._replaced = list(rows)
         self._is_replacing = True
 
-    def records(self, shards: Iterable[Shard], new_rows: int) -> Iterator[Record]:
+    def records(self, shards: Iterable[Shard], new_rows: int, new_bytes: int) -> Iterator[Record]:
         """The part of a checkpoint that belongs into the group that is being closed.
 
         Args:
             shards: all of them.
             new_rows: log rows of this same group; they are not cut.
+            new_bytes: of these rows.
         """
         if not self._marks:
             if (
@@ -130,34 +131,33 @@ class Checkpoints:
                 and self._log_bytes < self._options.checkpoint_log_bytes
             ):
                 return
-            self._begin(shards, new_rows)
+            self._begin(shards, new_rows, new_bytes)
         yield from self._slice()
         if not self._entries:
             yield from self._finish()
 
-    def _begin(self, shards: Iterable[Shard], new_rows: int) -> None:
+    def _begin(self, shards: Iterable[Shard], new_rows: int, new_bytes: int) -> None:
         self._mark_rows = self._log_rows - new_rows
-        self._log_bytes = 0
+        self._log_bytes = new_bytes
         for shard in shards:
             applied, known, low = shard.applied.copy(), shard.known.copy(), shard.low.copy()
             self._marks.append(_Mark(shard, applied, known, low, shard.span_count, shard.trims))
-            self._entries.extend((shard, entry) for entry in shard.dirty)
+            self._entries.extend((shard, number) for number in shard.dirty)
             shard.dirty = []
 
     def _slice(self) -> Iterator[Record]:
-        size = 0
+        size = encoded = 0
+        options = self._options
         # Old rows are replaced in one group, so that no crash leaves a mixture.
-        limit = len(self._entries) if self._is_replacing else self._options.checkpoint_slice_entries
-        for _ in range(min(len(self._entries), limit)):
-            shard, entry = self._entries.popleft()
-            if entry.number < 0:  # dropped since; its row is deleted at the end
-                continue
-            record = entry_record(shard, entry, self._shards)
-            entry.is_dirty = False
-            size += entry.size_bytes
-            yield record
-            if size >= self._options.checkpoint_slice_bytes and not self._is_replacing:
-                return
+        while self._entries and (
+            self._is_replacing or (size < options.checkpoint_slice_bytes and encoded < options.checkpoint_slice_entries)
+        ):
+            shard, number = self._entries.popleft()
+            encoded += shard.entries.packed(number) is None
+            record = _dirty_record(shard, number, self._shards)
+            if record is not None:  # it was not dropped since; the row of one that was is deleted at the end
+                size += len(record.data or b"")
+                yield record
 
     def _finish(self) -> Iterator[Record]:
         for mark in self._marks:
@@ -232,6 +232,18 @@ def entry_record(shard: Shard, entry: Entry, shards: int) -> StateRecord:
     data = write_row(entry.name, entry.data_type, entry.store, shard.table)
     entry.size_bytes = len(data)
     return StateRecord(_row_key(ENTRY_KIND, shard, shards, entry.number), data)
+
+
+def _dirty_record(shard: Shard, number: int, shards: int) -> StateRecord | None:
+    """The row of an entry that differs from the one on disk; None if it was dropped."""
+    row = shard.entries.packed(number)
+    if row is not None:
+        return StateRecord(_row_key(ENTRY_KIND, shard, shards, number), row)
+    entry = shard.entries.numbered(number)
+    if entry is None:
+        return None
+    entry.is_dirty = False
+    return entry_record(shard, entry, shards)
 
 
 def shard_record(mark: _Mark, shards: int) -> StateRecord:

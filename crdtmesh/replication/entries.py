@@ -85,6 +85,11 @@ class EntryTable:
         entry = self._numbered[number]
         return self._unpacked(number, entry) if type(entry) is bytes else entry  # type: ignore[return-value]
 
+    def packed(self, number: int) -> bytes | None:
+        """The row of an entry that nobody has looked at; None for others."""
+        entry = self._numbered[number]
+        return entry if type(entry) is bytes else None
+
     def is_taken(self, number: int) -> bool:
         """Whether there is an entry of this number."""
         return self._numbered[number] is not None
@@ -135,6 +140,26 @@ class EntryTable:
         if number >= ENTRIES_PER_SHARD_MAX:
             raise LimitExceeded(f"a shard of {self._system!r:.64} holds {ENTRIES_PER_SHARD_MAX} entries, its limit")
         self._numbered.append(None)
+        return number
+
+    def require_room(self, count: int) -> None:
+        """Refuses what could be too many entries.
+
+        Raises:
+            LimitExceeded: the shard would hold too many if all of them were new.
+        """
+        if len(self._by_name) + count > ENTRIES_PER_SHARD_MAX:
+            raise LimitExceeded(f"a shard of {self._system!r:.64} holds {ENTRIES_PER_SHARD_MAX} entries, its limit")
+
+    def takes_row(self, name: tuple[str, str]) -> bool:
+        """Whether an entry can be put in as a row: there is and was none of its name, whose version would go on."""
+        return name not in self._by_name and name not in self._dropped and not self._version
+
+    def add_row(self, name: EntryName, data: bytes) -> int:
+        """Puts in an entry as the row that it would have on disk, and gives its number; see `takes_row`."""
+        number = self._number_for(name)
+        self._take(name, number)
+        self._numbered[number] = data
         return number
 
     def restore(self, name: EntryName, data_type: AnyType, number: int, store: Any, size_bytes: int) -> Entry:
@@ -208,11 +233,17 @@ class EntryTable:
 
     def sorted(self, prefix: str = "") -> Iterator[Entry]:
         """Entries that are not bottom, in order of key and type; to be read only."""
-        for name in sorted(name for name in self._by_name if name[0].startswith(prefix)):
-            number = self._by_name.get(name)
-            entry = None if number is None else self.peek(number)
+        for _, number in self.sorted_names(prefix):
+            entry = self.peek(number)
             if entry is not None and not entry.is_bottom:
                 yield entry
+
+    def sorted_names(self, prefix: str = "") -> Iterator[tuple[tuple[str, str], int]]:
+        """The names of entries, in order of key and type, each with its number. Nothing is decoded for it."""
+        for name in sorted(name for name in self._by_name if name[0].startswith(prefix)):
+            number = self._by_name.get(name)
+            if number is not None:  # it was not dropped since
+                yield name, number
 
     def voter_lists(self) -> Iterator[Entry]:
         """The voter lists that are not bottom, if this is a shard of `_mesh`. Complexity: O(their number)."""

@@ -9,7 +9,8 @@ wanted for the first time.
 """
 
 import hashlib
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from crdtmesh.crdts.dots import ReplicaTable
@@ -17,9 +18,11 @@ from crdtmesh.replication.carrying import canonical
 from crdtmesh.replication.entries import EntryTable
 from crdtmesh.replication.entry import Entry
 from crdtmesh.replication.options import BUCKETS
+from crdtmesh.replication.rows import canonical_in
 
 SUM_BYTES: Final = 16
 
+_NOTHING: Final = bytes(SUM_BYTES)
 _SUM_LIMIT: Final = 1 << (8 * SUM_BYTES)
 _PERSON: Final = b"crdtmesh entry"
 _PLACE: Final = b"crdtmesh bucket"
@@ -31,11 +34,11 @@ def bucket_of(name: tuple[str, str]) -> int:
     return int.from_bytes(hashlib.blake2b(text, digest_size=2, person=_PLACE).digest(), "big") % BUCKETS
 
 
-def _hash_of(entry: Entry, table: ReplicaTable) -> bytes:
+def _hash_of(name: tuple[str, str], content: bytes) -> bytes:
     hashed = hashlib.blake2b(digest_size=SUM_BYTES, person=_PERSON)
-    for field in (entry.name.key.encode(), entry.name.type_name.encode()):
+    for field in (name[0].encode(), name[1].encode()):
         hashed.update(len(field).to_bytes(4, "big") + field)
-    hashed.update(canonical(entry.data_type, entry.store, table))
+    hashed.update(content)
     return hashed.digest()
 
 
@@ -47,14 +50,16 @@ class Fingerprints:
         entries: all that the shard holds now.
     """
 
-    __slots__ = ("_entries", "_prints", "_sums", "_table", "_unsummed")
+    __slots__ = ("_buckets", "_entries", "_prints", "_sums", "_table", "_unsummed")
 
     def __init__(self, table: ReplicaTable, entries: EntryTable) -> None:
         self._table = table
         self._sums = [0] * BUCKETS
         # The hash that is in the sums, by the number of the entry; zeros for none.
         self._prints = bytearray()
-        # Numbers of entries; what was not looked at since the start is decoded to be hashed, and no longer.
+        # The bucket of each entry that has a hash, by its number.
+        self._buckets = array("H")
+        # Numbers of entries; what was not looked at since the start is hashed as it stands in its row.
         self._entries = entries
         self._unsummed = [number for _, number in entries.names()]
 
@@ -64,34 +69,61 @@ class Fingerprints:
             entry.is_unsummed = True
             self._unsummed.append(entry.number)
 
+    def added(self, numbers: Iterable[int]) -> None:
+        """Takes note of entries that were put in as rows."""
+        self._unsummed += numbers
+
     def forget(self, entry: Entry) -> None:
         """Takes an entry that is bottom, and about to be dropped, out of the sums."""
-        self._replace(entry, bytes(SUM_BYTES))
+        self._replace(entry.number, entry.name, _NOTHING)
+
+    def bucket(self, name: tuple[str, str], number: int) -> int:
+        """The bucket of an entry, which is known if it was summed up."""
+        start = number * SUM_BYTES
+        is_summed = self._prints[start : start + SUM_BYTES] not in (b"", _NOTHING)
+        return self._buckets[number] if is_summed else bucket_of(name)
+
+    @property
+    def is_summed_up(self) -> bool:
+        """Whether no entry is left to be hashed."""
+        return not self._unsummed
 
     def sum_up(self, entries_max: int) -> bool:
         """Hashes at most so many of the entries that changed; whether none is left."""
         for _ in range(min(entries_max, len(self._unsummed))):
-            entry = self._entries.peek(self._unsummed.pop())
-            if entry is not None:  # it was not dropped since
-                entry.is_unsummed = False
-                self._replace(entry, bytes(SUM_BYTES) if entry.is_bottom else _hash_of(entry, self._table))
+            self._sum_up(self._unsummed.pop())
         return not self._unsummed
+
+    def _sum_up(self, number: int) -> None:
+        row = self._entries.packed(number)
+        if row is not None:
+            name, content = canonical_in(row)
+            if content is not None:
+                self._replace(number, name, _hash_of(name, content))
+                return
+        entry = self._entries.peek(number)
+        if entry is not None:  # it was not dropped since
+            entry.is_unsummed = False
+            content = b"" if entry.is_bottom else canonical(entry.data_type, entry.store, self._table)
+            self._replace(number, entry.name, _hash_of(entry.name, content) if content else _NOTHING)
 
     @property
     def sums(self) -> Sequence[int]:
         """The sum of each bucket, as of the last time that none was left to be summed up."""
         return self._sums
 
-    def _replace(self, entry: Entry, new: bytes) -> None:
-        start = entry.number * SUM_BYTES
+    def _replace(self, number: int, name: tuple[str, str], new: bytes) -> None:
+        start = number * SUM_BYTES
         if len(self._prints) < start + SUM_BYTES:
             # Grown by an eighth, as lists are.
-            self._prints.extend(bytes(start + SUM_BYTES - len(self._prints) + len(self._prints) // 8))
+            count = number + 1 + number // 8
+            self._prints.extend(bytes(count * SUM_BYTES - len(self._prints)))
+            self._buckets.extend([0] * (count - len(self._buckets)))
         old = self._prints[start : start + SUM_BYTES]
         if old == new:
             return
         self._prints[start : start + SUM_BYTES] = new
-        bucket = bucket_of(entry.name)
+        bucket = self._buckets[number] = bucket_of(name)
         difference = int.from_bytes(new, "big") - int.from_bytes(old, "big")
         self._sums[bucket] = (self._sums[bucket] + difference) % _SUM_LIMIT
 

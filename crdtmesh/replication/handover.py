@@ -25,13 +25,17 @@ from crdtmesh.crdts.dots import Dot
 from crdtmesh.replication import shard_wire, wire
 from crdtmesh.replication.entry import Entry
 from crdtmesh.replication.events import EntryState
-from crdtmesh.replication.fingerprints import bucket_of, pack_sums
+from crdtmesh.replication.fingerprints import pack_sums
 from crdtmesh.replication.options import MESSAGE_BYTES_MAX, ReplicationOptions
+from crdtmesh.replication.rows import write_row
 from crdtmesh.replication.session import Session
 from crdtmesh.replication.shard import Shard
 
 # Entries hashed in one step while sums are prepared: about 5 ms.
 SUMMED_PER_STEP: Final = 512
+
+# What stands around a row in its message.
+_ROW_BYTES: Final = 8
 
 # What changes while a handover runs has to fit into its last chunk. When it does not, it is sent and looked at again;
 # after so many times it makes a last chunk of any size.
@@ -53,6 +57,7 @@ class Handover(Session):
         "_buckets",
         "_known",
         "_offered",
+        "_sends_rows",
         "_tails",
         "_wants_return",
         "awaited",
@@ -71,14 +76,25 @@ class Handover(Session):
         self.awaited: deque[int] = deque()
         self._buckets: deque[tuple[int, deque[int]]] = deque()
         self._wants_return = wants_return
+        # A peer that has nothing has nothing to join: it gets what is cold as it stands on disk.
+        self._sends_rows = not theirs
         # C of the offer; then C and E, after which changes are to be sent.
         self._offered = self._known = self._applied = CausalContext(shard.table)
         self._tails = 0
 
+    @property
+    def is_prepared(self) -> bool:
+        """Whether all entries are summed up now."""
+        return self.shard.fingerprints.is_summed_up
+
+    def prepare(self) -> bool:
+        """Sums up some more entries; whether none is left."""
+        return self.shard.fingerprints.sum_up(SUMMED_PER_STEP)
+
     def offer(self) -> bytes | None:
         """The body of the OFFER; None while sums are being prepared, call again then."""
         shard = self.shard
-        if not shard.fingerprints.sum_up(SUMMED_PER_STEP):
+        if not self.prepare():
             return None
         self.is_offered = True
         self._offered = self._known = shard.known.copy()
@@ -100,7 +116,7 @@ class Handover(Session):
         shard = self.shard
         wanted: dict[int, deque[int]] = {bucket: deque() for bucket in buckets}
         for name, number in shard.entries.names():
-            numbers = wanted.get(bucket_of(name))
+            numbers = wanted.get(shard.fingerprints.bucket(name, number))
             if numbers is not None and not shard.entries.is_bottom(number):
                 numbers.append(number)
         self._buckets = deque(wanted.items())
@@ -137,8 +153,10 @@ class Handover(Session):
 
     def _encode_stage(self, numbers: list[int], buckets: list[int], done: list[int], clock: int) -> bytes:
         shard = self.shard
+        rows = [number for number in numbers if number not in self._dots] if self._sends_rows else []
+        states = [number for number in numbers if number in self._dots] if self._sends_rows else numbers
         spans: dict[tuple[Dot, Dot], None] = {}
-        for number in numbers:
+        for number in states:
             for first, last in self._dots.get(number, ()):
                 spans.update(dict.fromkeys(shard.spans_within(first, last)))
         stage = shard_wire.Stage(
@@ -146,12 +164,13 @@ class Handover(Session):
             session=self.number,
             chunk=self._next_chunk,
             clock=clock,
-            entries=tuple(self._state(number) for number in numbers),
+            entries=tuple(map(self._state, states)),
             spans=tuple(spans),
             buckets=tuple(buckets),
             done=tuple(done),
             grown=shard.known.difference(self._offered) if self.is_done else None,
             unapplied=shard.known.difference(shard.applied) if self.is_done else None,
+            rows=tuple(map(self._row, rows)),
         )
         return shard_wire.encode_stage(shard.table, stage)
 
@@ -164,6 +183,18 @@ class Handover(Session):
 
     def _size(self, entry: Entry) -> int:
         return entry.size_bytes
+
+    def _row(self, number: int) -> bytes:
+        """An entry that has no event above L."""
+        row = self.shard.entries.packed(number)
+        if row is not None:
+            return row
+        entry = self._entry(number)
+        return write_row(entry.name, entry.data_type, entry.store, self.shard.table)
+
+    def _cost(self, number: int) -> int:
+        row = self.shard.entries.packed(number)
+        return super()._cost(number) if row is None else len(row) + _ROW_BYTES
 
     def _changed(self) -> list[int]:
         """The entries that changed since C and E were looked at last; nothing changes without growing one of them."""
@@ -222,7 +253,9 @@ class Handovers:
     @property
     def is_preparing(self) -> bool:
         """Whether sums are being prepared, so that `tick` is wanted soon."""
-        return any(not queue[0].is_offered for queue in self._queues.values())
+        return any(
+            not queue[0].is_offered or (len(queue) > 1 and not queue[1].is_prepared) for queue in self._queues.values()
+        )
 
     def begin(self, peer: str, shard: Shard, theirs: CausalContext, *, now_ns: int, wants_return: bool = False) -> None:
         """Queues a shard for a peer, unless it is queued or too many peers are served; `tick` sends the offer."""
@@ -271,6 +304,8 @@ class Handovers:
                 body = head.offer()
                 if body is not None:
                     messages.append((peer, self._message(wire.Kind.OFFER, head, body)))
+            elif len(queue) > 1:
+                queue[1].prepare()  # so that the peer need not wait for it when it has this one
         return messages
 
     def on_want(self, peer: str, want: shard_wire.Want, *, clock: int, now_ns: int) -> list[bytes]:

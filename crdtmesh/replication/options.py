@@ -94,7 +94,7 @@ class ReplicationOptions:
             written more often.
         checkpoint_log_rows: likewise for rows.
         checkpoint_slice_entries: entries encoded in one flush while a checkpoint runs; bounds the pause (about 5 µs
-            for a small one).
+            for a small one). Those that came as rows are not encoded, and not counted.
         checkpoint_slice_bytes: likewise in encoded bytes.
         index_runs_max: slots of the index of one shard; above it events are forgotten that some peer may still lack,
             and the peer is then sent all that differs in the shard. 20 bytes each.

@@ -7,6 +7,7 @@ time. Driven by `Replica` and `Receiver`.
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Final
 
+from crdtmesh.crdts.base import WHOLE
 from crdtmesh.durations import NEVER_MS, SYNC_MS
 from crdtmesh.persistence.base import LogRecord, Record
 from crdtmesh.replication import wire
@@ -15,7 +16,7 @@ from crdtmesh.replication.commits import CommitBarrier
 from crdtmesh.replication.durability import Durability
 from crdtmesh.replication.entry import Entry
 from crdtmesh.replication.errors import StorageFailed
-from crdtmesh.replication.events import Event
+from crdtmesh.replication.events import EntryName, Event
 from crdtmesh.replication.identity import RecentFrames
 from crdtmesh.replication.options import POSTPONED_BYTES_MAX, ReplicationOptions
 from crdtmesh.replication.outputs import (
@@ -24,6 +25,7 @@ from crdtmesh.replication.outputs import (
     Changed,
     CommitFailed,
     Committed,
+    EntryKey,
     Outgoing,
     ReadOnly,
     Rejected,
@@ -73,7 +75,7 @@ class Outlet:
         self._durability = Durability(options.durability_rules)
         self._postponed_bytes = 0
         # Rows of the log in the open group; a checkpoint cuts the log where a group begins.
-        self._log_rows = 0
+        self._log_rows = self._log_bytes = 0
 
     # --- what others put in
 
@@ -115,6 +117,7 @@ class Outlet:
 
     def _logged(self, message: bytes) -> None:
         self._log_rows += 1
+        self._log_bytes += len(message)
         self.checkpoints.logged(len(message))
 
     def _postpone(self, interval_ms: int) -> None:
@@ -142,6 +145,10 @@ class Outlet:
             if CELL_MARK in entry.name.key:
                 self.on_cell(entry)
         self.events += [Changed(entry.key, touched, False, entry.version) for entry, touched in changes]
+
+    def announce_rows(self, system: str, names: Iterable[EntryName]) -> None:
+        """Reports entries that came whole, and were not looked at."""
+        self.events += [Changed(EntryKey(system, *name), WHOLE, False, 1) for name in names]
 
     def emit(self, event: OutputEvent) -> None:
         """Tells the driver of something."""
@@ -241,9 +248,9 @@ class Outlet:
                 barrier.postpone(clock_record(bound_ms))
         if not (barrier.is_open_awaited or self.checkpoints.is_running or self._is_due()):
             return None
-        for record in self.checkpoints.records(self._systems, self._log_rows):
+        for record in self.checkpoints.records(self._systems, self._log_rows, self._log_bytes):
             barrier.postpone(record)
-        self._log_rows = self._postponed_bytes = 0
+        self._log_rows = self._log_bytes = self._postponed_bytes = 0
         self.due_ns = None
         return barrier.close_group()
 

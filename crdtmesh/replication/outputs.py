@@ -121,6 +121,25 @@ class CaughtUp(NamedTuple):
     system: str
 
 
+class ShardTaken(NamedTuple):
+    """A peer has handed over a whole shard, and it is applied here.
+
+    Attributes:
+        system, shard: which.
+        shards: how many the system has; one comes after the other.
+        peer: from whom.
+        entries: that came with it.
+        took_ns: since it was offered.
+    """
+
+    system: str
+    shard: int
+    shards: int
+    peer: str
+    entries: int
+    took_ns: int
+
+
 class Reconciled(NamedTuple):
     """Everything that some peer had, of all systems, when it was asked after the start, is applied here."""
 
@@ -168,6 +187,7 @@ Event = (
     | PeerExplained
     | Changed
     | CaughtUp
+    | ShardTaken
     | Reconciled
     | Alarm
     | IdentityNeeded

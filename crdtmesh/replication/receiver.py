@@ -24,7 +24,7 @@ from crdtmesh.replication.identity import describe_run
 from crdtmesh.replication.level_layer import Levels
 from crdtmesh.replication.options import BUCKETS
 from crdtmesh.replication.outlet import Outlet
-from crdtmesh.replication.outputs import CaughtUp, IdentityNeeded
+from crdtmesh.replication.outputs import CaughtUp, IdentityNeeded, ShardTaken
 from crdtmesh.replication.parts import Assembler, MalformedPart
 from crdtmesh.replication.peer_explaining import PeerExplainer
 from crdtmesh.replication.repair import Repairer
@@ -285,7 +285,7 @@ class Receiver:
         """Applies a shard that is here whole, and logs it: chunks and the row that makes them count, in one group."""
         complete = self.stagings.take(shard)
         try:
-            changes = take_over(shard, complete.takeover, complete.states, complete.spans)
+            changes, cold = take_over(shard, complete.takeover, complete.states, complete.rows, complete.spans)
         except StaleOffer as error:
             self._outlet.reject(source, "stale_offer", str(error))
             return
@@ -294,6 +294,17 @@ class Receiver:
         body = shard_wire.encode_takeover(shard.table, complete.takeover)
         self._outlet.log(wire.header(wire.Kind.TAKEOVER, self._systems.shards, shard.system) + body)
         self._outlet.announce(changes, sum(map(len, complete.messages)))
+        self._outlet.announce_rows(shard.system, cold)
+        self._outlet.emit(
+            ShardTaken(
+                shard.system,
+                shard.number,
+                self._systems.shards,
+                source,
+                len(complete.states) + len(complete.rows),
+                now_ns - complete.began_ns,
+            )
+        )
         self._repairer.trimmed(shard)
         self.handovers.give_up(shard)
         if self._catch_up.reaches(shard, shard.applied):
@@ -348,9 +359,10 @@ class Receiver:
             elif frame.kind is wire.Kind.TAKEOVER:
                 takeover = wire.decode(frame.body, system.table, shard_wire.read_takeover)
                 stages = self._replayed.pop((system.name, takeover.shard), [])
-                states = tuple(state for stage in stages for state in stage.entries)
-                spans = tuple(span for stage in stages for span in stage.spans)
-                take_over(system.shard(takeover.shard), takeover, states, spans)
+                states = [state for stage in stages for state in stage.entries]
+                rows = [row for stage in stages for row in stage.rows]
+                spans = [span for stage in stages for span in stage.spans]
+                take_over(system.shard(takeover.shard), takeover, states, rows, spans)
             else:
                 raise CodecError(f"{frame.kind.name} is no message of the log")
         except (CrdtError, LimitExceeded, StaleOffer, IndexError) as error:

@@ -405,8 +405,9 @@ class Replica:
         """What happened since the start, by name.
 
         `audit.compared` shards that had applied the same, `audit.mismatches` of them that differed (must be 0);
-        `handover.sent` and `handover.taken` whole shards; `index.forced` times that a limit had the index forget what a
-        member may lack; `expiry.removed` entries that this node removed because they had expired.
+        `handover.sent` and `handover.taken` whole shards, `handover.entries` that have come in them so far;
+        `index.forced` times that a limit had the index forget what a member may lack; `expiry.removed` entries that
+        this node removed because they had expired.
         """
         receiver = self._receiver
         return {
@@ -414,6 +415,7 @@ class Replica:
             "audit.mismatches": receiver.auditor.mismatches,
             "handover.sent": receiver.handovers.count,
             "handover.taken": receiver.stagings.count,
+            "handover.entries": receiver.stagings.entries,
             "index.forced": receiver.trimmer.forced,
             "expiry.removed": self._expiry.removed,
         }

@@ -17,7 +17,8 @@ change comes through `update`, `apply_event`, `apply_states` or `take_over`, als
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from crdtmesh.crdts.base import Delta, Touched
@@ -28,13 +29,16 @@ from crdtmesh.crdts.operations import Operation
 from crdtmesh.replication.carrying import canonical
 from crdtmesh.replication.entries import EntryTable
 from crdtmesh.replication.entry import Entry, Snapshot
-from crdtmesh.replication.events import AnyDelta, AnyType, EntryState, Event, KeyDelta, covers
+from crdtmesh.replication.events import AnyDelta, AnyType, EntryName, EntryState, Event, KeyDelta, covers
 from crdtmesh.replication.fingerprints import Fingerprints
 from crdtmesh.replication.index import DotIndex
 from crdtmesh.replication.invariants import check
 from crdtmesh.replication.own_dots import OwnDots
+from crdtmesh.replication.rows import canonical_in
 
 Change = tuple[Entry, Touched]
+
+NO_ROWS: Final[Mapping[EntryName, bytes]] = MappingProxyType({})
 
 
 class StaleOffer(Exception):
@@ -78,7 +82,7 @@ class Shard:
         spans: which event of several keys each dot of such events belongs to, numbered as they came.
         mutation: the own replica id, and its next dot.
         revision: grows when E grows.
-        dirty: entries changed since the last checkpoint took them.
+        dirty: numbers of entries changed since the last checkpoint took them.
         trims: grows when the index is trimmed.
     """
 
@@ -112,17 +116,24 @@ class Shard:
         self._span_runs: list[tuple[Dot, Dot]] = []
         self.mutation = OwnDots(self.table, clock)
         self.revision = 0
-        self.dirty: list[Entry] = []
+        self.dirty: list[int] = []
         self.low = CausalContext(self.table)
         self.trims = 0
         self._fingerprints: Fingerprints | None = None
 
     def canonical_fields(self) -> Iterator[bytes]:
         """Key, type and live store of each entry that is not bottom: equal for equal states, on every node."""
-        for entry in self.entries.sorted():
-            yield entry.name.key.encode()
-            yield entry.name.type_name.encode()
-            yield canonical(entry.data_type, entry.store, self.table)
+        for name, number in self.entries.sorted_names():
+            row = self.entries.packed(number)
+            content = None if row is None else canonical_in(row)[1]
+            if content is None:
+                entry = self.entries.peek(number)
+                if entry is None or entry.is_bottom:
+                    continue
+                content = canonical(entry.data_type, entry.store, self.table)
+            yield name[0].encode()
+            yield name[1].encode()
+            yield content
 
     # --- local updates
 
@@ -375,14 +386,19 @@ class Shard:
     def _mark(self, entry: Entry) -> None:
         if not entry.is_dirty:
             entry.is_dirty = True
-            self.dirty.append(entry)
+            self.dirty.append(entry.number)
         if self._fingerprints is not None and not entry.is_unsummed:
             self._fingerprints.changed(entry)
 
     # --- the whole shard at once
 
     def take_over(
-        self, offered: Offered, states: Sequence[EntryState], *, is_sent: Callable[[tuple[str, str]], bool]
+        self,
+        offered: Offered,
+        states: Sequence[EntryState],
+        *,
+        is_sent: Callable[[tuple[str, str]], bool],
+        rows: Mapping[EntryName, bytes] = NO_ROWS,
     ) -> list[Change]:
         """Joins what another replica has of this shard, all of it in one step (rule D).
 
@@ -390,9 +406,10 @@ class Shard:
             offered: contexts of the other replica, as they were before the first of the states was read.
             states: of all its entries that may differ from ours, and of all that own a dot which is new to us.
             is_sent: whether an entry would be among the states if it was not bottom there; it is equal otherwise.
+            rows: further entries, of which nothing was here; all their events lie below L of the other replica.
 
         Returns:
-            The entries that became different.
+            The entries that became different, without those of the rows.
 
         Raises:
             StaleOffer: dots would be known whose entry is not; nothing was changed.
@@ -404,6 +421,7 @@ class Shard:
         unowned = offered.known.difference(offered.low).difference(self.known).difference(owned)
         if unowned:
             raise StaleOffer(f"{len(unowned)} dots come without their entries")
+        self.entries.require_room(len(states) + len(rows))
         entries = [self.entries.make(state.name, state.data_type) for state in states]
         # One context for all: a dot of another entry is never live in this one, so it speaks for nothing here.
         scoped = offered.known.union(owned)
@@ -422,11 +440,18 @@ class Shard:
         changes += self._remove_late(offered.late, present)
         for entry, state in zip(entries, states, strict=False):
             self._learn(entry, state.context)
+        self._put_in(rows)
         self.known.update(offered.known)
         self.applied.update(offered.applied)
         self.revision += 1
         self.trim(offered.low)
         return changes
+
+    def _put_in(self, rows: Mapping[EntryName, bytes]) -> None:
+        numbers = [self.entries.add_row(name, data) for name, data in rows.items()]
+        self.dirty += numbers
+        if self._fingerprints is not None:
+            self._fingerprints.added(numbers)
 
     def _remove_late(self, late: CausalContext, present: set[Entry]) -> list[Change]:
         """Removes what came between the comparison of an entry with the other replica's and now, and was removed there.

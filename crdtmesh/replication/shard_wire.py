@@ -63,6 +63,8 @@ class Stage(NamedTuple):
         done: those of which nothing more follows.
         grown: in the last chunk, what the sender's C has grown by since the offer; else None.
         unapplied: in the last chunk, what of its C is not in its E; else None.
+        rows: entries all of whose events lie below the mark of the offer, as they stand on disk (`rows`); for a peer
+            that has nothing.
     """
 
     shard: int
@@ -75,6 +77,7 @@ class Stage(NamedTuple):
     done: tuple[int, ...]
     grown: CausalContext | None
     unapplied: CausalContext | None
+    rows: tuple[bytes, ...] = ()
 
 
 class Takeover(NamedTuple):
@@ -146,7 +149,7 @@ def read_want(reader: Reader) -> Want:
 
 
 def read_stage(reader: Reader) -> Stage:
-    """Reads the body of a STAGE.
+    """Reads the body of a STAGE. What is in its rows is not looked at.
 
     Raises:
         CodecError: it is none.
@@ -158,7 +161,9 @@ def read_stage(reader: Reader) -> Stage:
     grown, unapplied = (reader.context(), reader.context()) if is_last else (None, None)
     buckets, done = _read_buckets(reader), _read_buckets(reader)
     entries = read_entries(reader, names)
-    return Stage(shard, session, chunk, clock, entries, spans, buckets, done, grown, unapplied)
+    # Left out when there are none, as before there were any.
+    rows = () if reader.is_at_end else tuple(reader.binary() for _ in range(reader.count()))
+    return Stage(shard, session, chunk, clock, entries, spans, buckets, done, grown, unapplied, rows)
 
 
 def read_takeover(reader: Reader) -> Takeover:
@@ -205,6 +210,10 @@ def encode_stage(table: ReplicaTable, stage: Stage) -> bytes:
     _write_buckets(writer, stage.buckets)
     _write_buckets(writer, stage.done)
     write_entries(writer, NameWriter(writer), stage.entries)
+    if stage.rows:
+        writer.integer(len(stage.rows))
+        for row in stage.rows:
+            writer.binary(row)
     return writer.finish()
 
 

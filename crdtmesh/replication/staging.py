@@ -4,16 +4,18 @@ The sending side, and the messages: `handover`. Chunks are kept when a handover 
 peer, is asked only for the buckets that are not here, or whose sum is another one by now.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from crdtmesh.crdts.context import CausalContext
 from crdtmesh.replication import shard_wire
 from crdtmesh.replication.errors import LimitExceeded
-from crdtmesh.replication.events import EntryState
+from crdtmesh.replication.events import EntryName, EntryState
 from crdtmesh.replication.fingerprints import bucket_of
 from crdtmesh.replication.handover import SUMMED_PER_STEP
 from crdtmesh.replication.options import STAGED_BYTES_MAX, STAGED_KEPT_NS, ReplicationOptions
+from crdtmesh.replication.repeats import CELL_MARK
+from crdtmesh.replication.rows import check_foreign, name_in, read_row
 from crdtmesh.replication.shard import Change, Offered, Shard
 from crdtmesh.replication.systems import Systems
 
@@ -34,15 +36,19 @@ class Complete(NamedTuple):
         messages: the chunks as they came, for the log.
         takeover: what makes them count.
         states: their entries.
+        rows: further entries, as they stand on disk.
         spans: events of several keys among them.
         wants_back: the sender wants to be offered this replica's shard.
+        began_ns: when it was offered.
     """
 
     messages: tuple[bytes, ...]
     takeover: shard_wire.Takeover
     states: tuple[EntryState, ...]
+    rows: tuple[bytes, ...]
     spans: tuple[tuple[int, int], ...]
     wants_back: bool
+    began_ns: int
 
 
 class Staging:
@@ -52,6 +58,7 @@ class Staging:
         peer: the peer; None after its link went down.
         offer: its contexts and sums.
         progress_ns: when the last chunk came.
+        began_ns: when it was offered.
         is_compared: the sums were compared, and the buckets asked for.
         wanted: those buckets.
     """
@@ -62,6 +69,7 @@ class Staging:
         "_done",
         "_next_chunk",
         "_sums",
+        "began_ns",
         "is_compared",
         "offer",
         "peer",
@@ -72,7 +80,7 @@ class Staging:
     def __init__(self, peer: str, offer: shard_wire.Offer, sums: list[int], now_ns: int) -> None:
         self.peer: str | None = peer
         self.offer = offer
-        self.progress_ns = now_ns
+        self.progress_ns = self.began_ns = now_ns
         self.is_compared = False
         self.wanted: tuple[int, ...] = ()
         self._chunks: list[_Chunk] = []
@@ -109,10 +117,13 @@ class Staging:
         """Puts a chunk by; False for one that is not the next.
 
         Raises:
+            CodecError: one of its rows is none, or speaks of more than the offer.
             LimitExceeded: the shard is larger than what is put by.
         """
         if not self.is_compared or stage.session != self.offer.session or stage.chunk != self._next_chunk:
             return False
+        for row in stage.rows:
+            check_foreign(row, self.offer.low.table, self.offer.low)
         self._chunks.append(_Chunk(message, stage))
         if sum(len(chunk.message) for chunk in self._chunks) > STAGED_BYTES_MAX:
             raise LimitExceeded(f"at most {STAGED_BYTES_MAX} bytes of one shard expected, more found")
@@ -132,8 +143,10 @@ class Staging:
             messages=tuple(chunk.message for chunk in self._chunks),
             takeover=shard_wire.Takeover(offer.shard, known, last.unapplied, offer.low, late, buckets),
             states=tuple(state for chunk in self._chunks for state in chunk.stage.entries),
+            rows=tuple(row for chunk in self._chunks for row in chunk.stage.rows),
             spans=tuple(span for chunk in self._chunks for span in chunk.stage.spans),
             wants_back=offer.wants_back,
+            began_ns=self.began_ns,
         )
 
 
@@ -142,14 +155,15 @@ class Stagings:
 
     Attributes:
         count: shards taken over since the start.
+        entries: that came in chunks since the start.
     """
 
-    __slots__ = ("_options", "_stagings", "count")
+    __slots__ = ("_options", "_stagings", "count", "entries")
 
     def __init__(self, options: ReplicationOptions) -> None:
         self._options = options
         self._stagings: dict[ShardName, Staging] = {}
-        self.count = 0
+        self.count = self.entries = 0
 
     @property
     def is_preparing(self) -> bool:
@@ -201,6 +215,7 @@ class Stagings:
         """Puts a chunk by; False for one that is not awaited.
 
         Raises:
+            CodecError: its rows are not what was offered; nothing was changed.
             LimitExceeded: the shard is larger than what is put by; it is forgotten.
         """
         name = shard.system, shard.number
@@ -214,6 +229,7 @@ class Stagings:
             del self._stagings[name]
             raise
         staging.progress_ns = now_ns
+        self.entries += len(stage.entries) + len(stage.rows)
         return True
 
     def take(self, shard: Shard) -> Complete:
@@ -223,9 +239,16 @@ class Stagings:
 
 
 def take_over(
-    shard: Shard, takeover: shard_wire.Takeover, states: tuple[EntryState, ...], spans: tuple[tuple[int, int], ...]
-) -> list[Change]:
+    shard: Shard,
+    takeover: shard_wire.Takeover,
+    states: Iterable[EntryState],
+    rows: Sequence[bytes],
+    spans: Iterable[tuple[int, int]],
+) -> tuple[list[Change], list[EntryName]]:
     """Applies a shard that was handed over; also from the log.
+
+    Returns:
+        The entries that became different, and the names of those that were put in as the rows that they came as.
 
     Raises:
         StaleOffer: it does not fit what this shard is now; nothing was changed.
@@ -238,10 +261,36 @@ def take_over(
 
     # Of an entry that was kept from an earlier handover and sent again, the later state is the greater one.
     latest = {state.name: state for state in states}
+    cold, opened = _sorted_out(shard, takeover, rows, latest)
+    latest.update(opened)
     applied = takeover.known.difference(takeover.unapplied)
     offered = Offered(takeover.known, applied, takeover.low, takeover.late)
-    changes = shard.take_over(offered, tuple(latest.values()), is_sent=is_sent)
+    changes = shard.take_over(offered, tuple(latest.values()), is_sent=is_sent, rows=cold)
     for first, last in spans:
         if last not in shard.low and (first, last) not in shard.spans_within(first, last):
             shard.add_span(first, last)
-    return changes
+    return changes, list(cold)
+
+
+def _sorted_out(
+    shard: Shard, takeover: shard_wire.Takeover, rows: Sequence[bytes], states: Mapping[EntryName, EntryState]
+) -> tuple[dict[EntryName, bytes], dict[EntryName, EntryState]]:
+    """Which rows can be put in as they are, and the entries of those that have to be joined.
+
+    A row is the whole entry only where nothing of it was here: no entry of its name, and none of its dots known. Where
+    one below the mark is known here, which is rare, it may be of any of them. An expiry is looked at when it comes. Of
+    an entry that comes as a row and as a state, the state is the later one.
+    """
+    is_new = shard.known.isdisjoint(takeover.low)
+    cold: dict[EntryName, bytes] = {}
+    opened: dict[EntryName, EntryState] = {}
+    for data in rows:
+        name = EntryName(*name_in(data))
+        if name in states:
+            continue
+        if is_new and CELL_MARK not in name.key and shard.entries.takes_row(name):
+            cold[name] = data
+        else:
+            row = read_row(data, shard.table)
+            opened[name] = EntryState(name, row.data_type, row.store, row.context, CausalContext(shard.table))
+    return cold, opened
