@@ -20,7 +20,7 @@ from typing import Final, NamedTuple
 from crdtmesh.crdts.errors import CrdtError
 from crdtmesh.edge.callbacks import Target
 from crdtmesh.edge.http_answer import Answer, MalformedAnswer
-from crdtmesh.edge.http_client import NoAnswer, Unreachable, UserFunction
+from crdtmesh.edge.http_client import PATH, NoAnswer, Unreachable, UserFunction
 from crdtmesh.engine import Engine
 from crdtmesh.observability import logs
 from crdtmesh.runtime.definition import ActorAddress, ActorDefinition
@@ -244,6 +244,9 @@ class HttpHost:
             ) from None
         except MalformedAnswer as error:
             raise _Failed(ErrorCode.HANDLER_ERROR, f"{where} answered with no HTTP that can be used: {error}") from None
+        if 300 <= answer.status < 400:
+            words = f"answered with a redirect (HTTP {answer.status}), which is not followed; serve {PATH} there itself"
+            raise _Failed(ErrorCode.HANDLER_ERROR, f"{where} {words}")
         if answer.status != 200 or not answer.body:
             raise _Failed(ErrorCode.HANDLER_ERROR, f"{where} answered {_described(answer)}; see its log")
         return answer.body

@@ -54,6 +54,10 @@ class Directory:
         """Names of all actors of a system."""
         return (address.name for address in self._offers if address.system == system)
 
+    def systems(self) -> Iterable[str]:
+        """The system of each actor."""
+        return (address.system for address in self._offers)
+
 
 def nearest_name(name: str, known: Iterable[str]) -> str | None:
     """The known name that looks most like this one, if any looks like it at all."""

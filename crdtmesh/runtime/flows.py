@@ -30,6 +30,8 @@ HOPS_MAX: Final = 32
 
 MS_NS: Final = 1_000_000
 
+_ROUTE_FAILED: Final = " ran, and the call that it routed to failed: "
+
 Done = Callable[[CallFailure | str], None]
 """Is told how a call of the node ended: how it failed, or the type URL of its reply."""
 
@@ -196,7 +198,10 @@ class Flows:
         for failure in out.failures:
             routed = self._routed.pop(failure.id, None)
             if routed is not None:
-                message = f"actor {routed.call[1]} ran, and the call that it routed to failed: {failure.message}"
+                message = failure.message
+                if _ROUTE_FAILED not in message:
+                    # Of a chain of routes the last one that ran says it for all before it.
+                    message = f"actor {routed.call[1]}{_ROUTE_FAILED}{message}"
                 self._replies.fail(routed, failure.code, Outcome.UNKNOWN, message)
             else:
                 self.failures += 1

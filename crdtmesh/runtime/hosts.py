@@ -147,6 +147,10 @@ class Hosts:
         """Names of all known actors of a system."""
         return (address.name for address in self._definitions if address.system == system)
 
+    def systems(self) -> Iterator[str]:
+        """The system of each known actor."""
+        return (address.system for address in self._definitions)
+
     def channels(self) -> Iterator[tuple[ActorAddress, tuple[Channel, ...]]]:
         """The topics of named actors that have a host."""
         for address, definition in self._definitions.items():

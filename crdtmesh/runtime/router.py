@@ -275,7 +275,8 @@ class Router:
     def _refuse_action(self, turn: Turn, actions: Iterable[str]) -> None:
         # Spawn's words, which its SDKs' users know, and a hint.
         action = turn.call[2]
-        message = f"Action [{action[:256]}] not found for Actor [{turn.call[1].name}]"
+        shown = action[:256] if action.isprintable() else ascii(action[:256])[1:-1]
+        message = f"Action [{shown}] not found for Actor [{turn.call[1].name}]"
         nearest = nearest_name(action, sorted(actions))
         message += f"; did you mean {nearest!r}?" if nearest else ""
         self._replies.fail(turn, ErrorCode.UNKNOWN_ACTION, Outcome.NOT_APPLIED, message)
@@ -317,15 +318,22 @@ class Router:
     def _unknown(self, address: ActorAddress) -> str:
         message = self._unknown_messages.get(address)
         if message is None:
-            known = [*self._hosts.names(address.system), *self._directory.names(address.system)]
-            nearest = nearest_name(address.name, known)
             # Spawn's words, and a hint.
             message = f"Actor {address.name[:256]!r} not found on ActorSystem {address.system[:256]!r}"
-            message += f"; did you mean {nearest!r}?" if nearest else ""
+            message += self._hint(address)
             if len(self._unknown_messages) >= UNKNOWN_MESSAGES_MAX:
                 self._unknown_messages.clear()
             self._unknown_messages[address] = message
         return message
+
+    def _hint(self, address: ActorAddress) -> str:
+        """What may have been meant by a name that nobody has."""
+        known = [*self._hosts.names(address.system), *self._directory.names(address.system)]
+        if known:
+            nearest = nearest_name(address.name, known)
+            return f"; did you mean {nearest!r}?" if nearest else ""
+        nearest = nearest_name(address.system, sorted({*self._hosts.systems(), *self._directory.systems()}))
+        return "; no actor of that system is known" + (f", did you mean system {nearest!r}?" if nearest else "")
 
     def names_changed(self) -> None:
         """Other actors are known than before."""

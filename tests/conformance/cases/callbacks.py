@@ -295,8 +295,8 @@ async def _compressed(turn: Turn) -> Answer:
 for _claim, _make, _words in (
     ("a status of 201", _status_201, "201"),
     ("a status of 400 with a good body", _status_400, "400"),
-    ("a redirect to a metadata service", _redirect, "302"),
-    ("a redirect to the user function itself", _redirect_home, "307"),
+    ("a redirect to a metadata service", _redirect, "redirect (HTTP 302)"),
+    ("a redirect to the user function itself", _redirect_home, "redirect (HTTP 307)"),
     ("an empty answer", _empty, "empty"),
     ("a page of HTML", _page, ""),
     ("an answer that is no message", _garbage, ""),

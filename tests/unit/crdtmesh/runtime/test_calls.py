@@ -26,7 +26,7 @@ def test_unknown_actor_of_another_system_is_unknown() -> None:
     node.connect()
     failure = node.failure(node.call(ActorAddress("warehouse", "stock"), "increment"))
     assert (ErrorCode.UNKNOWN_ACTOR, NOT_APPLIED) == failure[1:3]
-    assert "Actor 'stock' not found on ActorSystem 'warehouse'" == failure.message
+    assert "Actor 'stock' not found on ActorSystem 'warehouse'; no actor of that system is known" == failure.message
 
 
 def test_unknown_action_is_told_in_the_words_of_spawn() -> None:
@@ -275,6 +275,23 @@ def test_extra_of_a_call_reaches_the_host_as_it_is() -> None:
     node.runtime.invoke(CALLER, [Call(1, ECHO, "echo", "", b"", 0, extra), Call(2, ECHO, "echo")], now_ns=node.now_ns)
     ((_, columns),) = node.runtime.take_outgoing().hosts
     assert [(columns.turns[0], extra)] == columns.extras
+
+
+def test_unknown_system_is_told_with_the_nearest_one() -> None:
+    node = Node()
+    node.connect()
+    message = node.failure(node.call(ActorAddress("shopp", "stock"), "get")).message
+    assert message.endswith("no actor of that system is known, did you mean system 'shop'?")
+
+
+@pytest.mark.parametrize("action", ["a\0b", "a\nb", "\x1b[2J", "\ud800", "x" * 10_000])
+def test_unknown_action_is_told_in_printable_words(action: str) -> None:
+    node = Node()
+    node.connect()
+    failure = node.failure(node.call(STOCK, action))
+    assert ErrorCode.UNKNOWN_ACTION == failure.code
+    assert len(failure.message) < 600
+    assert failure.message.isprintable()
 
 
 def test_names_of_odd_shape_are_just_unknown() -> None:

@@ -133,7 +133,10 @@ def test_cycle_of_forwards_is_cut() -> None:
     for hop in range(HOPS_MAX + 1):
         answer(host, one(host), b"", route(RouteKind.FORWARD, NEXT if hop % 2 else ECHO))
     assert [] == host.take()
-    assert (ErrorCode.INVALID_REQUEST, Outcome.UNKNOWN) == node.failure(call)[1:3]
+    failure = node.failure(call)
+    assert (ErrorCode.INVALID_REQUEST, Outcome.UNKNOWN) == failure[1:3]
+    assert 1 == failure.message.count("ran, and the call that it routed to failed")
+    assert f"at most {HOPS_MAX} pipes and forwards in a row expected" in failure.message
 
 
 def test_effects_run_when_the_turn_is_on_disk_and_nobody_waits_for_them() -> None:
