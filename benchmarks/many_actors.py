@@ -87,6 +87,7 @@ def _alone(case: str, samples: list[Sample]) -> Line:
         server_cpu=None,
         p50_ms=None,
         p99_ms=None,
+        unit="of an even share" if case == "spread" else None,
     )
 
 

@@ -91,6 +91,7 @@ class Line:
         python: version of the interpreter.
         cores: processors of the machine.
         base_cpu_us: median of the base; see `Sample.cpu_us`. Likewise `subject_cpu_us`.
+        unit: of the rates; None for bytes in a case that is named so, and for operations a second in others.
     """
 
     bench: str
@@ -108,6 +109,7 @@ class Line:
     cores: int = field(default_factory=lambda: os.cpu_count() or 1)
     base_cpu_us: float | None = None
     subject_cpu_us: float | None = None
+    unit: str | None = None
 
     def to_json(self) -> str:
         """The line as JSON, figures rounded to four significant digits."""
@@ -119,7 +121,8 @@ class Line:
         if self.ratio is not None:
             parts.append(f"x{self.ratio.median:.3g} [{self.ratio.min:.3g}, {self.ratio.max:.3g}] of {self.base}")
         if self.subject_rate is not None:
-            parts.append(f"{self.subject_rate:,.4g} {'bytes' if self.case.endswith('_bytes') else '/s'}")
+            unit = self.unit or ("bytes" if self.case.endswith("_bytes") else "/s")
+            parts.append(f"{self.subject_rate:,.4g} {unit}")
         if self.p50_ms is not None and self.p99_ms is not None:
             parts.append(f"p50 {self.p50_ms:.3g} ms, p99 {self.p99_ms:.3g} ms")
         if self.server_cpu is not None:

@@ -385,6 +385,7 @@ def _spread(options: Options) -> Iterator[Line]:
                 p50_ms=percentile(spread.latencies_ms, 0.5) if case == "spread" else None,
                 p99_ms=percentile(spread.latencies_ms, 0.99) if case == "spread" else None,
                 subject_cpu_us=cpu_us,
+                unit="copies" if case == "spread_copies" else None,
             )
 
 

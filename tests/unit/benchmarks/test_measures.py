@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
@@ -24,6 +25,7 @@ FIELDS = [
     "cores",
     "base_cpu_us",
     "subject_cpu_us",
+    "unit",
 ]
 
 
@@ -107,6 +109,11 @@ def test_text_calls_bytes_bytes() -> None:
     line = compare(bench="b", case="delta_bytes", concurrency=1, base=("x", samples(30)), subject=("y", samples(24)))
     assert "24 bytes" in line.to_text()
     assert "x0.8 " in line.to_text()
+
+
+def test_text_names_the_unit_that_a_line_gives() -> None:
+    line = compare(bench="b", case="spread", concurrency=1, base=("x", samples(1.2)), subject=("y", samples(1.1)))
+    assert "1.1 of an even share" in dataclasses.replace(line, unit="of an even share").to_text()
 
 
 def test_median_ignores_what_is_missing() -> None:
