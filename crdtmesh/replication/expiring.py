@@ -8,7 +8,11 @@ differ, and nodes that were away, never bring an entry back that others have dro
 had not seen survives with the expiry that came with it. Two removals do no harm.
 
 A cell is written anew with each update that names a ttl, also when it stays as it is: an update that is concurrent
-with the removal leaves the entry and its cell, or neither. Driven by `Replica`, which has the clock.
+with the removal leaves the entry and its cell, or neither. That needs one thing more. Writing a cell takes the place of
+what it held, so a node may have the cell of a later update before it has an earlier one; a removal of that cell would
+leave the earlier update without any, and it would never expire (scenario `expired_before_an_update_came`). So a node
+removes an entry only when it has applied all that its cell took the place of. If such an event died with a disk, the
+entry stays hidden, and is not removed until it is written to again. Driven by `Replica`, which has the clock.
 """
 
 import hashlib
@@ -179,10 +183,19 @@ class Expiry:
         removal_ms = expires_ms + GRACE_MS + self._rank(key) * TAKEOVER_MS
         if wall_ms < removal_ms:
             self._enqueue(key, removal_ms)
-        elif self._remove(key):
+        elif self._is_whole(key) and self._remove(key):
             self.removed += 1
         else:
             self._enqueue(key, wall_ms + TAKEOVER_MS)
+
+    def _is_whole(self, key: EntryKey) -> bool:
+        """Whether all events are applied that have written the entry's cell, as far as this node knows of them."""
+        shard = self._systems.find_for(key)
+        cell = None if shard is None else shard.entries.find(cell_of(key)[1:])
+        if shard is None or cell is None:
+            return True
+        missing = shard.known.difference(shard.applied).intervals()
+        return all(number != cell.number for run in missing for _, _, number in shard.owners_within(*run))
 
     def _enqueue(self, key: EntryKey, due_ms: int) -> None:
         queued_ms = self._queued.get(key)

@@ -18,7 +18,7 @@ WALL_MS = 1_750_000_000_000
 class Hand:
     """Some replicas, all linked to each other; nothing travels unless `deliver` says so.
 
-    Every group is on disk at once. Time stands still but for `ask`.
+    Every group is on disk at once. Time stands still but for `ask`, and where a scenario moves the wall clock on.
 
     Args:
         names: of the replicas.
@@ -27,6 +27,7 @@ class Hand:
 
     def __init__(self, *names: str, options: ReplicationOptions | None = None) -> None:
         self.now_ns = 0
+        self.wall_ms = WALL_MS
         self.replicas = {
             name: Replica(
                 options or ReplicationOptions(),
@@ -46,10 +47,16 @@ class Hand:
             self._flush(name)
         self._waiting.clear()
 
-    def update(self, name: str, key: str, type_name: str, operation: str, *arguments: PlainValue) -> None:
+    def update(
+        self, name: str, key: str, type_name: str, operation: str, *arguments: PlainValue, ttl_ms: int | None = None
+    ) -> None:
         """One update at one replica; its pushes wait for delivery."""
         self.replicas[name].update(
-            EntryKey(SYSTEM, key, type_name), [Operation(operation, arguments)], ticket=None, wall_ms=WALL_MS
+            EntryKey(SYSTEM, key, type_name),
+            [Operation(operation, arguments)],
+            ticket=None,
+            wall_ms=self.wall_ms,
+            ttl_ms=ttl_ms,
         )
         self._flush(name)
 
@@ -63,7 +70,7 @@ class Hand:
         taken = payloads[:count]
         del payloads[: len(taken)]
         for payload in taken:
-            self.replicas[destination].receive(payload, source, now_ns=self.now_ns, wall_ms=WALL_MS)
+            self.replicas[destination].receive(payload, source, now_ns=self.now_ns, wall_ms=self.wall_ms)
             self._flush(destination)
 
     def lose(self, source: str, destination: str) -> None:
@@ -77,12 +84,12 @@ class Hand:
             for other in self.replicas:
                 self.lose(name, other)
             self.now_ns += SECOND_NS
-            replica.tick(now_ns=self.now_ns, wall_ms=WALL_MS)
+            replica.tick(now_ns=self.now_ns, wall_ms=self.wall_ms)
             self._flush(name)
 
     def tick(self, name: str) -> None:
         """Has one replica do what is due."""
-        self.replicas[name].tick(now_ns=self.now_ns, wall_ms=WALL_MS)
+        self.replicas[name].tick(now_ns=self.now_ns, wall_ms=self.wall_ms)
         self._flush(name)
 
     def forget(self, name: str) -> None:
