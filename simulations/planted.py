@@ -17,6 +17,7 @@ from crdtmesh.replication import confirming
 from crdtmesh.replication.checkpoint import Checkpoints
 from crdtmesh.replication.entry import Entry
 from crdtmesh.replication.expiring import Expiry
+from crdtmesh.replication.options import ReplicationOptions
 from crdtmesh.replication.outlet import Outlet
 from crdtmesh.replication.own_dots import OwnDots
 from crdtmesh.replication.receiver import Receiver
@@ -28,7 +29,7 @@ from gossip.refutation import Refuter
 from gossip.rules import Rules
 from simulations.node import SimulatedNode
 from simulations.patching import Patch, Plant
-from simulations.plan import BRIEF_PREFIX, PathShape, RunPlan
+from simulations.plan import BRIEF_PREFIX, DiskShape, FaultPlan, PathShape, RunPlan
 from simulations.plants import (
     accept_life_at_the_same_incarnation,
     drop_calls_at_a_full_mailbox,
@@ -315,13 +316,16 @@ def one_register(plan: RunPlan) -> RunPlan:
 
 
 def many_brief(plan: RunPlan) -> RunPlan:
-    """Nothing but updates that do not wait for the disk, and crashes of all nodes."""
+    """Nothing but updates that do not wait for the disk, and a crash of all nodes when most should be on it."""
     workload = replace(plan.workload, clients=6, think_ns_mean=200 * MILLISECOND_NS, brief=1.0, up_counter=0, read=0)
     rules = ((f"{BRIEF_PREFIX}*", 100),)
-    replication = replace(plan.replication, durability_rules=rules, checkpoint_log_rows=20_000)
-    faults = replace(plan.faults, crashes=1, all_at_once=1.0, down_ns_max=SECOND_NS, joins=0)
+    # What a repair or a checkpoint brings is on disk at once, so both are rare.
+    replication = ReplicationOptions(durability_rules=rules, repair_interval_ns=30 * SECOND_NS)
+    faults = FaultPlan(crashes=1, disk_losses=0.0, all_at_once=1.0, down_ns_max=SECOND_NS)
     workload = replace(workload, mix=(("ORSet", 0.0),), expiring=0.0, overload_clients=0)
-    return replace(plan, workload=workload, replication=replication, faults=faults)
+    plan = replace(plan, state=None, hostile=None, stays_down=False, payload_loss=None, disk=DiskShape())
+    plan = replace(plan, datagrams=PathShape(), segments=PathShape(), hostless=0)
+    return replace(plan, workload=workload, replication=replication, faults=faults, faulty_ns=40 * SECOND_NS)
 
 
 def many_expiring(plan: RunPlan) -> RunPlan:
