@@ -1,4 +1,4 @@
-"""Calls at one node, as its edge would take them: to actors, to `State`, and reads.
+"""Calls at one node, as its edge would take them: to actors, to the state, reads, and requests of the service `State`.
 
 A client is told what the node's engine says. What the node has not answered when its process dies is unknown.
 """
@@ -14,10 +14,11 @@ from crdtmesh.runtime.errors import Outcome as CallOutcome
 from crdtmesh.runtime.messages import CallExtra, CallFailure, ReplyColumns, UpdateTerms
 from crdtmesh.wire import payloads, values
 from crdtmesh.wire.gen.crdtmesh.v1.values_pb2 import Value
+from simulations.edge import Aborted, Edge
 from simulations.history import Call, Outcome, Route
 from simulations.hosts import APPLY, CALL_LABEL
 from simulations.loop import VirtualLoop
-from simulations.recorder import label
+from simulations.recorder import label, voters_of
 from simulations.scheduler import MILLISECOND_NS, Scheduler
 from simulations.trace import Trace
 from simulations.workload import Done
@@ -34,6 +35,9 @@ class CallServer:
         scheduler: virtual time.
         trace: gets every reply.
         node: name, for the trace.
+
+    Attributes:
+        edge: the service `State`.
     """
 
     def __init__(self, engine: Engine, *, loop: VirtualLoop, scheduler: Scheduler, trace: Trace, node: str) -> None:
@@ -44,6 +48,7 @@ class CallServer:
         self._node = node
         self._open: dict[int, tuple[Call, Done]] = {}
         self._caller = engine.open_caller(self)
+        self.edge = Edge(engine, scheduler=scheduler)
 
     def submit(self, call: Call, done: Done) -> None:
         """Takes a call; `done` is called once, whatever becomes of this node."""
@@ -67,10 +72,14 @@ class CallServer:
             self._failed(failure)
 
     def _begin(self, call: Call) -> None:
-        call.needed = self._needed(call) if call.level != "local" else 1
+        if call.level != "local":
+            call.needed = self._needed(call)
+            call.voters = self._voters(call)
         address = ActorAddress(call.key.system, call.key.key)
         timeout_ms = call.timeout_ns // MILLISECOND_NS
-        if call.route is Route.ACTOR:
+        if call.route is Route.EDGE:
+            self._loop.create_task(self._serve(call))
+        elif call.route is Route.ACTOR:
             action = APPLY if call.is_update else READ_ACTION
             type_url, payload = (
                 payloads.encode(values.mutations_to_bytes(call.operations)) if call.is_update else ("", b"")
@@ -86,8 +95,22 @@ class CallServer:
             self._loop.create_task(self._read(call))
 
     def _needed(self, call: Call) -> int:
-        voters = len(self._engine.replica.voters(call.key.system))
+        voters = len(self._voters(call))
         return max(1, {"majority": voters // 2 + 1, "all": voters}.get(call.level, 2))
+
+    def _voters(self, call: Call) -> frozenset[str]:
+        return voters_of(self._engine.replica, call.key.system)
+
+    async def _serve(self, call: Call) -> None:
+        try:
+            await self.edge.serve(call)
+        except Aborted as error:
+            outcome = Outcome.FAILED if error.is_certain else Outcome.UNKNOWN
+            self._complete(call.number, outcome, error.reason)
+        except TimeoutError:
+            self._complete(call.number, Outcome.UNKNOWN, "no answer in time")
+        else:
+            self._complete(call.number, Outcome.OK, "")
 
     async def _read(self, call: Call) -> None:
         view = self._engine.replica.read(call.key)
@@ -112,6 +135,7 @@ class CallServer:
         if outcome is Outcome.OK and call.level != "local":
             # The list may have grown since the update was sent: the fewer it names, the less is promised.
             call.needed = min(call.needed, self._needed(call))
+            call.voters |= self._voters(call)
         call.outcome = outcome
         call.reason = reason
         call.completed_ns = self._scheduler.now_ns

@@ -14,9 +14,11 @@ from crdtmesh.crdts.operations import Operation
 from crdtmesh.crdts.values import PlainValue
 from crdtmesh.replication.outputs import EntryKey
 from gossip.messages import MemberState
+from simulations.asking import is_once
 from simulations.history import Call, FinalState, History, Outcome, Route, holds, touches
 from simulations.scheduler import MILLISECOND_NS, SECOND_NS
 from simulations.specifications import SPECIFICATIONS, SUMS_SURVIVE_LOSS, deeds_of
+from simulations.state_checks import STATE_CHECKERS, watches_exact
 from simulations.workload import COUNTER, TTL_LONG_MS, TTL_SHORT_MS_MAX, is_expiring, is_up_counter
 
 Checker = Callable[[History, Sequence[FinalState]], list[str]]
@@ -69,12 +71,13 @@ def counter_exact(history: History, finals: Sequence[FinalState]) -> list[str]:
         low = high = 0
         for call in calls:
             amount = amount_of(call)
+            most = amount * max(1, call.times_applied) if history.may_repeat(call) else amount
             if history.promised(call):
                 low += amount
-                high += amount
+                high += most
             elif call.outcome is not Outcome.FAILED:
                 low += min(0, amount)
-                high += max(0, amount)
+                high += max(0, most)
         for final in finals:
             value = final.values.get(key, 0)
             if not isinstance(value, int) or not low <= value <= high:
@@ -87,7 +90,12 @@ def meaning(history: History, finals: Sequence[FinalState]) -> list[str]:
     failures = []
     for key, calls in _updates(history):
         specification = SPECIFICATIONS.get(key.type_name)
-        if specification is None or is_expiring(key) or (history.wipes and key.type_name in SUMS_SURVIVE_LOSS):
+        if (
+            specification is None
+            or is_expiring(key)
+            or is_once(key)
+            or (history.wipes and key.type_name in SUMS_SURVIVE_LOSS)
+        ):
             continue
         done = [call for call in calls if call.event is not None or _promises_without_event(history, call)]
         for final in finals:
@@ -129,6 +137,8 @@ def applied_once(history: History, finals: Sequence[FinalState]) -> list[str]:
         f"call {call.number} to {call.node} was {call.outcome} and took {call.times_applied} events: {_shown(call)}"
         for call in history.calls
         if call.times_applied > (0 if call.outcome is Outcome.FAILED else 1)
+        # What has an operation id may be made anew where the first one was lost; see `done_once`.
+        and (call.outcome is Outcome.FAILED or not call.operation_id)
     ]
 
 
@@ -227,13 +237,15 @@ CHECKERS: Final[tuple[Checker, ...]] = (
     progress,
     nothing_queued,
     known_identities,
+    *STATE_CHECKERS,
 )
-"""All but `convergence`, which compares the nodes; these judge each node by itself."""
+"""All but `convergence`, which compares the nodes, and `watches_exact`; these judge each node by itself."""
 
 
 def check_all(history: History, finals: Sequence[FinalState]) -> list[str]:
     """The broken promises of a run, each with the name of its checker."""
     failures = [f"convergence: {failure}" for failure in convergence(history, finals)]
+    failures += [f"watches_exact: {failure}" for failure in watches_exact(history, finals)]
     # Nodes that hold the same need to be judged once: after a good run that is one of them.
     distinct: list[FinalState] = []
     for final in finals:
@@ -268,7 +280,8 @@ def _updates(history: History) -> Iterator[tuple[EntryKey, list[Call]]]:
     by_key: dict[EntryKey, list[Call]] = defaultdict(list)
     for call in history.calls:
         if call.is_update and call.outcome is not Outcome.FAILED:
-            by_key[call.key].append(call)
+            for key in call.keys:
+                by_key[key].append(call)
     yield from sorted(by_key.items())
 
 

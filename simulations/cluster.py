@@ -3,6 +3,7 @@
 import itertools
 import random
 from collections import Counter
+from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
@@ -24,6 +25,7 @@ from simulations.machines import Machine
 from simulations.network import Network
 from simulations.node import SimulatedNode
 from simulations.plan import DiskShape, PathShape, RunPlan
+from simulations.readers import Reader
 from simulations.recorder import applied_of
 from simulations.scheduler import MILLISECOND_NS, SECOND_NS, Scheduler, SeedStreams
 from simulations.streams import StreamFabric
@@ -54,6 +56,7 @@ class Cluster:
         breakages: what production code raised and nobody caught.
         history: gets the losses of disks, and when nodes were held up.
         actors: actors with one activation, if the run has any.
+        readers: of watches.
     """
 
     def __init__(
@@ -76,6 +79,7 @@ class Cluster:
         self.breakages: list[str] = []
         self.workload = plan.workload
         self.actors: ActorWork | None = None
+        self.readers: Sequence[Reader] = ()
         self.swim_config = SwimConfig()
         self.runtime_options = RuntimeOptions(mailbox_max=plan.mailbox_max, window_max=plan.window_max)
         self.replication_options = plan.replication
@@ -100,6 +104,7 @@ class Cluster:
         self._seeds = streams
         self._disk_shape = plan.disk
         self._rng = streams.stream("operator")
+        self._latest_ms = 0
         self._numbers = itertools.count(1)
         self._machines = {name: self._new_machine(name) for name in self.names}
         self._names: dict[Endpoint, str] = {}
@@ -151,6 +156,11 @@ class Cluster:
         if not kind.startswith("member."):
             self.trace.note(kind, name, detail)
 
+    def latest_ms(self) -> int:
+        """The latest that any wall clock has shown so far."""
+        self._latest_ms = max(self._latest_ms, *(machine.clock.wall_ms() for machine in self._machines.values()))
+        return self._latest_ms
+
     # --- clients
 
     def submit(self, call: Call, done: Done) -> None:
@@ -177,6 +187,8 @@ class Cluster:
         if host is not None:
             host.loop.kill()
         node.crash()
+        for reader in self.readers:
+            reader.lost(node)
         self.history.ended(name, self.scheduler.now_ns)
         if self.actors is not None:
             self.actors.desks.lost(node)
@@ -282,6 +294,7 @@ class Cluster:
 
     def jump_clock(self, name: str, delta_ms: int) -> bool:
         """Moves a machine's wall clock."""
+        self.latest_ms()
         self._machines[name].clock.jump(delta_ms)
         return True
 
@@ -341,6 +354,7 @@ class Cluster:
         self.payload_loss = None
         if self.hostile is not None:
             self.hostile.calm()
+        self.latest_ms()
         for machine in self._machines.values():
             machine.disk.shape = DiskShape()
             machine.disk.is_full = False
@@ -429,6 +443,7 @@ class Cluster:
         """A node is gone for good; what only its disk had is gone too."""
         self.crash(name, wipe=True)
         if name not in self.names:
+            self.latest_ms()
             del self._machines[name]
             self._name_endpoints()
             self._left.append(name)

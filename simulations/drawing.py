@@ -12,7 +12,16 @@ from crdtmesh.durations import NEVER_MS
 from crdtmesh.links.options import LinkOptions
 from crdtmesh.replication.options import ReplicationOptions
 from simulations.mixes import MIXES
-from simulations.plan import BRIEF_PREFIX, DiskShape, FaultPlan, HostilePlan, PathShape, RunPlan, WorkloadPlan
+from simulations.plan import (
+    BRIEF_PREFIX,
+    DiskShape,
+    FaultPlan,
+    HostilePlan,
+    PathShape,
+    RunPlan,
+    StatePlan,
+    WorkloadPlan,
+)
 from simulations.scheduler import MILLISECOND_NS, SECOND_NS, SeedStreams
 
 NODES_MIN: Final = 3
@@ -22,6 +31,7 @@ FAULTLESS_RUNS: Final = 0.05
 LARGE_RUNS: Final = 0.01
 LARGE_NODES: Final = (16, 32, 64)
 LARGE_NS_MAX: Final = 15 * SECOND_NS
+STATE_RUNS: Final = 0.6
 HOSTILE_RUNS: Final = 0.15
 OVERLOADED_RUNS: Final = 0.05
 NARROW_LINES: Final = 0.15
@@ -39,11 +49,16 @@ def draw_plan(seed: int, streams: SeedStreams, *, seconds: float, nodes: int | N
     rng = streams.stream("plan")
     # Knobs that came later have a stream of their own, so that they do not shift the others.
     later = streams.stream("plan", "later")
+    state = _state(streams.stream("plan", "state"))
     count = rng.randint(NODES_MIN, NODES_MAX)
     faulty_ns = int(seconds * SECOND_NS)
     if rng.random() < LARGE_RUNS and nodes is None:
         count, faulty_ns = rng.choice(LARGE_NODES), min(faulty_ns, LARGE_NS_MAX)
-    plan = RunPlan(seed=seed, nodes=nodes or count, faulty_ns=faulty_ns, workload=_workload(rng, later))
+    workload = _workload(rng, later)
+    if state is not None:
+        # So that a run costs as much as it did without them.
+        workload = replace(workload, clients=max(1, workload.clients - state.clients))
+    plan = RunPlan(seed=seed, nodes=nodes or count, faulty_ns=faulty_ns, workload=workload, state=state)
     if rng.random() < FAULTLESS_RUNS:
         return plan
     return RunPlan(
@@ -57,6 +72,7 @@ def draw_plan(seed: int, streams: SeedStreams, *, seconds: float, nodes: int | N
         disk=_disk(rng),
         faults=_faults(rng, plan.faulty_ns),
         workload=plan.workload,
+        state=plan.state,
         links=_links(rng),
         mailbox_max=rng.choice((1, 2, 1024)),
         window_max=rng.choice((1, 4, 64)),
@@ -181,6 +197,35 @@ def _workload(rng: random.Random, later: random.Random) -> WorkloadPlan:
         expiring=_maybe(later, 0.3, later.uniform(0.5, 3.0)),
         mix=_mix(rng),
     )
+
+
+def _state(rng: random.Random) -> StatePlan | None:
+    """The clients of the service `State`, in three runs of five; each kind of call is off in some of these."""
+
+    def weight(probability: float = 0.7) -> float:
+        return _maybe(rng, probability, rng.uniform(0.5, 2.0))
+
+    is_on = rng.random() < STATE_RUNS
+    plan = StatePlan(
+        clients=rng.randint(1, 2),
+        think_ns_mean=rng.choice((100, 300, 600)) * MILLISECOND_NS,
+        stickiness=rng.choice((0.0, 0.5, 1.0)),
+        keys=rng.choice((1, 2, 4)),
+        write=rng.uniform(0.5, 2.0),
+        read=weight(),
+        follow=weight(),
+        batch=weight(),
+        scan=weight(),
+        once=weight(),
+        expire=weight(),
+        look=weight(),
+        readers=rng.choice((0, 1, 1, 2)),
+        away=_maybe(rng, 0.7, rng.uniform(0.0, 0.2)),
+        away_ns_max=rng.choice((1, 5, 90)) * SECOND_NS,
+        slow_ns_max=rng.choice((0, 0, 100, 2_000)) * MILLISECOND_NS,
+        interval_ms=rng.choice((0, 50, 1_000)),
+    )
+    return plan if is_on else None
 
 
 def _mix(rng: random.Random) -> tuple[tuple[str, float], ...]:

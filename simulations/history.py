@@ -9,6 +9,7 @@ from crdtmesh.crdts.operations import Operation
 from crdtmesh.crdts.values import PlainValue
 from crdtmesh.durations import NEVER_MS
 from crdtmesh.replication.outputs import EntryKey, EventRun
+from crdtmesh.sdk.watch import WatchEvent
 from gossip.outputs import MemberChange
 from simulations.scheduler import MILLISECOND_NS, SECOND_NS
 
@@ -34,6 +35,7 @@ class Route(enum.StrEnum):
 
     STATE = "state"  # `State.Get` and `State.Update` of the node
     ACTOR = "actor"  # an action of the actor that has this state, on a host of this node or of another
+    EDGE = "edge"  # the service `State` of the node's edge, with all that a request of it may ask
 
 
 @dataclass(slots=True, kw_only=True)
@@ -44,13 +46,21 @@ class Call:
         number: position in the history.
         client: who called.
         node: which node was called.
-        key: the entry.
+        key: the entry; of a list of entries, the first part of their keys.
+        others: further entries, which the update changes in the same event, by the same operations.
         operations: what was asked for, and from `ran_on` on what was done: a handler that finds nothing to remove
             leaves that out. None for a read.
         is_update: whether it asked for a change.
         route: how it gets there.
-        level: how many voters the update asks for.
+        level: how many voters the update, or the read, asks for.
         needed: how many that were, by the voter list of the node that answered.
+        voters: all that were on that list from the call to its answer.
+        operation_id: under which it is not done again; empty for none.
+        attempts: how often it was sent, with an operation id.
+        is_list: a read of all entries whose keys begin as `key` does.
+        after: number of the call whose token a read brings; None for none.
+        brought: that token.
+        token: of the answer.
         ttl_ms: how long the entry is to live from the update on; None where that is not said.
         timeout_ns: when the client stops waiting, counted from the call.
         invoked_ns: when.
@@ -61,8 +71,11 @@ class Call:
         order: greater than that of all updates that were applied before, on whatever node.
         event: the dots that an update took; None for a no-op, a read, or a call that never reached a node.
         visible: the events that the update could see when it was computed.
+        events: all that it took, one after the other; more than one only with an operation id.
         times_applied: how often it took an event.
-        value: what a read was answered.
+        wall_ms: the node's wall clock when a change with a ttl was made, and when a read was.
+        latest_ms: the latest that any wall clock of the mesh had shown when a read was made.
+        value: what a read was answered, and an update at the edge; of a list, the values by key.
         at_risk_ns: when a crash last left fewer nodes that have it, of an update that did not wait for a disk.
         may_be_lost: such a crash left no node that has it, before a disk was promised to have it.
     """
@@ -71,11 +84,19 @@ class Call:
     client: int
     node: str
     key: EntryKey
+    others: tuple[EntryKey, ...] = ()
     operations: tuple[Operation, ...]
     is_update: bool
     route: Route = Route.STATE
     level: str = "local"
     needed: int = 1
+    voters: frozenset[str] = frozenset()
+    operation_id: str = ""
+    attempts: int = 1
+    is_list: bool = False
+    after: int | None = None
+    brought: str = ""
+    token: str = ""
     ttl_ms: int | None = None
     timeout_ns: int = 0
     invoked_ns: int
@@ -86,10 +107,18 @@ class Call:
     order: int = 0
     event: EventRun | None = None
     visible: Applied = field(default_factory=dict)
+    events: list[EventRun] = field(default_factory=list)
     times_applied: int = 0
+    wall_ms: int = 0
+    latest_ms: int = 0
     value: PlainValue = None
     at_risk_ns: int = 0
     may_be_lost: bool = False
+
+    @property
+    def keys(self) -> tuple[EntryKey, ...]:
+        """All entries that it is about."""
+        return (self.key, *self.others)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +151,25 @@ class ProbeAnswer:
 
 
 @dataclass(slots=True)
+class WatchRecord:
+    """What one watch was shown, by however many connections.
+
+    Attributes:
+        reader: who watches.
+        prefix: of the keys that are watched.
+        type_name: of the entries that are watched; empty for all.
+        steps: (node, event) in order.
+        is_over: a node has ended it, or would not go on with it; nothing is said of what came then.
+    """
+
+    reader: int
+    prefix: str
+    type_name: str
+    steps: list[tuple[str, WatchEvent]] = field(default_factory=list)
+    is_over: bool = False
+
+
+@dataclass(slots=True)
 class History:
     """Everything recorded in one run.
 
@@ -136,6 +184,8 @@ class History:
         runs: from when to when the processes of each node ran; None as an end for those that still do.
         ended_ns: when the final states were taken.
         clocks_erred: a wall clock was wrong for a while.
+        clocks_jumped: a wall clock went back, or far ahead, at once.
+        watches: in order of their start.
     """
 
     calls: list[Call] = field(default_factory=list)
@@ -145,6 +195,8 @@ class History:
     updates: int = 0
     ended_ns: int = 0
     clocks_erred: bool = False
+    clocks_jumped: bool = False
+    watches: list[WatchRecord] = field(default_factory=list)
     conclusions: list[Conclusion] = field(default_factory=list)
     answers: list[ProbeAnswer] = field(default_factory=list)
     runs: dict[str, list[tuple[int, int | None]]] = field(default_factory=dict)
@@ -176,6 +228,13 @@ class History:
             return False
         lost = {node for node, lost_ns in self.wipes if call.invoked_ns <= lost_ns}
         return (call.ran_on or call.node) not in lost or len(lost) < call.needed
+
+    def may_repeat(self, call: Call) -> bool:
+        """Whether a call may have been done twice although it had an operation id.
+
+        Its node lost its disk in between, with what it knew of the id, or its clock jumped, and the id was over.
+        """
+        return self.clocks_jumped or self.wipes_between(call.node, call.invoked_ns, self.ended_ns)
 
     def crashed(self, holders: Sequence[Applied], durability: Callable[[EntryKey], int], *, now_ns: int) -> None:
         """Notes what a crash may have cost: updates that no running node has, and no disk yet had to have.

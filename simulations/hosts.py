@@ -84,7 +84,7 @@ def system_of(name: str, actors: Mapping[str, str]) -> System:
     return system
 
 
-class _Pipe:
+class Pipe:
     """One direction of a stream: messages as bytes, in order, into the loop of the reader."""
 
     def __init__(self, scheduler: Scheduler, rng: random.Random, reader: VirtualLoop) -> None:
@@ -108,7 +108,7 @@ class _Pipe:
 class _NodeEnd:
     """What the edge sees of the stream: requests to read, a context to write to."""
 
-    def __init__(self, requests: _Pipe, responses: _Pipe) -> None:
+    def __init__(self, requests: Pipe, responses: Pipe) -> None:
         self._requests = requests
         self._responses = responses
 
@@ -136,7 +136,7 @@ class _NodeEnd:
 class _HostEnd:
     """What the SDK sees of the stream, and of the channel that it opens it on."""
 
-    def __init__(self, requests: _Pipe, responses: _Pipe) -> None:
+    def __init__(self, requests: Pipe, responses: Pipe) -> None:
         self._requests = requests
         self._responses = responses
 
@@ -201,8 +201,8 @@ class HostProcess:
         self._users: dict[str, object] = {
             name: handler if spec.actor_class is Handler else spec.actor_class() for name, spec in system.actors.items()
         }
-        self._requests = _Pipe(scheduler, rng, node_loop)
-        self._responses = _Pipe(scheduler, rng, loop)
+        self._requests = Pipe(scheduler, rng, node_loop)
+        self._responses = Pipe(scheduler, rng, loop)
 
     def start(self) -> None:
         """Connects; the session lasts as long as both processes."""

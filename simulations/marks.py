@@ -22,7 +22,9 @@ from crdtmesh.replication.handover import Handovers
 from crdtmesh.replication.receiver import Receiver
 from crdtmesh.replication.session import Session
 from crdtmesh.replication.shard import Shard
+from crdtmesh.replication.tokens import Tokens
 from crdtmesh.replication.updating import Updates
+from crdtmesh.replication.watch import Watch
 from crdtmesh.runtime.errors import ErrorCode
 from crdtmesh.runtime.lives import Lives
 from crdtmesh.runtime.replies import Replies
@@ -86,8 +88,14 @@ MARKS: Final[dict[str, Mark]] = {
     ),
     "runtime refused a turn": Mark(Results, Results.refuse),
     "runtime tried another peer": Mark(Routes, Routes.route, lambda self, arguments, result: bool(arguments[0].tried)),
+    "operation id found again": Mark(
+        Updates, Updates.update_batch, lambda self, arguments, result: result.event is None
+    ),
+    "read at a level repaired a voter": Mark(Confirmer, Confirmer._send_entries),
     "shard taken over": Mark(Receiver, Receiver._take_over),
     "suspicion ended in death": Mark(Rules, Rules.on_suspicion_over),
+    "token waited for": Mark(Tokens, Tokens.await_token, lambda self, arguments, result: bool(self._waiting)),
+    "watch went on where it was": Mark(Watch, Watch.rewind, lambda self, arguments, result: bool(result)),
 }
 """By name."""
 

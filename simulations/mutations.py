@@ -19,6 +19,7 @@ from simulations.rerun import elsewhere
 from simulations.run import RunResult, execute
 from simulations.scenarios import SCENARIOS
 from simulations.scheduler import SeedStreams
+from simulations.state_planted import PLANTED as PLANTED_STATE
 
 SECONDS: Final = 20.0
 NODES: Final = 4
@@ -27,7 +28,7 @@ TRIES: Final = 3
 # Tries begin so far apart that they share no seed.
 STRIDE: Final = 1000
 
-BUGS: Final = (*PLANTED, *PLANTED_ACTORS)
+BUGS: Final = (*PLANTED, *PLANTED_STATE, *PLANTED_ACTORS)
 """All that can be planted."""
 
 

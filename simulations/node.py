@@ -60,6 +60,10 @@ class World(Neighbourhood, Protocol):
     link_options: LinkOptions
     hostile: Hostile | None
 
+    def latest_ms(self) -> int:
+        """The latest that any wall clock has shown so far."""
+        ...
+
     def wrote(self, name: str) -> None:
         """A node handed a group to its disk."""
         ...
@@ -263,11 +267,21 @@ class SimulatedNode:
         history.updates += 1
         call.order = history.updates
         call.ran_on = self.name
-        call.operations = tuple(operations)
-        call.event = result.event
-        call.visible = visible
-        call.times_applied += result.event is not None
+        if result.event is not None or not call.operation_id:
+            # What was done before under its id stays what it did.
+            call.operations = tuple(operations)
+            call.event = result.event
+            call.visible = visible
+        if result.event is not None:
+            call.events.append(result.event)
+            call.times_applied += 1
         self._world.trace.remark("applied", self.name, call.number)
+
+    def was_read(self, call: Call, visible: Applied) -> None:
+        """Notes what a read has seen, and when."""
+        call.visible = visible
+        call.wall_ms = self._clock.wall_ms()
+        call.latest_ms = self._world.latest_ms()
 
     def turned(self, turn: int, number: int) -> None:
         """A turn of a call goes to a host."""

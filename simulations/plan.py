@@ -230,6 +230,49 @@ class ActorPlan:
     timer_ms: int = 1_000
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatePlan:
+    """What the clients of the service `State` do. Weights are relative.
+
+    Attributes:
+        clients: how many, each with one call at a time.
+        think_ns_mean: mean pause between two calls of a client.
+        stickiness: probability that a client stays with the node of its last call.
+        keys: names of each kind; few means that most calls meet.
+        write: weight of adding to sets that only grow, mostly at a level.
+        read: weight of reading these, mostly at a level.
+        follow: weight of reading one with the token of the last answer, mostly elsewhere.
+        batch: weight of changing several keys in one event.
+        scan: weight of reading those together.
+        once: weight of counting with an operation id, again and again until the outcome is known.
+        expire: weight of adding to sets that expire.
+        look: weight of reading these.
+        readers: how many watch.
+        away: probability that a reader's connection breaks with a message.
+        away_ns_max: how long it is away then.
+        slow_ns_max: how long a reader may take for an event.
+        interval_ms: of the watches.
+    """
+
+    clients: int = 1
+    think_ns_mean: int = 300 * MILLISECOND_NS
+    stickiness: float = 0.5
+    keys: int = 2
+    write: float = 1.0
+    read: float = 1.0
+    follow: float = 1.0
+    batch: float = 1.0
+    scan: float = 1.0
+    once: float = 1.0
+    expire: float = 1.0
+    look: float = 1.0
+    readers: int = 1
+    away: float = 0.05
+    away_ns_max: int = 2 * SECOND_NS
+    slow_ns_max: int = 0
+    interval_ms: int = 50
+
+
 _GROUPS: Final = (
     "datagrams",
     "segments",
@@ -240,6 +283,7 @@ _GROUPS: Final = (
     "hostile",
     "faults",
     "workload",
+    "state",
     "actors",
 )
 
@@ -265,6 +309,7 @@ class RunPlan:
         window_max: turns of one actor that may be in flight.
         hostile: what one peer does wrong on purpose; None for nothing.
         stays_down: one node stays down after the heal, until all others have noticed.
+        state: clients of the service `State`, and readers of watches; None for none.
         actors: actors with one activation and their clients; None for none.
     """
 
@@ -285,6 +330,7 @@ class RunPlan:
     disk: DiskShape = DiskShape()
     faults: FaultPlan = FaultPlan()
     workload: WorkloadPlan = WorkloadPlan()
+    state: StatePlan | None = None
     actors: ActorPlan | None = None
 
     @property

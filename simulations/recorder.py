@@ -6,16 +6,21 @@ snapshot and what was updated through it; any other update sees what the replica
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
+from contextvars import ContextVar
+from typing import Any, Final, Protocol
 
 from crdtmesh.crdts.dots import DOT_BITS, N_MAX
 from crdtmesh.crdts.operations import Operation
 from crdtmesh.replication.entry import Snapshot
+from crdtmesh.replication.levels import MESH_SYSTEM, voters_key
 from crdtmesh.replication.outputs import EntryKey
 from crdtmesh.replication.replica import Replica
 from crdtmesh.replication.shard import Shard
 from crdtmesh.replication.updating import BatchResult, Update, UpdateResult
 from simulations.history import Applied, Call, including
+
+SERVED: Final[ContextVar[Call | None]] = ContextVar("SERVED", default=None)
+"""The call that a task of the edge serves."""
 
 
 class Labelled(tuple[Operation, ...]):  # noqa: SLOT001 - a tuple can't have slots of its own
@@ -24,9 +29,9 @@ class Labelled(tuple[Operation, ...]):  # noqa: SLOT001 - a tuple can't have slo
     call: Call
 
 
-def label(call: Call) -> Labelled:
-    """The operations of a call."""
-    labelled = Labelled(call.operations)
+def label(call: Call, operations: Sequence[Operation] | None = None) -> Labelled:
+    """The operations of a call, as it says them or as they came out of its request."""
+    labelled = Labelled(call.operations if operations is None else operations)
     labelled.call = call
     return labelled
 
@@ -36,6 +41,10 @@ class Recorder(Protocol):
 
     def updated(self, call: Call, operations: Sequence[Operation], result: UpdateResult, visible: Applied) -> None:
         """A call's update was applied in memory."""
+        ...
+
+    def was_read(self, call: Call, visible: Applied) -> None:
+        """A read saw what is applied now."""
         ...
 
 
@@ -78,8 +87,16 @@ class RecordedReplica(Replica):
             return super().update_batch(updates, **rest)
         visible = seen_by(self, key)
         result = super().update_batch(updates, **rest)
+        call.wall_ms = rest["wall_ms"]
         self.recorder.updated(call, operations, UpdateResult(result.event, (), result.entries[0]), visible)
         return result
+
+    def token(self, key: EntryKey) -> bytes:
+        """Makes a token, and notes what the read has seen that it is for: the edge makes both in one step."""
+        call = SERVED.get()
+        if call is not None and not call.is_update and self.recorder is not None:
+            self.recorder.was_read(call, seen_by(self, key))
+        return super().token(key)
 
     def _seen_by_view(self) -> dict[EntryKey, Applied]:
         found: dict[EntryKey, Applied] | None = self.__dict__.get("_seen")
@@ -98,6 +115,16 @@ def seen_by(replica: Replica, key: EntryKey) -> Applied:
     """The events of an entry's shard that a replica has applied: all that an update of the entry can see."""
     system = replica._systems.get(key.system)
     return {} if system is None else _applied((system.shard_of(key.key),))
+
+
+def voters_of(replica: Replica, system: str) -> frozenset[str]:
+    """Who is on the voter lists that count for a system, as a replica has them: read, not asked of what counts."""
+    found: set[str] = set()
+    for name in (system, MESH_SYSTEM):
+        view = replica.read(voters_key(name))
+        value = view.value() if view is not None else ()
+        found.update(map(str, value) if isinstance(value, list | tuple) else ())
+    return frozenset(found)
 
 
 def _applied(shards: Iterable[Shard]) -> Applied:

@@ -11,6 +11,7 @@ from typing import Final
 
 from simulations.actors.plan import draw_actors, with_actors
 from simulations.actors.work import ActorWork
+from simulations.asking import StateClient
 from simulations.checkers import check_all, check_conduct, unexpected_alarms, unexpected_in_peace, unexpected_members
 from simulations.cluster import Cluster
 from simulations.complaints import complaints
@@ -19,6 +20,7 @@ from simulations.history import History, Outcome
 from simulations.marks import watching
 from simulations.member_checks import check_members
 from simulations.plan import RunPlan, WorkloadPlan
+from simulations.readers import Reader
 from simulations.scheduler import MILLISECOND_NS, SECOND_NS, Scheduler, SeedStreams
 from simulations.trace import Observer, Trace
 from simulations.workload import Client
@@ -109,7 +111,12 @@ class Run:
                 trace=self.trace,
                 history=self.history,
             )
-        self.clients = [self._client(number, plan.workload) for number in range(plan.workload.clients)]
+        self.clients: list[Client | StateClient] = [
+            self._client(number, plan.workload) for number in range(plan.workload.clients)
+        ]
+        self.clients += self._state_clients(plan)
+        self.readers = self._readers(plan)
+        self.cluster.readers = self.readers
         hurried = replace(plan.workload, think_ns_mean=HURRY_NS, stickiness=0.5)
         first = plan.workload.clients
         self.crowd = [self._client(first + number, hurried) for number in range(plan.workload.overload_clients)]
@@ -124,6 +131,38 @@ class Run:
             history=self.history,
         )
 
+    def _state_clients(self, plan: RunPlan) -> list[StateClient]:
+        if plan.state is None:
+            return []
+        first = plan.workload.clients + plan.workload.overload_clients
+        return [
+            StateClient(
+                number,
+                plan.state,
+                rng=self._streams.stream("client", "state", number),
+                scheduler=self.scheduler,
+                target=self.cluster,
+                history=self.history,
+            )
+            for number in range(first, first + plan.state.clients)
+        ]
+
+    def _readers(self, plan: RunPlan) -> list[Reader]:
+        if plan.state is None:
+            return []
+        return [
+            Reader(
+                number,
+                plan.state,
+                rng=self._streams.stream("reader", number),
+                scheduler=self.scheduler,
+                mesh=self.cluster,
+                history=self.history,
+                trace=self.trace,
+            )
+            for number in range(plan.state.readers)
+        ]
+
     def advance(self, seconds: float) -> None:
         """Lets virtual time pass."""
         self.scheduler.run_until(self.scheduler.now_ns + int(seconds * SECOND_NS))
@@ -134,6 +173,8 @@ class Run:
             self.cluster.restart(name)
         for client in self.clients:
             client.start()
+        for reader in self.readers:
+            reader.start()
         if self.cluster.actors is not None:
             self.cluster.actors.start()
 
@@ -163,6 +204,8 @@ class Run:
         self.cluster.calm()
         for client in (*self.clients, *self.crowd):
             client.stop()
+        for reader in self.readers:
+            reader.calm()
         if cluster.actors is not None:
             cluster.actors.stop()
 
@@ -203,10 +246,13 @@ class Run:
         elif not cluster.have_applied_the_same():
             # An event that others have overwritten leaves the bytes equal where it never came.
             failures.append("nodes have applied different events")
-        return failures or unexpected_members(cluster.member_tables(), running=cluster.nodes)
+        failures = failures or unexpected_members(cluster.member_tables(), running=cluster.nodes)
+        return failures or [text for reader in self.readers for text in reader.unwell()]
 
     def close(self) -> None:
         """Ends all processes; nothing of them runs any more, not even when their memory is freed."""
+        for reader in self.readers:
+            reader.close()
         for name in self.cluster.names:
             self.cluster.crash(name, wipe=False)
 
@@ -226,6 +272,7 @@ class Run:
         finals = self.cluster.final_states()
         self.history.ended_ns = self.scheduler.now_ns
         self.history.clocks_erred = any(self.counts[kind] for kind in ("clock_jump", "clock_drift", "clock_freeze"))
+        self.history.clocks_jumped = bool(self.counts["clock_jump"])
         if is_forged:
             failures += check_conduct(self.history, finals)
         else:
