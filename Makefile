@@ -32,9 +32,9 @@ lint: setup
 test: setup
 	PYTHON=$(BIN)/python scripts/test.sh
 
-test-deep: setup  ## 100,000 examples for each data type: hours; TYPES=ORSet,Vote EXAMPLES=10000 BUDGET=600 for less; goes on where it stopped
-	$(BIN)/python -m tests.deep $(if $(TYPES),--types $(TYPES)) $(if $(EXAMPLES),--examples $(EXAMPLES)) $(if $(BUDGET),--seconds $(BUDGET))
-	$(if $(TYPES)$(BUDGET),,$(BIN)/python -m tests.mutations crdts --json --resume .mutations.jsonl)
+test-deep: setup  ## 100,000 examples for each data type: half an hour a type and more; TYPES=ORSet,Vote EXAMPLES=10000 BUDGET=600 for less, PART=2/3 on each of three machines; goes on where it stopped
+	$(BIN)/python -m tests.deep $(if $(TYPES),--types $(TYPES)) $(if $(EXAMPLES),--examples $(EXAMPLES)) $(if $(BUDGET),--seconds $(BUDGET)) $(if $(PART),--part $(PART))
+	$(if $(TYPES)$(BUDGET)$(PART),,$(BIN)/python -m tests.mutations crdts --json --resume .mutations.jsonl)
 
 e2e: setup  ## real nodes on 3, 5 and 9 hosts of this machine, 105 cells of faults: 40 min; CELLS='3-*' BUDGET=300 for less; goes on where it stopped
 	$(BIN)/python -m tests.hosts --json --results .e2e.jsonl $(if $(CELLS),--only '$(CELLS)') $(if $(BUDGET),--budget $(BUDGET))

@@ -1,8 +1,9 @@
-"""`python -m tests.deep [--types A,B] [--examples N] [--seconds S] [--json]`: laws and histories, many times over.
+"""`python -m tests.deep [--types A,B] [--examples N] [--part I/N] [--json]`: laws and histories, many times over.
 
 Each type is taken through chunks of examples, each with a seed of its own, until N were seen. What was done is kept in
-a file line by line, so a run that was broken off goes on where it stopped, and several runs with other types can share
-the work. The type with the fewest examples goes next.
+a file line by line, so a run that was broken off goes on where it stopped. The type with the fewest examples goes next.
+Several machines share the work by `--part 1/3`, `--part 2/3`, `--part 3/3`: each draws by seeds of its own until it has
+seen its share, and their files, one after the other, are the file of the whole.
 
 Exit status 0 if nothing failed. A chunk that failed is not counted; it prints the command that repeats it.
 """
@@ -57,18 +58,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--examples", type=int, default=EXAMPLES, help="of each law, for each type")
     parser.add_argument("--chunk", type=int, default=CHUNK, help="examples of one run of the tests")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="begin no chunk after this time")
+    parser.add_argument("--part", type=part_of, default=(1, 1), metavar="I/N", help="the I-th share of N")
     parser.add_argument("--progress", type=Path, default=PROGRESS, help="what was done, one chunk a line")
     parser.add_argument("--json", action="store_true", help="print the figures as one line of JSON")
     given = parser.parse_args(arguments)
     types = [registry.get(name).name for name in given.types.split(",")]
     end = time.monotonic() + given.seconds
+    part, parts = given.part
     done = load(given.progress)
     failed = False
     while not failed and time.monotonic() < end:
-        name = next_type(types, done, given.examples)
+        own = [chunk for chunk in done if chunk.seed % parts == part % parts]
+        name = next_type(types, own, given.examples // parts)
         if name is None:
             break
-        chunk = run(name, 1 + sum(chunk.type_name == name for chunk in done), given.chunk)
+        chunk = run(name, part + parts * sum(chunk.type_name == name for chunk in own), given.chunk)
         failed = chunk is None
         if chunk is not None:
             with given.progress.open("a") as file:
@@ -76,6 +80,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
             done.append(chunk)
     report(types, done, as_json=given.json)
     return 1 if failed else 0
+
+
+def part_of(text: str) -> tuple[int, int]:
+    """A share of the work, such as 2/3.
+
+    Raises:
+        argparse.ArgumentTypeError: it is none.
+    """
+    part, _, parts = text.partition("/")
+    if not (part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts)):
+        raise argparse.ArgumentTypeError(f"expected a share such as 2/3, got {text!r:.64}")
+    return int(part), int(parts)
 
 
 def load(progress: Path) -> list[Chunk]:

@@ -31,6 +31,29 @@ def test_run_goes_on_where_it_was_broken_off(tmp_path: Path, monkeypatch: pytest
     assert [("ORSet", 1), ("ORSet", 2), ("ORSet", 2), ("ORSet", 3)] == ran
 
 
+def test_shares_of_three_machines_draw_by_different_seeds_and_make_up_the_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seeds: list[int] = []
+
+    def run(name: str, seed: int, examples: int) -> Chunk:
+        seeds.append(seed)
+        return Chunk(name, seed, examples, 2.0)
+
+    monkeypatch.setattr(deep, "run", run)
+    for part in ("1/3", "2/3", "3/3"):
+        arguments = ["--types", "ORSet", "--examples", "6", "--chunk", "1", "--part", part]
+        assert 0 == main([*arguments, "--progress", str(tmp_path / part[0])])
+    assert [1, 4, 2, 5, 3, 6] == seeds
+
+
+@pytest.mark.parametrize("part", ["0/3", "4/3", "3", "a/b", "/"])
+def test_share_that_is_none_is_refused(part: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--part", part, "--progress", str(tmp_path / "done")])
+    assert "a share such as 2/3" in capsys.readouterr().err
+
+
 def test_chunk_runs_every_law_and_the_histories_of_its_type_alone(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
