@@ -98,7 +98,10 @@ class Receiver:
         return self.stagings.holds(shard) or self.handovers.holds(shard)
 
     def tick(self, *, now_ns: int) -> None:
-        """Trims, compares whole shards, and goes on with those that are handed over."""
+        """Trims, compares whole shards, goes on with those that are handed over, and asks for what is overdue."""
+        self._repairer.settling.look(self._systems, now_ns)
+        for peer, message in self._repairer.overdue(clock=self._systems.clock.time, now_ns=now_ns):
+            self._outlet.send(peer, message)
         is_writing = self._outlet.checkpoints.is_running
         trimmed = self.trimmer.tick(self._systems, is_held=lambda shard: is_writing or self.holds(shard), now_ns=now_ns)
         for shard in trimmed:
@@ -134,6 +137,7 @@ class Receiver:
             self._outlet.reject(source, "undecodable", str(error))
         except LimitExceeded as error:
             self._outlet.reject(source, "limit_exceeded", str(error))
+        self._repairer.settling.look(self._systems, now_ns)
 
     def _receive(self, message: bytes, source: str, now_ns: int) -> None:
         frame = wire.open_message(message)

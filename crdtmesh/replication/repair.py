@@ -11,6 +11,10 @@ waits for ACKs. What a chunk holds: `session`.
 
 Once a second, with jitter, each replica asks one peer at random, those first that missed pushes; and a peer whose link
 just came up, at once. Of the two ends of a new link the one with the smaller name asks, so that they don't both.
+
+Such a peer and one that missed pushes get all that they lack, and give it. In other rounds what differs is mostly on
+its way: the peer gets what has settled here (`settling`), and what it has beyond this replica is noted. What of that is
+still missing a grace later is asked for, by a REPAIR without entries that tells E.
 """
 
 import hashlib
@@ -26,8 +30,12 @@ from crdtmesh.replication import wire
 from crdtmesh.replication.entry import Entry
 from crdtmesh.replication.options import ReplicationOptions
 from crdtmesh.replication.session import Session
+from crdtmesh.replication.settling import Grace, Settling
 from crdtmesh.replication.shard import Shard
 from crdtmesh.replication.systems import Systems
+
+# Rounds in which a peer that may have missed pushes gets also what has not settled; one may wait for the disk.
+_ROUNDS_IN_FULL: Final = 2
 
 ShardName = tuple[str, int]
 """A system, and the number of one of its shards."""
@@ -40,6 +48,15 @@ class _Sent(NamedTuple):
     chunk: int
     size_bytes: int
     asks: bool
+
+
+class _Lack(NamedTuple):
+    """What a peer had of a shard and this replica had not, and when to ask for what is still missing."""
+
+    shard: Shard
+    peer: str
+    events: CausalContext
+    due_ns: int
 
 
 class _Stream:
@@ -89,9 +106,27 @@ class _Stream:
 
 
 class Repairer:
-    """Decides whom to ask and when, and answers those who ask. Serves at most `repair_sessions_max` peers at once."""
+    """Decides whom to ask and when, and answers those who ask. Serves at most `repair_sessions_max` peers at once.
 
-    __slots__ = ("_digests", "_next_ns", "_node", "_options", "_rng", "_session_number", "_streams", "oversized")
+    Attributes:
+        settling: which of the applied events have been here for a while.
+        oversized: entries too large to be sent at all; whoever reports them empties the list.
+    """
+
+    __slots__ = (
+        "_digests",
+        "_grace",
+        "_in_full",
+        "_lacks",
+        "_next_ns",
+        "_node",
+        "_options",
+        "_rng",
+        "_session_number",
+        "_streams",
+        "oversized",
+        "settling",
+    )
 
     def __init__(self, options: ReplicationOptions, node: str, rng: random.Random, now_ns: int) -> None:
         self._options = options
@@ -101,22 +136,26 @@ class Repairer:
         self._session_number = rng.getrandbits(32)
         # Hash of E of each shard, at a revision of it.
         self._digests: dict[ShardName, tuple[int, bytes]] = {}
-        # Entries too large to be sent at all; whoever reports them empties the list.
         self.oversized: list[Entry] = []
+        self._grace = Grace(options)
+        self.settling: Final = Settling(self._grace)
+        # Peers that are to get all that differs, with when that began.
+        self._in_full: dict[str, int] = {}
+        self._lacks: dict[ShardName, _Lack] = {}
         self._next_ns = now_ns
         self._arm(now_ns)
 
     @property
     def next_ns(self) -> int:
-        """When the next round is due."""
-        return self._next_ns
+        """When the next round is due, or something that was noted as missing."""
+        return min([self._next_ns, *(lack.due_ns for lack in self._lacks.values())])
 
     def asks_first(self, peer: str) -> bool:
         """Whether this end of a new link begins."""
         return self._node < peer
 
     def due(self, peers: list[str], lagging: dict[str, None], now_ns: int) -> str | None:
-        """The peer to ask now, if a round is due; one that lags is no longer counted as lagging."""
+        """The peer to ask now, if a round is due; one that lags is no longer counted as lagging, and asked in full."""
         timeout_ns = self._options.repair_timeout_ns
         self._streams = {
             peer: stream for peer, stream in self._streams.items() if now_ns - stream.progress_ns < timeout_ns
@@ -127,12 +166,50 @@ class Repairer:
         if lagging:
             peer = next(iter(lagging))
             del lagging[peer]
+            self._in_full[peer] = now_ns
             return peer
         return self._rng.choice(peers) if peers else None
+
+    def linked(self, peer: str, now_ns: int) -> None:
+        """A link is new: the peer is to get, and to give, all that differs."""
+        self._in_full[peer] = now_ns
 
     def forget(self, peer: str) -> None:
         """Ends the sessions of a peer whose link is gone."""
         self._streams.pop(peer, None)
+        self._in_full.pop(peer, None)
+        self._grace.forget(peer)
+        self._lacks = {name: lack for name, lack in self._lacks.items() if lack.peer != peer}
+
+    def overdue(self, *, clock: int, now_ns: int) -> list[tuple[str, bytes]]:
+        """Asks for what was noted as missing a grace ago and still is: peers, with messages to them."""
+        due = {name: lack for name, lack in self._lacks.items() if lack.due_ns <= now_ns}
+        asked: list[tuple[str, bytes]] = []
+        for name, (shard, peer, events, _) in due.items():
+            del self._lacks[name]
+            if not events.issubset(shard.applied):
+                head = wire.header(wire.Kind.REPAIR, self._options.shards, shard.system)
+                asked.append((peer, head + self._request(shard, clock)))
+        return asked
+
+    def _request(self, shard: Shard, clock: int) -> bytes:
+        """The body of a REPAIR that only tells what is applied, for the peer to send what is not."""
+        request = wire.Repair(
+            shard=shard.number,
+            session=self._next_session(),
+            chunk=0,
+            clock=clock,
+            base=CausalContext(shard.table),
+            entries=(),
+            spans=(),
+            applied=shard.applied,
+            wants_ack=False,
+        )
+        return wire.encode_repair(shard.table, request)
+
+    def _next_session(self) -> int:
+        self._session_number = self._session_number + 1 & wire.SESSION_MAX
+        return self._session_number
 
     def trimmed(self, shard: Shard) -> None:
         """Ends sessions that need what the index of a shard has forgotten."""
@@ -144,8 +221,9 @@ class Repairer:
 
     # --- the messages, each answered with messages to its sender
 
-    def ask(self, systems: Systems) -> bytes:
-        """A DIGEST of all systems."""
+    def ask(self, peer: str, systems: Systems, *, now_ns: int) -> bytes:
+        """A DIGEST of all systems for a peer."""
+        self._grace.asked(peer, now_ns)
         digests = [(name, self._digest(systems, name)) for name in systems.names]
         return wire.header(wire.Kind.DIGEST, self._options.shards) + wire.encode_digests(digests)
 
@@ -182,23 +260,34 @@ class Repairer:
         is_back: bool,
         now_ns: int,
     ) -> list[bytes]:
-        """The first chunks of what the peer lacks; nothing when enough peers are busy or this one makes progress."""
+        """The first chunks of what the peer lacks; nothing when enough peers are busy or this one makes progress.
+
+        Args:
+            peer: who has told its vectors.
+            vectors: shards, with what the peer has applied of each.
+            clock: of this replica.
+            is_back: the peer has told them to get all that it lacks; otherwise they answer a DIGEST.
+            now_ns: monotonic time.
+        """
+        if not is_back:
+            self._grace.answered(peer, now_ns)
+        in_full = is_back or self._is_in_full(peer, now_ns)
+        if not in_full:
+            self._note_lacks(peer, vectors, now_ns)
         stream = self._streams.get(peer)
         if stream is None:
             if len(self._streams) >= self._options.repair_sessions_max:
                 return []
             stream = _Stream(now_ns)
-        elif not is_back and now_ns - stream.progress_ns >= self._options.repair_interval_ns:
+        elif now_ns - stream.progress_ns >= self._options.repair_interval_ns:
             # The peer asks again and acknowledged nothing for so long: what was sent is lost.
             stream = _Stream(now_ns)
         for shard, theirs in vectors:
             name = shard.system, shard.number
-            if name in stream.sessions and not is_back:
-                continue
-            session = self._session(shard, theirs, wants_back=not is_back and not theirs.issubset(shard.applied))
-            if session.has_nothing:
-                stream.sessions.pop(name, None)
-            else:
+            if name in stream.sessions:
+                continue  # it is on its way
+            session = self._session_for(shard, theirs, in_full=in_full, is_back=is_back, now_ns=now_ns)
+            if not session.has_nothing:
                 stream.sessions[name] = session
                 stream.progress_ns = now_ns
         if not stream.sessions:
@@ -206,6 +295,31 @@ class Repairer:
             return []
         self._streams[peer] = stream
         return self._continue(peer, stream, clock)
+
+    def _is_in_full(self, peer: str, now_ns: int) -> bool:
+        """Whether a peer is to get all: for two rounds, so that the first may be slow."""
+        since_ns = self._in_full.get(peer)
+        if since_ns is not None and now_ns - since_ns >= _ROUNDS_IN_FULL * self._options.repair_interval_ns:
+            del self._in_full[peer]
+        return peer in self._in_full
+
+    def _note_lacks(self, peer: str, vectors: Sequence[tuple[Shard, CausalContext]], now_ns: int) -> None:
+        """Takes note of what the peer has and this replica has not, where nothing is noted yet."""
+        due_ns = now_ns + self._grace.ns
+        for shard, theirs in vectors:
+            events = theirs.difference(shard.applied)
+            if events:
+                self._lacks.setdefault((shard.system, shard.number), _Lack(shard, peer, events, due_ns))
+
+    def _session_for(
+        self, shard: Shard, theirs: CausalContext, *, in_full: bool, is_back: bool, now_ns: int
+    ) -> Session:
+        """A session for all that a peer lacks, or for the entries of which it lacks something that has settled."""
+        if in_full:
+            return self._session(shard, theirs, wants_back=not is_back and not theirs.issubset(shard.applied))
+        missing = self.settling.settled(shard, now_ns).difference(theirs).intervals()
+        owners = (number for first, last in missing for _, _, number in shard.owners_within(first, last))
+        return self._session(shard, theirs, wants_back=False, only=owners)
 
     def on_ack(self, peer: str, ack: wire.Ack, *, clock: int, now_ns: int) -> list[bytes]:
         """The next chunks for a peer; an ACK that is not awaited is ignored."""
@@ -215,14 +329,16 @@ class Repairer:
         stream.progress_ns = now_ns
         return self._continue(peer, stream, clock)
 
-    def _session(self, shard: Shard, theirs: CausalContext, *, wants_back: bool) -> Session:
-        self._session_number = self._session_number + 1 & wire.SESSION_MAX
+    def _session(
+        self, shard: Shard, theirs: CausalContext, *, wants_back: bool, only: Iterable[int] | None = None
+    ) -> Session:
         return Session(
             shard,
             theirs,
-            self._session_number,
+            self._next_session(),
             chunk_bytes=self._options.repair_chunk_bytes,
             wants_back=wants_back,
+            only=only,
         )
 
     def _continue(self, peer: str, stream: _Stream, clock: int) -> list[bytes]:

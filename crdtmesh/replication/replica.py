@@ -170,8 +170,9 @@ class Replica:
             return
         outbox.up(peer)
         self._receiver.peer_up(peer)
+        self._repairer.linked(peer, now_ns)
         if self._outlet.read_only_reason is None and self._repairer.asks_first(peer):
-            self._outlet.send(peer, self._repairer.ask(self._systems))
+            self._outlet.send(peer, self._repairer.ask(peer, self._systems, now_ns=now_ns))
         if self._outlet.read_only_reason is None:
             self._levels.peer_up(peer)
 
@@ -440,7 +441,7 @@ class Replica:
         outbox = self._outlet.outbox
         peer = self._repairer.due(outbox.peers, outbox.lagging, now_ns)
         if peer is not None:
-            self._outlet.send(peer, self._repairer.ask(self._systems))
+            self._outlet.send(peer, self._repairer.ask(peer, self._systems, now_ns=now_ns))
         self._receiver.tick(now_ns=now_ns)
 
     def next_deadline_ns(self) -> int | None:

@@ -78,11 +78,10 @@ class Hand:
         self._waiting.pop((source, destination), None)
 
     def ask(self, name: str, peer: str) -> None:
-        """Has one replica ask one peer for a repair, and loses what it asks others meanwhile."""
+        """Has one replica ask one peer for a repair in full, as when its link took no pushes."""
         replica = self.replicas[name]
+        replica.refused(peer, now_ns=self.now_ns)
         while not self.waiting(name, peer):
-            for other in self.replicas:
-                self.lose(name, other)
             self.now_ns += SECOND_NS
             replica.tick(now_ns=self.now_ns, wall_ms=self.wall_ms)
             self._flush(name)
