@@ -32,6 +32,7 @@ from crdtmesh.replication.shard import Change, Shard, StaleOffer
 from crdtmesh.replication.staging import Stagings, take_over
 from crdtmesh.replication.systems import System
 from crdtmesh.replication.trimming import Trimmer
+from crdtmesh.replication.vectors import read_vectors
 
 
 class Receiver:
@@ -187,12 +188,12 @@ class Receiver:
     # --- by kind
 
     def _receive_digest(self, frame: wire.Frame, source: str) -> None:
-        digests = wire.decode(frame.body, ReplicaTable(), wire.read_digests)
-        if any(len(digest.shorts) != self._systems.shards for digest in digests.values()):
-            raise CodecError(f"expected digests of {self._systems.shards} shards")
+        digests = wire.decode(frame.body, ReplicaTable(), lambda reader: wire.read_digests(reader, frame.shards))
         for system, numbers in self._repairer.differing(digests, self._systems).items():
             if numbers:
-                self._outlet.send(source, self._repairer.vectors(system, numbers, self._systems))
+                mark = digests[system].mark if system in digests else b""
+                answer = self._repairer.vectors(system, numbers, self._systems, peer=source, mark=mark)
+                self._outlet.send(source, answer)
             if system in digests and system in self._systems:
                 equal = set(range(self._systems.shards)).difference(numbers)
                 self._agreed(system, equal)
@@ -231,12 +232,16 @@ class Receiver:
         self._apply_events(fresh, len(message) * len(fresh) // count)
 
     def _receive_vectors(self, system: System, frame: wire.Frame, source: str, now_ns: int) -> None:
-        vectors = wire.decode(frame.body, system.table, wire.read_vectors)
-        for number, _ in vectors:
+        vectors = wire.decode(frame.body, system.table, read_vectors)
+        for number, _ in vectors.shards:
             self._check_number(number)
         self._systems.keep(system)
-        named = [number for number, _ in vectors]
-        self._compare([(system.shard(number), theirs) for number, theirs in vectors], source, now_ns, is_back=False)
+        told = self._repairer.told(source, system.name, vectors)
+        if told is None:
+            self._outlet.reject(source, "stale_vectors", "they build on vectors that are not remembered here")
+            return
+        named = [number for number, _ in told]
+        self._compare([(system.shard(number), theirs) for number, theirs in told], source, now_ns, is_back=False)
         # A peer that answers names all shards that differ.
         self._agreed(system.name, set(range(self._systems.shards)).difference(named))
 

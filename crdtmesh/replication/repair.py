@@ -2,7 +2,7 @@
 
     A                                     B
     DIGEST  hash of E, each system  ──►
-            ◄── VECTORS  E of B                     for each system that differs, of its shards that differ
+            ◄── VECTORS  E of B, or its changes     for each system that differs, of its shards that differ
     REPAIR  entries, base, E of A   ──►             for each shard, in chunks, each legal on its own
             ◄── REPAIR  entries, base               when B has what A lacks
 
@@ -26,6 +26,7 @@ from typing import Final, NamedTuple
 from crdtmesh.crdts.codec import Writer
 from crdtmesh.crdts.context import CausalContext
 from crdtmesh.crdts.dots import ReplicaTable
+from crdtmesh.crdts.errors import CodecError
 from crdtmesh.replication import wire
 from crdtmesh.replication.entry import Entry
 from crdtmesh.replication.options import ReplicationOptions
@@ -33,6 +34,15 @@ from crdtmesh.replication.session import Session
 from crdtmesh.replication.settling import Grace, Settling
 from crdtmesh.replication.shard import Shard
 from crdtmesh.replication.systems import Systems
+from crdtmesh.replication.vectors import (
+    Remembered,
+    Vector,
+    VectorMemory,
+    Vectors,
+    apply_changes,
+    changes_between,
+    encode_vectors,
+)
 
 # Rounds in which a peer that may have missed pushes gets also what has not settled; one may wait for the disk.
 _ROUNDS_IN_FULL: Final = 2
@@ -122,8 +132,10 @@ class Repairer:
         "_node",
         "_options",
         "_rng",
+        "_sent",
         "_session_number",
         "_streams",
+        "_told",
         "oversized",
         "settling",
     )
@@ -142,6 +154,9 @@ class Repairer:
         # Peers that are to get all that differs, with when that began.
         self._in_full: dict[str, int] = {}
         self._lacks: dict[ShardName, _Lack] = {}
+        # The vectors that this replica has told peers last, and those that it was told.
+        self._sent = VectorMemory()
+        self._told = VectorMemory()
         self._next_ns = now_ns
         self._arm(now_ns)
 
@@ -179,6 +194,8 @@ class Repairer:
         self._streams.pop(peer, None)
         self._in_full.pop(peer, None)
         self._grace.forget(peer)
+        self._sent.forget(peer)
+        self._told.forget(peer)
         self._lacks = {name: lack for name, lack in self._lacks.items() if lack.peer != peer}
 
     def overdue(self, *, clock: int, now_ns: int) -> list[tuple[str, bytes]]:
@@ -224,7 +241,9 @@ class Repairer:
     def ask(self, peer: str, systems: Systems, *, now_ns: int) -> bytes:
         """A DIGEST of all systems for a peer."""
         self._grace.asked(peer, now_ns)
-        digests = [(name, self._digest(systems, name)) for name in systems.names]
+        digests = [
+            (name, self._digest(systems, name)._replace(mark=self._told.mark(peer, name))) for name in systems.names
+        ]
         return wire.header(wire.Kind.DIGEST, self._options.shards) + wire.encode_digests(digests)
 
     def differing(self, digests: Mapping[str, wire.Digest], systems: Systems) -> dict[str, list[int]]:
@@ -241,15 +260,59 @@ class Repairer:
             found[name] = numbers
         return found
 
-    def vectors(self, system: str, numbers: Iterable[int], systems: Systems) -> bytes:
-        """A VECTORS of some shards of a system."""
+    def vectors(
+        self, system: str, numbers: Iterable[int], systems: Systems, *, peer: str = "", mark: bytes = b""
+    ) -> bytes:
+        """A VECTORS of some shards of a system: only what changed where a peer remembers what it was told last.
+
+        Args:
+            system: which; one that is not here has nothing applied.
+            numbers: of its shards.
+            systems: all that are here.
+            peer: who is told; nobody is remembered for no name.
+            mark: of what the peer remembers.
+        """
+        head = wire.header(wire.Kind.VECTORS, self._options.shards, system)
         held = systems.get(system)
-        table = ReplicaTable() if held is None else held.table
-        vectors = []
+        if held is None:
+            table = ReplicaTable()
+            empty = tuple((number, CausalContext(table)) for number in numbers)
+            return head + encode_vectors(table, Vectors(base=b"", shards=empty))
+        is_fresh = not mark or mark != self._sent.mark(peer, system)
+        known = {} if is_fresh else self._sent.of(peer, system)
+        vectors: list[tuple[int, Vector]] = []
+        told: list[tuple[int, Remembered]] = []
         for number in numbers:
-            shard = None if held is None else held.find(number)
-            vectors.append((number, CausalContext(table) if shard is None else shard.applied))
-        return wire.header(wire.Kind.VECTORS, self._options.shards, system) + wire.encode_vectors(table, vectors)
+            shard = held.find(number)
+            applied = CausalContext(held.table) if shard is None else shard.applied
+            digest = _EMPTY_DIGEST if shard is None else self.digest_of(shard)
+            base = known.get(number)
+            vectors.append((number, applied if base is None else changes_between(base.applied, applied)))
+            told.append((number, Remembered(applied.copy(), digest)))
+        if peer:
+            self._sent.remember(peer, system, told, is_fresh=is_fresh)
+        return head + encode_vectors(held.table, Vectors(b"" if is_fresh else mark, tuple(vectors)))
+
+    def told(self, peer: str, system: str, vectors: Vectors) -> list[tuple[int, CausalContext]] | None:
+        """The whole vectors of a VECTORS, which are remembered; None if it builds on others than are remembered.
+
+        Raises:
+            CodecError: its changes are none of what is remembered.
+        """
+        if vectors.base and vectors.base != self._told.mark(peer, system):
+            return None
+        known = self._told.of(peer, system) if vectors.base else {}
+        whole: list[tuple[int, CausalContext]] = []
+        for number, vector in vectors.shards:
+            if isinstance(vector, CausalContext):
+                whole.append((number, vector))
+            elif number in known:
+                whole.append((number, apply_changes(known[number].applied, vector)))
+            else:
+                raise CodecError(f"changes of a vector of shard {number} that was never told")
+        remembered = [(number, Remembered(applied, context_digest(applied))) for number, applied in whole]
+        self._told.remember(peer, system, remembered, is_fresh=not vectors.base)
+        return whole
 
     def on_vectors(
         self,
@@ -360,8 +423,9 @@ class Repairer:
         return self._digest_of(digests)
 
     def _digest_of(self, digests: Sequence[bytes]) -> wire.Digest:
-        whole = hashlib.blake2b(b"".join(digests), digest_size=wire.DIGEST_BYTES).digest()
-        return wire.Digest(whole, tuple(digest[: wire.SHORT_BYTES] for digest in digests))
+        whole = hashlib.blake2b(b"".join(digests), digest_size=wire.WHOLE_BYTES).digest()
+        shorts = (b"" if digest == _EMPTY_DIGEST else digest[: wire.SHORT_BYTES] for digest in digests)
+        return wire.Digest(whole, tuple(shorts))
 
     def digest_of(self, shard: Shard) -> bytes:
         """The hash of what a shard has applied."""

@@ -32,9 +32,15 @@ HEADER_BYTES_MAX: Final = 3 + SYSTEM_BYTES_MAX
 
 DIGEST_BYTES: Final = 16
 
+# Of the hash of a system a DIGEST has the first half: two that differ and begin alike are met once in 2**64.
+WHOLE_BYTES: Final = 8
+
 # Of each shard's digest a DIGEST has only the first bytes, to tell which shards differ when the digest of the system
 # does. Two that differ and begin alike, once in 2**32, are found when the next event changes one of them.
 SHORT_BYTES: Final = 4
+
+# Of what a peer remembers of vectors a DIGEST has a hash so long.
+MARK_BYTES: Final = 4
 
 # A session number is drawn by its sender; 32 bits tell apart those of one peer that can still be on their way.
 SESSION_MAX: Final = (1 << 32) - 1
@@ -103,12 +109,14 @@ class Digest(NamedTuple):
     """What a replica has applied of one system.
 
     Attributes:
-        whole: hash over all shards.
-        shorts: the first bytes of the hash of each shard.
+        whole: the first bytes of the hash over all shards.
+        shorts: the first bytes of the hash of each shard; none for a shard in which nothing was applied.
+        mark: what the sender remembers of the receiver's vectors (`vectors`).
     """
 
     whole: bytes
     shorts: tuple[bytes, ...]
+    mark: bytes = b""
 
 
 class Repair(NamedTuple):
@@ -333,24 +341,36 @@ def _read_run(reader: Reader) -> tuple[Dot, Dot]:
 
 
 def write_digests(writer: Writer, digests: Sequence[tuple[str, Digest]]) -> None:
-    """Writes the body of a DIGEST: the hash of what was applied, for each system and its shards."""
+    """Writes the body of a DIGEST: of each system its hash, which shards have something, and their short hashes."""
     writer.integer(len(digests))
     for system, digest in digests:
+        bits = sum(1 << number for number, short in enumerate(digest.shorts) if short)
         writer.text(system)
-        writer.binary(digest.whole + b"".join(digest.shorts))
+        writer.binary(digest.whole + bits.to_bytes(_bytes_of_bits(len(digest.shorts)), "big") + b"".join(digest.shorts))
+        writer.binary(digest.mark)
 
 
-def read_digests(reader: Reader) -> dict[str, Digest]:
-    """Reads the body of a DIGEST."""
+def read_digests(reader: Reader, shards: int) -> dict[str, Digest]:
+    """Reads the body of a DIGEST whose sender has so many shards."""
     digests: dict[str, Digest] = {}
+    start = WHOLE_BYTES + _bytes_of_bits(shards)
     for _ in range(reader.integer(SYSTEMS_MAX)):
-        system, data = reader.text(), reader.binary()
-        count, rest = divmod(len(data) - DIGEST_BYTES, SHORT_BYTES)
-        if not 1 <= count <= SHARDS_MAX or rest or not system or len(system.encode()) > SYSTEM_BYTES_MAX:
-            raise CodecError(f"expected a system and the digests of its shards, got {shown(system)}, {len(data)} bytes")
-        shorts = tuple(data[at : at + SHORT_BYTES] for at in range(DIGEST_BYTES, len(data), SHORT_BYTES))
-        digests[system] = Digest(data[:DIGEST_BYTES], shorts)
+        system, data, mark = reader.text(), reader.binary(), reader.binary()
+        bits = int.from_bytes(data[WHOLE_BYTES:start], "big")
+        if len(data) != start + SHORT_BYTES * bits.bit_count() or bits >> shards or len(mark) not in (0, MARK_BYTES):
+            raise CodecError(f"expected the digests of {shards} shards, got {len(data)} bytes and {len(mark)}")
+        if not system or len(system.encode()) > SYSTEM_BYTES_MAX:
+            raise CodecError(f"expected the name of a system, got {shown(system)}")
+        each = iter(range(start, len(data), SHORT_BYTES))
+        shorts = tuple(
+            data[(at := next(each)) : at + SHORT_BYTES] if bits >> number & 1 else b"" for number in range(shards)
+        )
+        digests[system] = Digest(data[:WHOLE_BYTES], shorts, mark)
     return digests
+
+
+def _bytes_of_bits(count: int) -> int:
+    return (count + 7) // 8
 
 
 def write_repair(writer: Writer, repair: Repair) -> None:
@@ -409,11 +429,6 @@ def _read_entry(reader: Reader, names: NameReader) -> EntryState:
     return EntryState(name, data_type, read_store(reader, data_type), context, unapplied)
 
 
-def read_vectors(reader: Reader) -> tuple[tuple[int, CausalContext], ...]:
-    """Reads the body of a VECTORS: for some shards, what the sender has applied."""
-    return tuple((reader.integer(SHARDS_MAX - 1), reader.context()) for _ in range(reader.integer(SHARDS_MAX)))
-
-
 def read_ack(reader: Reader) -> Ack:
     """Reads the body of an ACK."""
     return Ack(reader.integer(SESSION_MAX), reader.integer(SESSION_MAX))
@@ -445,16 +460,6 @@ def encode_digests(digests: Sequence[tuple[str, Digest]]) -> bytes:
     """The body of a DIGEST."""
     writer = Writer(ReplicaTable())
     write_digests(writer, digests)
-    return writer.finish()
-
-
-def encode_vectors(table: ReplicaTable, vectors: Sequence[tuple[int, CausalContext]]) -> bytes:
-    """The body of a VECTORS."""
-    writer = Writer(table)
-    writer.integer(len(vectors))
-    for shard, applied in vectors:
-        writer.integer(shard)
-        writer.context(applied)
     return writer.finish()
 
 

@@ -164,7 +164,7 @@ class MeshMachine(RuleBasedStateMachine):
             assert isinstance(counted, int)
             assert sum(value for kind, value in self.promised if kind == "count") <= counted <= self.counted
             assert [] == self.mesh.alarms(name)
-            assert {"stale_repair", "stale_offer"} >= set(self.mesh.rejections(name))
+            assert {"stale_repair", "stale_offer", "stale_vectors"} >= set(self.mesh.rejections(name))
 
 
 TestMesh = MeshMachine.TestCase
