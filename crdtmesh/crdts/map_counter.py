@@ -6,7 +6,7 @@ Join: that of DotMap and DotFun. Value: key to count; a count of zero stays unti
 Who wins: updates add up. An update concurrent with a removal of its key survives it together with its replica's whole
 earlier count under that key, as in `PNCounter`; what the removal observed from others is gone.
 After a removal nothing is kept but the dots in the context. An update costs O(replicas that counted under the key);
-taking in what supersedes anything costs O(keys).
+taking in what supersedes dots elsewhere costs O(keys).
 
 Source: Almeida, Shoker, Baquero 2018, section 7.5.
 """

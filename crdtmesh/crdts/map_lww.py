@@ -6,7 +6,7 @@ Join: that of DotMap and DotFun. Value: key to the value with the greatest stamp
 Who wins: of concurrent puts of a key the later stamp, then the greater replica id. A put wins over a removal that has
 not seen it: a removal takes out what it has seen, whatever the stamps say. Putting the same value again is an event.
 After a removal nothing is kept but the dots in the context. A put costs O(concurrent puts of the key); taking in what
-supersedes anything costs O(keys).
+supersedes dots elsewhere costs O(keys).
 
 Source: Almeida, Shoker, Baquero 2018, section 7.5; stamps as in `register_lww`.
 """

@@ -14,7 +14,7 @@ survives it as the nested type lets it survive its own.
 
 A removed key keeps its name and one dot until a reset has seen it. What is beaten stays until the next removal of its
 key or reset has seen it, or until its own replica updates the entry. An update costs what the nested one does and
-O(stores of the cell); taking in what supersedes anything costs O(keys).
+O(stores of the cell); taking in what supersedes dots elsewhere costs O(keys).
 Source: the remove-wins set, Bieniusa et al. 2012, at the level of keys.
 """
 

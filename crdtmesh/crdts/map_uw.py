@@ -17,7 +17,7 @@ comes back would replace its replica's newer sum, or be replaced by it. `ExactCo
 So is `Text`: its writers number their characters, and one that does not see its own from before a removal would give
 their numbers to others, of which the content that comes back hides some.
 For small values: each update writes and sends the whole content of its entry. After a removal nothing is kept but the
-dots in the context. An update costs O(content); taking in what supersedes anything costs O(entries).
+dots in the context. An update costs O(content); taking in what supersedes dots elsewhere costs O(entries).
 Source: update-wins as discussed for maps in Almeida, Shoker, Baquero 2018, section 7.5, by the wrapper for plain
 lattices: the lattice is here that of causal states.
 """

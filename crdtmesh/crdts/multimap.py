@@ -10,7 +10,7 @@ part in it, so a concurrent removal of it holds and an add elsewhere is not over
 leaves the values of both. `remove(key)` and `clear` take out the bindings they have seen.
 
 After a removal nothing is kept but the dots in the context. Size: one dot for each binding in the steady state. A
-change of one binding costs O(1), a put O(bindings of the key); taking in what supersedes anything costs O(keys).
+change of one binding costs O(1), a put O(bindings of the key); taking in what supersedes dots elsewhere costs O(keys).
 Source: Almeida, Shoker, Baquero 2018, section 7.5; the operations as in Akka's `ORMultiMap`.
 """
 
