@@ -18,7 +18,7 @@ from benchmarks.harness import Options, Side, compare_sides
 from benchmarks.load import Job, drive, payload, run_client, verify
 from benchmarks.measures import Line, Sample
 from benchmarks.processes import Children
-from crdtmesh.persistence.base import LogRecord, StateRecord
+from crdtmesh.persistence.base import LogRecord, StateRecord, records_of
 from crdtmesh.persistence.sqlite import DATABASE_NAME, SqliteOptions, SqliteStore
 
 CASES: Final = ("together", "alone", "load")
@@ -104,7 +104,7 @@ async def _writes(job: Job) -> Sample:
             await writer.write(payload(number))
 
         sample = await drive(call, job)
-        verify(writer.seq, sum(1 for _ in writer.store.load()))
+        verify(writer.seq, sum(1 for _ in records_of(writer.store.load())))
         writer.store.close()
     return sample
 
@@ -113,7 +113,7 @@ def _load(job: Job) -> Sample:
     began_s = time.perf_counter()
     store = SqliteStore(_store_options(Path(job.address)), lambda seq, error: None)
     store.open()
-    records = list(store.load())
+    records = list(records_of(store.load()))
     took_s = time.perf_counter() - began_s
     store.close()
     verify(LOAD_ROWS, len(records))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
-from crdtmesh.persistence.base import Completion, Record, StoreImage, StoreMeta
+from crdtmesh.persistence.base import Completion, Loaded, Record, StoreImage, StoreMeta
 from crdtmesh.persistence.errors import CorruptRecord, StoreInUse
 from crdtmesh.persistence.memory import check_meta
 from simulations.plan import DiskShape
@@ -123,7 +123,7 @@ class SimulatedStore:
         disk.is_locked = self._is_open = True
         return meta
 
-    def load(self) -> Iterator[Record]:
+    def load(self) -> Iterator[Loaded]:
         """State rows by key, then the log."""
         self._disk.check()
         return self._disk.image.load()

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from crdtmesh.persistence.base import FORMAT_VERSION, Completion, Record, StoreImage, StoreMeta
+from crdtmesh.persistence.base import FORMAT_VERSION, Completion, Loaded, Record, StoreImage, StoreMeta
 from crdtmesh.persistence.errors import StoreForeign, StoreInUse, StoreTooNew, shown
 
 
@@ -38,7 +38,7 @@ class MemoryStore:
         disk.is_locked = self._is_open = True
         return meta
 
-    def load(self) -> Iterator[Record]:
+    def load(self) -> Iterator[Loaded]:
         """State rows by key, then the log; see `Store.load`."""
         return self._disk.image.load()
 

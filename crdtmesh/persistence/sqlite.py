@@ -18,16 +18,16 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from operator import add
 from pathlib import Path
 from typing import Any, Final
 
 from crdtmesh.persistence.base import (
     FORMAT_VERSION,
     Completion,
+    Loaded,
     LogRecord,
     Record,
-    StateRecord,
+    StateRows,
     StoreMeta,
     TrimLog,
 )
@@ -39,8 +39,9 @@ LOCK_NAME: Final = "lock"
 
 PAGE_SIZE_BYTES: Final = 4096
 
-# Rows that are read and compared with their checksums in one go: some 100 kB.
-_ROWS_AT_ONCE: Final = 1_000
+# Rows that are read, compared with their checksums and handed on in one go: some 30 kB, which the cache of a processor
+# holds; 1,000 take a seventh longer.
+_ROWS_AT_ONCE: Final = 256
 
 SCHEMA: Final = (
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
@@ -124,7 +125,7 @@ class SqliteStore:
         self._thread.start()
         return StoreMeta(node=options.node, cluster=options.cluster, is_fresh=is_fresh)
 
-    def load(self) -> Iterator[Record]:
+    def load(self) -> Iterator[Loaded]:
         """State rows by key, then the log, on a connection of its own; see `Store.load`."""
         connection = sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=ro", uri=True)
         try:
@@ -132,7 +133,7 @@ class SqliteStore:
             while rows := state.fetchmany(_ROWS_AT_ONCE):
                 keys, checksums, contents = zip(*rows, strict=True)
                 _check_rows(checksums, keys, contents, "state")
-                yield from map(StateRecord, keys, contents)
+                yield StateRows(keys, contents)
             for row, checksum, data in connection.execute("SELECT id, checksum, data FROM log ORDER BY id"):
                 check_row(checksum, b"", data, where=f"log row {row}")
                 yield LogRecord(data)
@@ -330,7 +331,7 @@ def _checksum(key: bytes, data: bytes) -> int:
 def _check_rows(checksums: Sequence[Any], keys: Sequence[Any], contents: Sequence[Any], table: str) -> None:
     """Compares many rows with their checksums, in loops of C: the checksum of a row is that of its key and data."""
     try:
-        if list(map(zlib.crc32, map(add, keys, contents))) == list(checksums):
+        if list(map(zlib.crc32, contents, map(zlib.crc32, keys))) == list(checksums):
             return
     except TypeError:
         pass  # a damaged page: which row it is says the look at each

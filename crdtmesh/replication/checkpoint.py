@@ -18,6 +18,7 @@ One that was made again by then has the same number, so it never has a second ro
 end writes its row too: the old one may show what a row of the log that is now cut had removed.
 """
 
+import struct
 from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
@@ -26,13 +27,13 @@ from crdtmesh.crdts.codec import Reader, Writer
 from crdtmesh.crdts.context import CausalContext
 from crdtmesh.crdts.dots import DOT_BITS, N_MAX, Dot
 from crdtmesh.crdts.errors import CodecError, CrdtError
-from crdtmesh.persistence.base import Record, StateRecord, TrimLog
+from crdtmesh.persistence.base import Record, StateRecord, StateRows, TrimLog
 from crdtmesh.persistence.errors import CorruptRecord
 from crdtmesh.replication.entries import EntryTable
 from crdtmesh.replication.entry import Entry
 from crdtmesh.replication.errors import shown
 from crdtmesh.replication.options import MESSAGE_BYTES_MAX, ReplicationOptions
-from crdtmesh.replication.rows import write_row
+from crdtmesh.replication.rows import name_in, write_row
 from crdtmesh.replication.shard import Shard
 from crdtmesh.replication.systems import Systems
 
@@ -283,6 +284,14 @@ def _read_run(reader: Reader) -> tuple[Dot, Dot]:
     return replica << DOT_BITS | first, replica << DOT_BITS | last
 
 
+def _begins_well(data: bytes) -> bool:
+    try:
+        name_in(data)
+    except CrdtError:
+        return False
+    return True
+
+
 class RowLoader:
     """Puts state rows back into shards. Rows come in order of their keys, but need not.
 
@@ -299,20 +308,26 @@ class RowLoader:
         self._entry_head = b""
         self._entries: EntryTable | None = None
 
-    def load_next(self, record: StateRecord) -> bool:
-        """Takes one row if it is of another entry of the same shard as the last one, which most rows are.
+    def load_next(self, rows: StateRows) -> bool:
+        """Takes rows if they all are of further entries of the shard of the last one, which most rows are.
 
         Raises:
-            CorruptRecord: it is none that this version writes.
+            CorruptRecord: one does not begin like an entry, or they name one twice.
         """
-        key, data = record
-        if self._entries is None or key[:-8] != self._entry_head or data is None:
+        keys, contents = rows
+        head = keys[0][:-8]
+        if self._entries is None or head != self._entry_head or keys[-1][:-8] != head:
             return False
+        if set(map(len, keys)) != {len(keys[0])}:
+            return False
+        numbers = struct.unpack(">" + f"{len(head)}xQ" * len(keys), b"".join(keys))
         try:
-            self._entries.restore_row(int.from_bytes(key[-8:], "big"), data)
-        except (CrdtError, IndexError, ValueError) as error:
-            raise CorruptRecord(f"state row {shown(key)} can't be read: {error}; restore a backup") from error
-        return True
+            return self._entries.restore_rows(numbers, contents)
+        except CrdtError as error:
+            which = next(key for key, data in zip(keys, contents, strict=True) if not _begins_well(data))
+            raise CorruptRecord(f"state row {shown(which)} can't be read: {error}; restore a backup") from error
+        except ValueError as error:
+            raise CorruptRecord(f"state rows from {shown(keys[0])} on: {error}; restore a backup") from error
 
     def load(self, record: StateRecord) -> None:
         """Takes one row.

@@ -4,8 +4,10 @@ What comes from the disk is kept as it stands there until somebody looks at it: 
 and decoding one takes thirty times as long as reading its row, and three times the memory.
 """
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from operator import lt
+from types import MappingProxyType
+from typing import Any, Final
 
 from crdtmesh.crdts.dots import ReplicaTable
 from crdtmesh.crdts.errors import CrdtError
@@ -13,9 +15,11 @@ from crdtmesh.persistence.errors import CorruptRecord
 from crdtmesh.replication.entry import Entry
 from crdtmesh.replication.errors import LimitExceeded
 from crdtmesh.replication.events import AnyType, EntryName
-from crdtmesh.replication.levels import VOTERS_PREFIX
+from crdtmesh.replication.levels import VOTERS_PREFIX, VOTERS_TYPE
 from crdtmesh.replication.options import ENTRIES_PER_SHARD_MAX
-from crdtmesh.replication.rows import is_bottom_in, name_in, read_row
+from crdtmesh.replication.rows import is_bottom_in, name_in, names_in, read_row
+
+_NOTHING: Final[Mapping[str, int]] = MappingProxyType({})
 
 
 class EntryTable:
@@ -30,7 +34,7 @@ class EntryTable:
     """
 
     __slots__ = (
-        "_by_name",
+        "_by_type",
         "_dropped",
         "_free",
         "_numbered",
@@ -44,8 +48,9 @@ class EntryTable:
     def __init__(self, system: str, table: ReplicaTable) -> None:
         self._system = system
         self._table = table
-        # By name the number; by number the entry, or the row that it is to be made of.
-        self._by_name: dict[tuple[str, str], int] = {}
+        # By type and key the number: a pair as the name of each would take 72 bytes more. By number the entry, or the
+        # row that it is to be made of.
+        self._by_type: dict[str, dict[str, int]] = {}
         self._numbered: list[Entry | bytes | None] = []
         # Numbers of the entries that `voter_lists` yields: each call at a level may ask for them.
         self._voter_lists: set[int] = set()
@@ -58,20 +63,30 @@ class EntryTable:
 
     def __len__(self) -> int:
         """Number of entries, those included that are bottom now."""
-        return len(self._by_name)
+        return sum(map(len, self._by_type.values()))
 
     def __iter__(self) -> Iterator[Entry]:
         """All entries, to be read only: those that nobody has looked at before are decoded for this once."""
-        return (entry for number in self._by_name.values() if (entry := self.peek(number)) is not None)
+        return (entry for _, number in self.names() if (entry := self.peek(number)) is not None)
 
-    def names(self) -> Iterator[tuple[tuple[str, str], int]]:
+    def names(self) -> Iterator[tuple[EntryName, int]]:
         """The names of all entries, each with its number. Nothing is decoded for it."""
-        return iter(self._by_name.items())
+        for type_name, numbers in self._by_type.items():
+            for key, number in numbers.items():
+                yield EntryName(key, type_name), number
+
+    def keys_of(self, type_name: str) -> Mapping[str, int]:
+        """The keys of all entries of a type, each with its number; it shows what changes."""
+        return self._by_type.get(type_name, _NOTHING)
 
     def find(self, name: tuple[str, str]) -> Entry | None:
         """The entry of a name, which may be bottom."""
-        number = self._by_name.get(name)
+        number = self._number_of(name)
         return None if number is None else self.numbered(number)
+
+    def _number_of(self, name: tuple[str, str]) -> int | None:
+        numbers = self._by_type.get(name[1])
+        return None if numbers is None else numbers.get(name[0])
 
     def numbered(self, number: int) -> Entry | None:
         """The entry of a number, unless it was dropped."""
@@ -148,12 +163,12 @@ class EntryTable:
         Raises:
             LimitExceeded: the shard would hold too many if all of them were new.
         """
-        if len(self._by_name) + count > ENTRIES_PER_SHARD_MAX:
+        if len(self) + count > ENTRIES_PER_SHARD_MAX:
             raise LimitExceeded(f"a shard of {self._system!r:.64} holds {ENTRIES_PER_SHARD_MAX} entries, its limit")
 
     def takes_row(self, name: tuple[str, str]) -> bool:
         """Whether an entry can be put in as a row: there is and was none of its name, whose version would go on."""
-        return name not in self._by_name and name not in self._dropped and not self._version
+        return self._number_of(name) is None and name not in self._dropped and not self._version
 
     def add_row(self, name: EntryName, data: bytes) -> int:
         """Puts in an entry as the row that it would have on disk, and gives its number; see `takes_row`."""
@@ -178,6 +193,30 @@ class EntryTable:
         """
         self._put_back(name_in(data), number, data)
 
+    def restore_rows(self, numbers: Sequence[int], rows: Sequence[bytes]) -> bool:
+        """Puts the rows of many entries back; False, and nothing is changed, if their numbers don't follow each other.
+
+        Raises:
+            CodecError: one of them does not begin like an entry; the table is not to be used.
+            ValueError: two entries have one name; likewise.
+        """
+        numbered = self._numbered
+        first, last = numbers[0], numbers[-1]
+        if not len(numbered) <= first <= last < ENTRIES_PER_SHARD_MAX or not all(map(lt, numbers, numbers[1:])):
+            return False
+        count = len(self)
+        names_in(zip(numbers, rows, strict=True), self._by_type)
+        if len(self) != count + len(rows):
+            raise ValueError(f"two of the entries {first} to {last} have one name, or one of them has that of another")
+        numbered.extend([None] * (first - len(numbered)))
+        if last - first == len(rows) - 1:
+            numbered.extend(rows)
+        else:
+            numbered.extend([None] * (last + 1 - first))
+            for number, data in zip(numbers, rows, strict=True):
+                numbered[number] = data
+        return True
+
     def _put_back(self, name: tuple[str, str], number: int, entry: Entry | bytes) -> None:
         numbered = self._numbered
         if number == len(numbered) < ENTRIES_PER_SHARD_MAX:
@@ -186,18 +225,25 @@ class EntryTable:
             raise ValueError(f"entry number {number} of {name[0]!r:.64} is out of bounds")
         elif number > len(numbered):
             numbered.extend([None] * (number + 1 - len(numbered)))
-        if numbered[number] is not None or name in self._by_name:
+        if numbered[number] is not None or self._number_of(name) is not None:
             raise ValueError(f"entry number {number} of {name[0]!r:.64} is taken, or its name is")
         self._take(name, number)
         numbered[number] = entry
 
     def _take(self, name: tuple[str, str], number: int) -> None:
-        self._by_name[name] = number
-        if name[0].startswith(VOTERS_PREFIX):
+        key, type_name = name
+        numbers = self._by_type.get(type_name)
+        if numbers is None:
+            numbers = self._by_type[type_name] = {}
+        numbers[key] = number
+        if key.startswith(VOTERS_PREFIX):
             self._voter_lists.add(number)
 
     def restored(self) -> None:
         """All entries are back from the disk: numbers without one are free."""
+        for key, number in self.keys_of(VOTERS_TYPE).items():
+            if key.startswith(VOTERS_PREFIX):
+                self._voter_lists.add(number)
         self._free = [number for number, entry in enumerate(self._numbered) if entry is None]
 
     def take_back(self, entry: Entry) -> None:
@@ -238,10 +284,17 @@ class EntryTable:
             if entry is not None and not entry.is_bottom:
                 yield entry
 
-    def sorted_names(self, prefix: str = "") -> Iterator[tuple[tuple[str, str], int]]:
+    def sorted_names(self, prefix: str = "") -> Iterator[tuple[EntryName, int]]:
         """The names of entries, in order of key and type, each with its number. Nothing is decoded for it."""
-        for name in sorted(name for name in self._by_name if name[0].startswith(prefix)):
-            number = self._by_name.get(name)
+        names = [
+            EntryName(key, type_name)
+            for type_name, numbers in self._by_type.items()
+            for key in numbers
+            if key.startswith(prefix)
+        ]
+        names.sort()
+        for name in names:
+            number = self._number_of(name)
             if number is not None:  # it was not dropped since
                 yield name, number
 
@@ -250,6 +303,6 @@ class EntryTable:
         return (e for number in self._voter_lists if (e := self.numbered(number)) is not None and not e.is_bottom)
 
     def _remove(self, entry: Entry) -> None:
-        del self._by_name[entry.name]
+        del self._by_type[entry.name.type_name][entry.name.key]
         self._voter_lists.discard(entry.number)
         self._numbered[entry.number] = None

@@ -139,7 +139,7 @@ class Expiry:
     def loaded(self) -> None:
         """All entries are back from the disk."""
         for shard in self._systems:
-            cells = [number for (key, _), number in shard.entries.names() if CELL_MARK in key]
+            cells = [number for key, number in shard.entries.keys_of(CELL_TYPE).items() if CELL_MARK in key]
             for number in cells:
                 cell = shard.entries.numbered(number)
                 if cell is not None:

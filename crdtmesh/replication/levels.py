@@ -25,6 +25,7 @@ __all__ = [
     "MESH_SYSTEM",
     "READ_LEVEL_METADATA",
     "VOTERS_PREFIX",
+    "VOTERS_TYPE",
     "WRITE_LEVEL_METADATA",
     "Level",
     "LevelKind",
@@ -36,6 +37,7 @@ __all__ = [
 
 MESH_SYSTEM: Final = "_mesh"
 VOTERS_PREFIX: Final = "voters/"
+VOTERS_TYPE: Final = "ORSet"
 
 
 def quorum(voters: int, *, min_cap: int = 0, extra: int = 0, expected_nodes: int = 0) -> int:
@@ -70,4 +72,4 @@ def needed(level: Level, voters: int, *, expected_nodes: int = 0) -> int:
 
 def voters_key(system: str) -> EntryKey:
     """Where the voter list of a system's shard is kept."""
-    return EntryKey(MESH_SYSTEM, VOTERS_PREFIX + system, "ORSet")
+    return EntryKey(MESH_SYSTEM, VOTERS_PREFIX + system, VOTERS_TYPE)

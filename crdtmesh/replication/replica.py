@@ -15,12 +15,11 @@ from typing import Final, NamedTuple
 from crdtmesh.crdts.clock import HybridClock
 from crdtmesh.crdts.dots import REPLICA_ID_BYTES
 from crdtmesh.crdts.operations import Operation
-from crdtmesh.persistence.base import LogRecord, Record, StateRecord
-from crdtmesh.persistence.errors import CorruptRecord
+from crdtmesh.persistence.base import Loaded, StateRows
 from crdtmesh.replication import repeats, wire
 from crdtmesh.replication.checkpoint import RowLoader
 from crdtmesh.replication.entry import EntryView, Snapshot
-from crdtmesh.replication.errors import IdentityLost, shown
+from crdtmesh.replication.errors import IdentityLost
 from crdtmesh.replication.expiring import Expiry
 from crdtmesh.replication.explaining import Explanation, explain
 from crdtmesh.replication.ground import Ground
@@ -112,7 +111,7 @@ class Replica:
 
     # --- storage
 
-    def load(self, records: Iterable[Record]) -> None:
+    def load(self, loaded: Iterable[Loaded]) -> None:
         """Takes up what the disk holds; before anything else is called.
 
         Raises:
@@ -122,16 +121,16 @@ class Replica:
         loader, upgrade = RowLoader(self._systems), Upgrade(self._systems)
         checkpoints = self._outlet.checkpoints
         is_state_loaded = False
-        for record in records:
-            if isinstance(record, StateRecord):
-                if not loader.load_next(record) and not upgrade.load(record):
-                    loader.load(record)
+        for record in loaded:
+            if isinstance(record, StateRows):
+                if not loader.load_next(record):
+                    for row in record.records():
+                        if not upgrade.load(row):
+                            loader.load(row)
                 continue
             if not is_state_loaded:
                 checkpoints.loaded(self._systems, loader.index_rows)
                 is_state_loaded = True
-            if not isinstance(record, LogRecord):
-                raise CorruptRecord(f"a row expected, {shown(record)} found; restore a backup")
             if not upgrade.replay(record.data):
                 upgrade.finish()
                 self._receiver.replay(record.data)

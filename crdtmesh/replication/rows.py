@@ -4,6 +4,7 @@ A row is read in two steps. At a start only the names are needed, of as many ent
 when an entry is first looked at.
 """
 
+from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
 from crdtmesh.crdts import registry
@@ -20,6 +21,9 @@ from crdtmesh.replication.options import KEY_BYTES_MAX
 _TEXT_WIDTHS: Final = {0xD9: 1, 0xDA: 2, 0xDB: 4}
 _BINARY_WIDTHS: Final = {0xC4: 1, 0xC5: 2, 0xC6: 4}
 
+
+# A string of less than 32 bytes has its length in its first byte, above this.
+_SHORT_TEXT: Final = 0b1010_0000
 
 _SHORT_BEGIN: Final = bytes((FORMAT, 0xC4))
 
@@ -86,6 +90,35 @@ def name_in(data: bytes) -> tuple[str, str]:
         CodecError: it does not begin like an entry.
     """
     return _begin(data)[:2]
+
+
+def names_in(rows: Iterable[tuple[int, bytes]], by_type: dict[str, dict[str, int]]) -> None:
+    """Puts the names of many rows, as `name_in` finds them, under their type and key, each with the number beside it.
+
+    Raises:
+        CodecError: one of them does not begin like an entry; those before it were put in.
+    """
+    found = {type_name.encode(): keys for type_name, keys in by_type.items()}
+    head, at = b"\xff" * 3, 0  # no row goes on like that
+    try:
+        for number, data in rows:
+            # Format and replica ids are mostly those of the row before; the number of items, in the first byte, may be
+            # another. In a row with more than 15 items it takes more bytes, and what follows the first is another.
+            if not data.startswith(head, 1):
+                at = _names_at(data)
+                head = data[1:at]
+            middle = at + 1 + data[at] - _SHORT_TEXT
+            if data[at] >> 5 == 0b101 and 0 <= (size := data[middle] - _SHORT_TEXT) < 32:
+                key, type_bytes = data[at + 1 : middle].decode(), data[middle + 1 : middle + 1 + size]
+            else:
+                key, type_name, _ = _begin(data)
+                type_bytes = type_name.encode()
+            try:
+                found[type_bytes][key] = number
+            except KeyError:
+                found[type_bytes] = by_type[type_bytes.decode()] = {key: number}
+    except (IndexError, KeyError, UnicodeDecodeError) as error:
+        raise CodecError("expected replica ids, a key and a type") from error
 
 
 def is_bottom_in(data: bytes) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from crdtmesh.persistence.base import LogRecord, Record, StateRecord, Store, TrimLog
+from crdtmesh.persistence.base import LogRecord, Record, StateRecord, Store, TrimLog, records_of
 from crdtmesh.persistence.errors import StoreForeign, StoreInUse
 from crdtmesh.persistence.memory import MemoryDisk, MemoryStore
 from crdtmesh.persistence.sqlite import SqliteOptions, SqliteStore
@@ -84,7 +84,7 @@ def reloaded(bench: Bench, *groups: list[Record]) -> list[Record]:
     store.close()
     again = bench.store()
     again.open()
-    return list(again.load())
+    return list(records_of(again.load()))
 
 
 def test_new_store_is_fresh_and_empty(bench: Bench) -> None:
@@ -162,7 +162,7 @@ def test_close_writes_what_is_queued(bench: Bench) -> None:
     store.close()
     again = bench.store()
     again.open()
-    assert 50 == len(list(again.load()))
+    assert 50 == len(list(records_of(again.load())))
 
 
 def test_store_in_use_is_refused(bench: Bench) -> None:
@@ -178,7 +178,7 @@ def test_store_of_another_node_is_refused_and_stays_usable(bench: Bench) -> None
         bench.store(node="shop-2").open()
     again = bench.store()
     again.open()
-    assert [LogRecord(b"1")] == list(again.load())
+    assert [LogRecord(b"1")] == list(records_of(again.load()))
 
 
 def test_store_of_another_cluster_is_refused(bench: Bench) -> None:

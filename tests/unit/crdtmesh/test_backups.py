@@ -9,7 +9,7 @@ import pytest
 
 from crdtmesh.backups import back_up, restore
 from crdtmesh.crdts.operations import Operation
-from crdtmesh.persistence.base import StateRecord
+from crdtmesh.persistence.base import StateRecord, records_of
 from crdtmesh.persistence.errors import StoreExists, StoreForeign
 from crdtmesh.persistence.sqlite import SqliteOptions, SqliteStore
 from crdtmesh.replication.checkpoint import RECONCILED_KEY
@@ -50,7 +50,7 @@ def test_a_restored_directory_has_the_state_but_no_claim_to_have_reconciled(
     restore(tmp_path / "file", tmp_path / "new", node=node, cluster="c")
     store, replica = opened(tmp_path / "new", node)
     view = replica.read(KEY)
-    rows = list(store.load())
+    rows = list(records_of(store.load()))
     store.close()
     assert view is not None
     assert 5 == view.value()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from crdtmesh.persistence.base import LogRecord, Record, StateRecord
+from crdtmesh.persistence.base import LogRecord, Record, StateRecord, records_of
 from crdtmesh.persistence.copies import copy_store
 from crdtmesh.persistence.errors import CorruptRecord, StoreExists, StoreTooNew
 from crdtmesh.persistence.sqlite import DATABASE_NAME, SqliteOptions, SqliteStore
@@ -37,7 +37,7 @@ class Opened:
 def rows(directory: Path, node: str = "a") -> list[Record]:
     opened = Opened(directory, node)
     try:
-        return list(opened.store.load())
+        return list(records_of(opened.store.load()))
     finally:
         opened.store.close()
 

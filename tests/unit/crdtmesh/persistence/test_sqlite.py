@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from crdtmesh.persistence.base import LogRecord, StateRecord
+from crdtmesh.persistence.base import LogRecord, StateRecord, records_of
 from crdtmesh.persistence.errors import CorruptRecord, StoreFailed, StoreForeign, StoreInUse, StoreTooNew
 from crdtmesh.persistence.sqlite import DATABASE_NAME, LOCK_NAME, PAGE_SIZE_BYTES, SqliteOptions, SqliteStore
 
@@ -153,7 +153,7 @@ def test_limit_below_the_empty_tables_is_refused(tmp_path: Path) -> None:
 WRITER = """
 import sys
 from pathlib import Path
-from crdtmesh.persistence.base import LogRecord, StateRecord, TrimLog
+from crdtmesh.persistence.base import LogRecord, StateRecord, records_of, TrimLog
 from crdtmesh.persistence.sqlite import SqliteOptions, SqliteStore
 
 def completion(seq, error):
@@ -186,7 +186,7 @@ def test_every_completed_group_survives_a_kill(tmp_path: Path) -> None:
         completed += [int(line) for line in child.stdout.read().split("\n") if line]
     store = SqliteStore(options(tmp_path), ignore)
     store.open()
-    latest, *log = list(store.load())
+    latest, *log = records_of(store.load())
     store.close()
     assert isinstance(latest, StateRecord)
     assert latest.data is not None
@@ -209,7 +209,7 @@ def test_file_torn_while_the_log_was_copied_into_it_is_read_with_its_log(tmp_pat
 
     found = SqliteStore(options(tmp_path / "crashed"), ignore)
     assert not found.open().is_fresh
-    assert [StateRecord(b"key", b"x" * 100_000)] == list(found.load())
+    assert [StateRecord(b"key", b"x" * 100_000)] == list(records_of(found.load()))
     found.close()
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from crdtmesh.crdts.errors import InvalidOperation, UnknownType
 from crdtmesh.crdts.operations import Operation
-from crdtmesh.persistence.base import LogRecord, StateRecord
+from crdtmesh.persistence.base import LogRecord, StateRows
 from crdtmesh.persistence.errors import CorruptRecord
 from crdtmesh.replication.errors import LimitExceeded, SnapshotInUse, StorageFailed
 from crdtmesh.replication.options import KEY_BYTES_MAX, ReplicationOptions
@@ -416,12 +416,11 @@ def test_replica_id_of_an_earlier_run_is_refused() -> None:
         LogRecord(b""),
         LogRecord(b"\x01\x04shop\xff"),
         LogRecord(b"\x02\x00\x01\xc4\x00\x00"),
-        StateRecord(b"", b""),
-        StateRecord(b"E\x04shop" + bytes(8), b"junk"),
-        StateRecord(b"Z\x04shop", b"\x01\xc4\x00"),
-        StateRecord(b"S\x04shop", None),
+        StateRows((b"",), (b"",)),
+        StateRows((b"E\x04shop" + bytes(8),), (b"junk",)),
+        StateRows((b"Z\x04shop",), (b"\x01\xc4\x00",)),
     ],
 )
-def test_record_of_nobody_stops_the_load(record: LogRecord | StateRecord) -> None:
+def test_record_of_nobody_stops_the_load(record: LogRecord | StateRows) -> None:
     with pytest.raises(CorruptRecord):
         Mesh("a")["a"].replica.load([record])

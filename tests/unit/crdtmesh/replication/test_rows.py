@@ -13,7 +13,7 @@ from crdtmesh.replication.entries import EntryTable
 from crdtmesh.replication.events import EntryName
 from crdtmesh.replication.options import ReplicationOptions
 from crdtmesh.replication.outputs import EntryKey
-from crdtmesh.replication.rows import is_bottom_in, name_in, read_row, write_row
+from crdtmesh.replication.rows import is_bottom_in, name_in, names_in, read_row, write_row
 from tests.unit.crdtmesh.replication.mesh import LIST, STOCK, Mesh, add, increment, remove
 
 REGISTER = registry.get("MVRegister")
@@ -49,6 +49,24 @@ def test_any_beginning_of_a_row_is_refused_or_names_a_part_of_the_key() -> None:
 def test_what_does_not_begin_like_an_entry_is_refused(data: bytes) -> None:
     with pytest.raises(CodecError):
         name_in(data)
+    row = write_row(EntryName("key", "MVRegister"), REGISTER, {}, ReplicaTable())
+    with pytest.raises(CodecError):
+        names_in([(0, row), (1, data)], {})
+
+
+def test_the_names_of_many_rows_are_those_of_each() -> None:
+    table = ReplicaTable()
+    numbers = [table.intern(bytes([number]) * 16) for number in range(20)]
+    rows: dict[int, bytes] = {}
+    for key in ("k", "é" * 15, "x" * 31, "x" * 32, "x" * 256, "nul\0in it"):
+        for count in (1, 1, 2, 20, 1, 0):
+            store = {number << 44 | 1: values.encode("v") for number in numbers[:count]}
+            rows[len(rows)] = write_row(EntryName(f"{key}{len(rows)}", "MVRegister"), REGISTER, store, table)
+    found: dict[str, dict[str, int]] = {}
+    names_in(rows.items(), found)
+    assert {name_in(row): number for number, row in rows.items()} == {
+        (key, type_name): number for type_name, keys in found.items() for key, number in keys.items()
+    }
 
 
 def reloaded(mesh: Mesh) -> EntryTable:
