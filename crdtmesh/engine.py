@@ -46,7 +46,6 @@ from crdtmesh.watch_streams import WatchStreams
 
 _LOG: Final = logging.getLogger(__name__)
 
-
 GATHERED_ABOVE: Final = 8
 GATHERING_S: Final = 0.001
 """With more unary calls than GATHERED_ABOVE in flight, inputs are worked off GATHERING_S after the first of them, and
@@ -321,6 +320,13 @@ class Engine:
         assert isinstance(read, ReadAt)
         return read
 
+    async def read_range_at(self, system: str, prefix: str, level: Level, *, timeout_ns: int) -> None:
+        """Has `replica.entries` show what so many voters have, as `read_at` does for one entry."""
+        now_ns, new = self._clock_ns(), self._tickets.new
+        tickets = self.replica.read_range_at(system, prefix, new, level=level, timeout_ns=timeout_ns, now_ns=now_ns)
+        self.wake()
+        await self._tickets.wait_for_all(tickets)
+
     async def explain_at(self, peer: str, key: EntryKey, *, timeout_ns: int) -> Explanation | None:
         """What a peer knows of an entry; None when it has no link or does not answer in time."""
         ticket = self._tickets.new()
@@ -485,11 +491,8 @@ class Engine:
                 self._sinks.notice(event.hosts, event.message)
 
     def _arm(self, now_ns: int) -> None:
-        wanted = (
-            self.replica.next_deadline_ns(),
-            self.runtime.next_deadline_ns(),
-            self.watches.watches.next_deadline_ns(),
-        )
+        replica, runtime, watches = self.replica, self.runtime, self.watches.watches
+        wanted = (replica.next_deadline_ns(), runtime.next_deadline_ns(), watches.next_deadline_ns())
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import TypeAlias
 
 from crdtmesh.engine_ports import CommitLost, LevelUnreached
@@ -48,6 +48,17 @@ class Tickets:
             return await self._waiting[ticket]
         finally:
             self._waiting.pop(ticket, None)
+
+    async def wait_for_all(self, tickets: Sequence[Ticket]) -> None:
+        """Waits for the events of all of these.
+
+        Raises:
+            CommitLost, LevelUnreached: as `wait`, for one of them; the others have ended too.
+        """
+        answers = await asyncio.gather(*map(self.wait, tickets), return_exceptions=True)
+        for answer in answers:
+            if isinstance(answer, BaseException):
+                raise answer
 
     def take(self, event: TicketEvent | PeerExplained) -> bool:
         """Wakes who waits for an event; whether it has a ticket of these."""

@@ -78,12 +78,19 @@ async def get(
 @command.command(name="list")
 @click.argument("prefix", metavar="[SYSTEM/][PREFIX]", default="")
 @click.option("--limit", type=click.IntRange(min=1), default=1000, show_default=True, help="Entries at most.")
+@click.option(
+    "--read", metavar="LEVEL", help="local, to(n), majority or all: from how many voters it is joined. Default: local."
+)
 @client_command
-async def list_entries(client: Client, *, output: str, prefix: str, limit: int) -> None:
-    """List the entries of a system whose keys begin with a prefix."""
+async def list_entries(client: Client, *, output: str, prefix: str, limit: int, read: str | None) -> None:
+    """List the entries of a system whose keys begin with a prefix.
+
+    At a level above local the entries are repaired at those voters before each page of the answer.
+    """
+    check_level("--read", read)
     system, name = split_name(prefix) if not prefix.endswith("/") else (prefix[:-1], "")
     entries: list[StateEntry] = []
-    async for entry in client.state.list(system, name, page_size=min(limit, 1000)):
+    async for entry in client.state.list(system, name, page_size=min(limit, 1000), read=read):
         entries.append(entry)
         if len(entries) == limit:
             break

@@ -24,6 +24,7 @@ from crdtmesh.replication.entry import EntryView
 from crdtmesh.replication.errors import TokenInvalid
 from crdtmesh.replication.expiring import NO_EXPIRY_MS
 from crdtmesh.replication.levels import Level
+from crdtmesh.replication.options import KEY_BYTES_MAX
 from crdtmesh.replication.outputs import EntryKey
 from crdtmesh.replication.repeats import SEPARATOR
 from crdtmesh.runtime.errors import ErrorCode, Outcome
@@ -99,6 +100,18 @@ class StateServicer(state_pb2_grpc.StateServicer):
             self._note_expiry(response, key)
         return response
 
+    async def _gather(self, system: str, prefix: str, level: Level, context: Context) -> None:
+        """Has entries here as so many voters have them."""
+        timeout_ms = _timeout_ms(context) or TIMEOUT_DEFAULT_MS
+        if len(prefix.encode()) > KEY_BYTES_MAX:
+            await abort(context, ErrorCode.INVALID_REQUEST, f"prefix: at most {KEY_BYTES_MAX} bytes expected")
+        try:
+            await self._engine.read_range_at(system, prefix, level, timeout_ns=timeout_ms * MS_NS)
+        except CommitLost as error:
+            await abort(context, ErrorCode.STORAGE_FAILED, str(error))
+        except LevelUnreached as error:
+            await abort(context, ErrorCode.TIMEOUT, str(error))
+
     def _note_expiry(self, response: state_pb2.GetStateResponse, key: EntryKey) -> None:
         expires_ms = self._engine.replica.expires_ms(key)
         if expires_ms is not None:
@@ -110,6 +123,9 @@ class StateServicer(state_pb2_grpc.StateServicer):
         """Entries of a system in order of their keys, by pages."""
         size = min(request.page_size or PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX)
         after = await self._page(request.page_token, context)
+        level = await self._level(request.level, request.level_options, context)
+        if level is not None and not level.is_local:
+            await self._gather(request.system or self._system, request.prefix, level, context)
         views = self._engine.replica.entries(request.system or self._system, request.prefix)
         rest = itertools.dropwhile(lambda view: (view.key.key, view.key.type_name) <= after, views) if after else views
         page = list(itertools.islice(rest, size + 1))

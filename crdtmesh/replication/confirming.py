@@ -17,7 +17,7 @@ from typing import Final
 from crdtmesh.crdts.context import CausalContext
 from crdtmesh.replication import level_wire as lw
 from crdtmesh.replication import wire
-from crdtmesh.replication.entry_states import entry_messages, events_of, owners_of
+from crdtmesh.replication.entry_states import asked_for, entry_messages, events_of, owners_of
 from crdtmesh.replication.events import EntryName
 from crdtmesh.replication.ground import Ground, VoterLists
 from crdtmesh.replication.levels import Level, needed
@@ -100,13 +100,15 @@ class Confirmer:
         timeout_ns: int,
         now_ns: int,
         shows_value: bool = True,
+        shard: int | None = None,
     ) -> None:
-        """Joins an entry from a level, and has it there."""
+        """Joins an entry from a level, and has it there; with an empty type, those of a shard whose keys begin so."""
         self._watch(key.system)
         widen_ns = now_ns + timeout_ns // WIDEN_PART
         gathering = Gathering(
             self._number(),
             key,
+            shard_number(key.key, self._ground.systems.shards) if shard is None else shard,
             ticket=ticket,
             level=level,
             deadline_ns=now_ns + timeout_ns,
@@ -288,10 +290,10 @@ class Confirmer:
         gathering.asked[peer] = None
         key = gathering.key
         systems = self._ground.systems
-        shard = systems.find_for(key)
+        shard = systems.find(key.system, gathering.shard)
         applied = CausalContext(systems.draft(key.system).table) if shard is None else shard.applied
         name = EntryName(key.key, key.type_name)
-        question = lw.Read(shard_number(key.key, systems.shards), gathering.number, name, applied)
+        question = lw.Read(gathering.shard, gathering.number, name, applied)
         body = lw.body(applied.table, lw.write_read, question)
         self._ground.send(peer, self._ground.header(wire.Kind.READ, key.system) + body)
 
@@ -306,10 +308,10 @@ class Confirmer:
     def _write_back(self, gathering: Gathering) -> None:
         """What the entry is now is the answer; those that lack some of it get it first."""
         key = gathering.key
-        shard = self._ground.systems.find_for(key)
-        entry = self._ground.read(key)
+        shard = self._ground.systems.find(key.system, gathering.shard)
         event: Committed | ReadAt = Committed(gathering.ticket)
         if gathering.shows_value:
+            entry = self._ground.read(key)
             event = (
                 ReadAt(gathering.ticket, False, None, 0)
                 if entry is None
@@ -321,28 +323,29 @@ class Confirmer:
             return
         widen_ns = gathering.widen_ns or gathering.deadline_ns
         wave = Wave(self._number(), shard, CausalContext(shard.table), widen_ns=widen_ns)
-        found = shard.entries.find(key[1:])
-        stale = {} if found is None else self._stale(gathering, shard, found.number)
-        for events in stale.values():
+        stale = self._stale(gathering, shard)
+        for events, _ in stale.values():
             wave.events.update(events)
         wave.acks = {peer: None for peer in gathering.answers if peer not in stale}
         self._add(wave, Waiter(gathering.ticket, gathering.level, gathering.deadline_ns, event), widen_ns)
-        for peer in stale:
-            assert found is not None
-            self._send_entries(peer, shard, _applied_at(gathering, peer, shard), [found.number])
+        for peer, (_, numbers) in stale.items():
+            self._send_entries(peer, shard, _applied_at(gathering, peer, shard), numbers)
             self._confirm(peer, wave)
         self._begin(wave)
 
-    def _stale(self, gathering: Gathering, shard: Shard, number: int) -> dict[str, CausalContext]:
-        """Peers that lack something of the entry, with what they lack."""
+    def _stale(self, gathering: Gathering, shard: Shard) -> dict[str, tuple[CausalContext, list[int]]]:
+        """Peers that lack something of what was read, with the events that they lack and their entries."""
         stale = {}
         for peer in gathering.answers:
             theirs = _applied_at(gathering, peer, shard)
             missing = shard.applied.difference(theirs)
+            numbers = asked_for(shard, gathering.key[1:], missing)
+            if gathering.key.type_name and not numbers:
+                continue
             # Of a peer that lacks what the index has forgotten it can't be told what it lacks of this entry.
-            events = events_of(shard, missing, [number]) if shard.reaches(theirs) else missing
+            events = events_of(shard, missing, numbers) if shard.reaches(theirs) else missing
             if events:
-                stale[peer] = events
+                stale[peer] = events, numbers
         return stale
 
     def _send_entries(self, peer: str, shard: Shard, theirs: CausalContext, numbers: list[int]) -> None:

@@ -95,6 +95,11 @@ class EntryTable:
             entry = self._numbered[number] = self._unpacked(number, entry)
         return entry  # type: ignore[return-value]  # it was decoded if it was bytes
 
+    def name_of(self, number: int) -> tuple[str, str]:
+        """Key and type of the entry of a number, which there is. Nothing is decoded for it."""
+        entry = self._numbered[number]
+        return name_in(entry) if type(entry) is bytes else entry.name  # type: ignore[union-attr]
+
     def peek(self, number: int) -> Entry | None:
         """The entry of a number to be read only: one that nobody has looked at before is decoded for this once."""
         entry = self._numbered[number]

@@ -50,6 +50,25 @@ def events_of(shard: Shard, among: CausalContext, numbers: Sequence[int]) -> Cau
     return events
 
 
+def asked_for(shard: Shard, name: tuple[str, str], missing: CausalContext) -> list[int]:
+    """The entries that a question is about: the one of a name, or those of all keys that begin like it.
+
+    Args:
+        shard: of the entries.
+        name: key and type; the beginning of keys if the type is empty.
+        missing: of many entries only those are meant that own one of these dots.
+    """
+    if name[1]:
+        entry = shard.entries.find(name)
+        return [] if entry is None else [entry.number]
+    entries = shard.entries
+    return [
+        number
+        for number in owners_of(shard, missing)
+        if entries.is_taken(number) and entries.name_of(number)[0].startswith(name[0])
+    ]
+
+
 def owners_of(shard: Shard, events: CausalContext) -> list[int]:
     """The entries that these dots belong to."""
     owners = (number for first, last in events.intervals() for _, _, number in shard.owners_within(first, last))

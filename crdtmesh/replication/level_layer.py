@@ -77,6 +77,14 @@ class Levels:
         if not self._ground.wait(OwnCopy(0, read)):
             self._ground.emit(read)
 
+    def read_range(
+        self, ticket: Hashable, key: EntryKey, shard: int, *, level: Level, timeout_ns: int, now_ns: int
+    ) -> None:
+        """Reads many entries of a shard at a level; see `Replica.read_range_at`."""
+        self._confirmer.read(
+            ticket, key, level=level, timeout_ns=timeout_ns, now_ns=now_ns, shows_value=False, shard=shard
+        )
+
     @property
     def is_reconciled(self) -> bool:
         """Whether this node has caught up since its start, so that its copy may be counted."""

@@ -21,6 +21,7 @@ from crdtmesh.crdts.codec import Reader, Writer
 from crdtmesh.crdts.context import CausalContext
 from crdtmesh.crdts.dots import ReplicaTable
 from crdtmesh.crdts.errors import CodecError
+from crdtmesh.replication.errors import shown
 from crdtmesh.replication.events import EntryName
 from crdtmesh.replication.options import KEY_BYTES_MAX, SHARDS_MAX, SYSTEMS_MAX
 from crdtmesh.replication.wire import Kind
@@ -48,7 +49,7 @@ class Lacks(NamedTuple):
 
 
 class Read(NamedTuple):
-    """Asks a voter for what it has of an entry beyond `applied`."""
+    """Asks a voter for what it has beyond `applied` of an entry; or, with an empty type, of all keys that begin so."""
 
     shard: int
     number: int
@@ -57,7 +58,7 @@ class Read(NamedTuple):
 
 
 class Has(NamedTuple):
-    """A voter has `applied`; `events` are those of the entry that the asker lacked."""
+    """A voter has `applied`; `events` are those that the asker lacked of what it asked for."""
 
     shard: int
     number: int
@@ -138,8 +139,8 @@ def read_read(reader: Reader) -> Read:
     """Reads the body of a READ."""
     shard, number = _read_shard(reader), read_number(reader)
     key, type_name = reader.text(), reader.text()
-    if not 0 < len(key.encode()) <= KEY_BYTES_MAX or not 0 < len(type_name.encode()) <= KEY_BYTES_MAX:
-        raise CodecError(f"expected a key and a type of 1 to {KEY_BYTES_MAX} bytes")
+    if not bool(type_name) <= len(key.encode()) <= KEY_BYTES_MAX or len(type_name.encode()) > KEY_BYTES_MAX:
+        raise CodecError(f"expected a key and a type of at most {KEY_BYTES_MAX} bytes, got {shown(key)}")
     return Read(shard, number, EntryName(key, type_name), reader.context())
 
 

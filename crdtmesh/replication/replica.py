@@ -8,9 +8,9 @@ what "acknowledged" means above this node's own disk that of `level_layer`. What
 
 import hashlib
 import random
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from heapq import merge
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from crdtmesh.crdts.clock import HybridClock
 from crdtmesh.crdts.dots import REPLICA_ID_BYTES
@@ -39,6 +39,8 @@ from crdtmesh.replication.upgrade import Upgrade
 _MILLISECOND_NS: Final = 1_000_000
 
 # Pause between the steps of work that is done in slices: about as long as a step, so it takes half of the time at most.
+T = TypeVar("T", bound=Hashable)
+
 _STEP_NS: Final = 5_000_000
 
 
@@ -332,6 +334,18 @@ class Replica:
             now_ns: monotonic time.
         """
         self._levels.read(ticket, key, level=level, timeout_ns=timeout_ns, now_ns=now_ns)
+
+    def read_range_at(
+        self, system: str, prefix: str, new_ticket: Callable[[], T], *, level: Level, timeout_ns: int, now_ns: int
+    ) -> list[T]:
+        """Has all entries whose keys begin so joined from a level above `local`, and repaired there.
+
+        For each of the tickets, one for each shard, follows `Committed`, `CommitFailed` or `LevelTimeout`.
+        """
+        tickets, key = [new_ticket() for _ in range(self._options.shards)], EntryKey(system, prefix, "")
+        for shard, ticket in enumerate(tickets):
+            self._levels.read_range(ticket, key, shard, level=level, timeout_ns=timeout_ns, now_ns=now_ns)
+        return tickets
 
     def shard_of(self, key: EntryKey) -> int:
         """The number of the shard that a key lies in; its type has no say."""

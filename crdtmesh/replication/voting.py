@@ -10,7 +10,7 @@ from crdtmesh.crdts.context import CausalContext
 from crdtmesh.crdts.dots import ReplicaTable
 from crdtmesh.replication import level_wire as lw
 from crdtmesh.replication import wire
-from crdtmesh.replication.entry_states import entry_messages
+from crdtmesh.replication.entry_states import asked_for, entry_messages
 from crdtmesh.replication.ground import Ground
 from crdtmesh.replication.reconciling import Reconciler
 from crdtmesh.replication.shard import Shard
@@ -100,19 +100,19 @@ class Voter:
         return True
 
     def _tell_entry(self, peer: str, shard: Shard, read: lw.Read) -> None:
-        """Sends what the asker lacks of an entry, and then what this node has applied.
+        """Sends what the asker lacks of what it asks for, and then what this node has applied.
 
         An asker that lacks what the index has forgotten gets no answer: what it lacks of the entry can't be told. Its
         next round of anti-entropy brings it the whole shard.
         """
         if not shard.reaches(read.applied):
             return
-        entry = shard.entries.find(read.name)
+        numbers = asked_for(shard, read.name, shard.applied.difference(read.applied))
         messages: list[bytes] = []
         events = CausalContext(shard.table)
-        if entry is not None:
+        if numbers:
             messages, events = entry_messages(
-                shard, read.applied, [entry.number], options=self._ground.options, clock=self._ground.systems.clock.time
+                shard, read.applied, numbers, options=self._ground.options, clock=self._ground.systems.clock.time
             )
         for message in messages:
             self._ground.send(peer, message)

@@ -69,26 +69,40 @@ class Wave:
 
 
 class Gathering:
-    """A read that asks voters what they have of an entry.
+    """A read that asks voters what they have of an entry, or of all entries of a shard whose keys begin alike.
 
     Attributes:
         number: names it to the voters.
-        key: the entry.
+        key: the entry; with an empty type, how the keys begin.
+        shard: the number of the shard.
         ticket: of the read.
         level: how many voters are asked for.
         deadline_ns: when the time is over.
-        shows_value: answer with the value; False for a write without effect, which only wants its state to be there.
+        shows_value: answer with the value; False for what only wants state to be there: a write without effect, and a
+            read of many entries.
         answers: by peer, what it had applied; the entry here holds all that they had of it.
         asked: peers that were asked over the link that is up now.
         widen_ns: when further voters are asked; None when that was done.
     """
 
-    __slots__ = ("answers", "asked", "deadline_ns", "key", "level", "number", "shows_value", "ticket", "widen_ns")
+    __slots__ = (
+        "answers",
+        "asked",
+        "deadline_ns",
+        "key",
+        "level",
+        "number",
+        "shard",
+        "shows_value",
+        "ticket",
+        "widen_ns",
+    )
 
     def __init__(
         self,
         number: int,
         key: EntryKey,
+        shard: int,
         *,
         ticket: Hashable,
         level: Level,
@@ -98,6 +112,7 @@ class Gathering:
     ) -> None:
         self.number = number
         self.key = key
+        self.shard = shard
         self.ticket = ticket
         self.level = level
         self.deadline_ns = deadline_ns

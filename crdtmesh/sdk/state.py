@@ -121,7 +121,13 @@ class StateClient:
         return _entry(response.key, response.value, expires_at=expires_at)
 
     async def list(
-        self, system: str, prefix: str = "", *, page_size: int = 100, timeout: float | None = None
+        self,
+        system: str,
+        prefix: str = "",
+        *,
+        page_size: int = 100,
+        read: str | None = None,
+        timeout: float | None = None,
     ) -> AsyncIterator[StateEntry]:
         """All entries whose key starts with the prefix, in order of their keys.
 
@@ -131,14 +137,24 @@ class StateClient:
             system: the actor system.
             prefix: of the keys; empty for all.
             page_size: entries in one answer; at most 1,000.
+            read: from how many voters each page is joined, as in `get`. None: this node's copy.
             timeout: of each page, in seconds; the client's default if None.
 
         Raises:
             CallError: one of its subclasses.
+            ValueError: `read` names no level.
         """
+        level, options = level_of(read)
         token = ""
         while True:
-            request = state_pb2.ListStateRequest(system=system, prefix=prefix, page_size=page_size, page_token=token)
+            request = state_pb2.ListStateRequest(
+                system=system,
+                prefix=prefix,
+                page_size=page_size,
+                page_token=token,
+                level=level,
+                level_options=options,
+            )
             response = await self._unary("State.List", request, timeout)
             for entry in response.entries:
                 yield _entry(entry.key, entry.value)

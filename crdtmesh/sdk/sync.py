@@ -185,12 +185,14 @@ class StateClient:
         state = self._client._client.state
         return self._client.run(state.get(system, key, type_name, read=read, timeout=timeout))
 
-    def list(self, system: str, prefix: str = "", *, timeout: float | None = None) -> list[StateEntry]:
+    def list(
+        self, system: str, prefix: str = "", *, read: str | None = None, timeout: float | None = None
+    ) -> list[StateEntry]:
         """All entries whose key starts with the prefix."""
         state = self._client._client.state
 
         async def gather() -> list[StateEntry]:
-            return [entry async for entry in state.list(system, prefix, timeout=timeout)]
+            return [entry async for entry in state.list(system, prefix, read=read, timeout=timeout)]
 
         return self._client.run(gather())
 

@@ -47,6 +47,9 @@ async def test_levels_with_one_and_with_two_of_three_nodes_gone(trio: Trio) -> N
             entry = await client.state.get("test", level, "PNCounter", read=level)
             assert entry is not None
             assert 1 == entry.value
+            async with Client(trio.b.grpc) as other:
+                keys = [entry.key async for entry in other.state.list("test", read=level)]
+            assert level in keys or level == "local"
 
         await trio.c.kill()
         await client.state.update("test", "stock", "PNCounter", INCREMENT, write="majority")
@@ -121,6 +124,14 @@ async def test_commands_take_levels_and_say_what_became_of_the_update(nodes: Nod
     read = ("state", "get", "shops/milk", "--type", "PNCounter", "--format", "json")
     late = await crdtmesh(*read, "--read", "majority", "--timeout", "2", endpoint=node.grpc)
     assert ("timeout", "not_applied") == (late.error()["code"], late.error()["outcome"])
+    late = await crdtmesh("state", "list", "shops/", "--read", "to(1)", "--format", "json", endpoint=node.grpc)
+    assert ["milk"] == [entry["key"] for entry in late.json()["entries"]]
+    late = await crdtmesh(
+        "state", "list", "shops/", "--read", "majority", "--timeout", "2", "--format", "json", endpoint=node.grpc
+    )
+    assert ("timeout", "not_applied") == (late.error()["code"], late.error()["outcome"])
+    wrong = await crdtmesh("state", "list", "shops/", "--read", "most", endpoint=node.grpc)
+    assert "--read: level local, to(n), majority" in wrong.err
     wrong = await crdtmesh(*update, "--write", "most", endpoint=node.grpc)
     assert "--write: level local, to(n), majority" in wrong.err
     listed = await crdtmesh("members", "--format", "json", endpoint=node.grpc)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+
 from crdtmesh.replication import wire
-from crdtmesh.replication.outputs import EntryKey, LevelTimeout, ReadAt, Reconciled
-from tests.unit.crdtmesh.replication.mesh import LIST, STOCK, Mesh, add, increment
+from crdtmesh.replication.levels import parse_level
+from crdtmesh.replication.outputs import Committed, EntryKey, Event, LevelTimeout, ReadAt, Reconciled
+from tests.unit.crdtmesh.replication.mesh import LEVEL_TIMEOUT_NS, LIST, STOCK, Mesh, add, increment, remove
 from tests.unit.crdtmesh.replication.test_level_writes import cut, told, voting
 
 
@@ -236,3 +239,79 @@ def test_marks_that_were_lost_are_asked_for_again() -> None:
     mesh.advance(1)
     mesh.drain()
     assert mesh["b"].replica.is_reconciled
+
+
+# --- many entries
+
+
+SHELVES = [EntryKey("shop", f"shelf-{number:02}", "ORSet") for number in range(40)]
+
+
+def listed(mesh: Mesh, name: str, prefix: str) -> list[str]:
+    return [view.key.key for view in mesh[name].replica.entries("shop", prefix)]
+
+
+def range_read(mesh: Mesh, name: str, prefix: str, *, level: str) -> list[Event]:
+    """Reads all keys that begin so; the events of its tickets."""
+    numbers = itertools.count()
+    tickets = mesh[name].replica.read_range_at(
+        "shop",
+        prefix,
+        lambda: f"range {next(numbers)}",
+        level=parse_level(level),
+        timeout_ns=LEVEL_TIMEOUT_NS,
+        now_ns=mesh.now_ns,
+    )
+    assert mesh.options.shards == len(tickets)
+    mesh.drain()
+    return [event for ticket in tickets for event in told(mesh, name, ticket)]
+
+
+def test_list_at_a_level_shows_entries_that_this_node_has_never_heard_of() -> None:
+    mesh = voting("ab")
+    for key in SHELVES:
+        mesh.update("a", key, add("milk"))
+    mesh.update("a", STOCK, increment())
+    lose_pushes(mesh, "a")
+    assert {Committed} == set(map(type, range_read(mesh, "b", "shelf-", level="all")))
+    assert [key.key for key in SHELVES] == listed(mesh, "b", "")
+
+
+def test_list_at_a_level_repairs_the_voters_that_it_asked() -> None:
+    mesh = voting("abc")
+    for key in SHELVES:
+        mesh.update("a", key, add("milk"))
+    lose_pushes(mesh, "a")
+    range_read(mesh, "a", "", level="all")
+    assert [[key.key for key in SHELVES]] * 3 == [listed(mesh, name, "shelf-") for name in "abc"]
+
+
+def test_list_of_a_majority_sees_every_write_of_a_majority_and_what_was_removed() -> None:
+    mesh = voting("abcde")
+    for key in SHELVES[:3]:
+        mesh.update("e", key, add("old"))
+    mesh.settle()
+    cut(mesh, "ab", "de")
+    for number, key in enumerate(SHELVES):
+        operation = remove("old") if key in SHELVES[:2] else add("milk")
+        mesh.acknowledge("a", key, operation, level="majority", ticket=number)
+    mesh.drain()
+    assert set(range(40)) <= set(mesh["a"].committed)
+    cut(mesh, "ab", "c")
+    range_read(mesh, "e", "shelf", level="majority")
+    assert [key.key for key in SHELVES[2:]] == listed(mesh, "e", "")
+
+
+def test_list_at_a_level_that_is_not_reached_is_told_so_for_each_shard() -> None:
+    mesh = voting("abc")
+    cut(mesh, "a", "bc")
+    assert [] == range_read(mesh, "a", "", level="majority")
+    mesh.advance(6)
+    mesh.drain()
+    late = [event for event in mesh["a"].of(LevelTimeout) if "range" in str(event.ticket)]
+    assert [(1, 2)] * mesh.options.shards == [(event.acks, event.needed) for event in late]
+
+
+def test_list_at_a_level_of_a_system_that_nobody_has_is_answered() -> None:
+    mesh = voting("ab")
+    assert {Committed} == set(map(type, range_read(mesh, "a", "", level="all")))

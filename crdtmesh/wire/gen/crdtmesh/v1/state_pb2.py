@@ -25,51 +25,51 @@ _sym_db = _symbol_database.Default()
 from ...crdtmesh.v1 import values_pb2 as crdtmesh_dot_v1_dot_values__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x63rdtmesh/v1/state.proto\x12\x0b\x63rdtmesh.v1\x1a\x18\x63rdtmesh/v1/values.proto\"5\n\x08StateKey\x12\x0e\n\x06system\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\t\x12\x0c\n\x04type\x18\x03 \x01(\t\"\x99\x01\n\x0fGetStateRequest\x12\"\n\x03key\x18\x01 \x01(\x0b\x32\x15.crdtmesh.v1.StateKey\x12!\n\x05level\x18\x02 \x01(\x0e\x32\x12.crdtmesh.v1.Level\x12\x30\n\rlevel_options\x18\x03 \x01(\x0b\x32\x19.crdtmesh.v1.LevelOptions\x12\r\n\x05\x61\x66ter\x18\x04 \x03(\t\"\xa5\x01\n\x10GetStateResponse\x12\r\n\x05\x66ound\x18\x01 \x01(\x08\x12\"\n\x03key\x18\x02 \x01(\x0b\x32\x15.crdtmesh.v1.StateKey\x12!\n\x05value\x18\x03 \x01(\x0b\x32\x12.crdtmesh.v1.Value\x12\r\n\x05token\x18\x04 \x01(\t\x12\x1a\n\rexpires_at_ms\x18\x05 \x01(\x04H\x00\x88\x01\x01\x42\x10\n\x0e_expires_at_ms\"Y\n\x10ListStateRequest\x12\x0e\n\x06system\x18\x01 \x01(\t\x12\x0e\n\x06prefix\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\r\x12\x12\n\npage_token\x18\x04 \x01(\t\"V\n\x11ListStateResponse\x12(\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x17.crdtmesh.v1.StateEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"S\n\nStateEntry\x12\"\n\x03key\x18\x01 \x01(\x0b\x32\x15.crdtmesh.v1.StateKey\x12!\n\x05value\x18\x02 \x01(\x0b\x32\x12.crdtmesh.v1.Value\"\\\n\x0b\x45ntryUpdate\x12\"\n\x03key\x18\x01 \x01(\x0b\x32\x15.crdtmesh.v1.StateKey\x12)\n\tmutations\x18\x02 \x01(\x0b\x32\x16.crdtmesh.v1.Mutations\"\x98\x02\n\x12UpdateStateRequest\x12\"\n\x03key\x18\x01 \x01(\x0b\x32\x15.crdtmesh.v1.StateKey\x12)\n\tmutations\x18\x02 \x01(\x0b\x32\x16.crdtmesh.v1.Mutations\x12!\n\x05level\x18\x03 \x01(\x0e\x32\x12.crdtmesh.v1.Level\x12\x30\n\rlevel_options\x18\x04 \x01(\x0b\x32\x19.crdtmesh.v1.LevelOptions\x12(\n\x06others\x18\x05 \x03(\x0b\x32\x18.crdtmesh.v1.EntryUpdate\x12\x14\n\x0coperation_id\x18\x06 \x01(\t\x12\x13\n\x06ttl_ms\x18\x07 \x01(\x04H\x00\x88\x01\x01\x42\t\n\x07_ttl_ms\"\x82\x01\n\x13UpdateStateResponse\x12\x0f\n\x07\x63hanged\x18\x01 \x01(\x08\x12!\n\x05value\x18\x02 \x01(\x0b\x32\x12.crdtmesh.v1.Value\x12(\n\x0cother_values\x18\x03 \x03(\x0b\x32\x12.crdtmesh.v1.Value\x12\r\n\x05token\x18\x04 \x01(\t\"\x8d\x01\n\x12\x44\x65leteStateRequest\x12\"\n\x03key\x18\x01 \x01(\x0b\x32\x15.crdtmesh.v1.StateKey\x12!\n\x05level\x18\x02 \x01(\x0e\x32\x12.crdtmesh.v1.Level\x12\x30\n\rlevel_options\x18\x03 \x01(\x0b\x32\x19.crdtmesh.v1.LevelOptions\"3\n\x13\x44\x65leteStateResponse\x12\r\n\x05\x66ound\x18\x01 \x01(\x08\x12\r\n\x05token\x18\x02 \x01(\t\"\x9f\x01\n\x11WatchStateRequest\x12\x0e\n\x06system\x18\x01 \x01(\t\x12\r\n\x03key\x18\x02 \x01(\tH\x00\x12\x10\n\x06prefix\x18\x03 \x01(\tH\x00\x12\x0c\n\x04type\x18\x04 \x01(\t\x12\x18\n\x0binterval_ms\x18\x05 \x01(\rH\x01\x88\x01\x01\x12\x14\n\x0cresume_token\x18\x06 \x01(\tB\x0b\n\tselectionB\x0e\n\x0c_interval_ms\"\xa6\x01\n\x12WatchStateResponse\x12\x34\n\x0fsnapshot_begins\x18\x01 \x01(\x0e\x32\x1b.crdtmesh.v1.SnapshotReason\x12)\n\x07\x63hanges\x18\x02 \x03(\x0b\x32\x18.crdtmesh.v1.StateChange\x12\x19\n\x11snapshot_complete\x18\x03 \x01(\x08\x12\x14\n\x0cresume_token\x18\x04 \x01(\t\"\xdb\x02\n\x0bStateChange\x12+\n\x04kind\x18\x01 \x01(\x0e\x32\x1d.crdtmesh.v1.StateChange.Kind\x12\"\n\x03key\x18\x02 \x01(\x0b\x32\x15.crdtmesh.v1.StateKey\x12!\n\x05value\x18\x03 \x01(\x0b\x32\x12.crdtmesh.v1.Value\x12%\n\told_value\x18\x04 \x01(\x0b\x32\x12.crdtmesh.v1.Value\x12\'\n\x03set\x18\x05 \x01(\x0b\x32\x1a.crdtmesh.v1.SetDifference\x12\'\n\x03map\x18\x06 \x01(\x0b\x32\x1a.crdtmesh.v1.MapDifference\x12\x0e\n\x06lagged\x18\x07 \x01(\x08\"O\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0b\n\x07PRESENT\x10\x01\x12\n\n\x06\x41\x42SENT\x10\x02\x12\x0b\n\x07\x43HANGED\x10\x03\x12\x0b\n\x07\x44\x45LETED\x10\x04\"U\n\rSetDifference\x12 \n\x05\x61\x64\x64\x65\x64\x18\x01 \x03(\x0b\x32\x11.crdtmesh.v1.Data\x12\"\n\x07removed\x18\x02 \x03(\x0b\x32\x11.crdtmesh.v1.Data\"9\n\rMapDifference\x12(\n\x04keys\x18\x01 \x03(\x0b\x32\x1a.crdtmesh.v1.KeyDifference\"h\n\rKeyDifference\x12\x0b\n\x03key\x18\x01 \x01(\t\x12$\n\told_value\x18\x02 \x01(\x0b\x32\x11.crdtmesh.v1.Data\x12$\n\tnew_value\x18\x03 \x01(\x0b\x32\x11.crdtmesh.v1.Data*\x84\x01\n\x0eSnapshotReason\x12\x11\n\rSNAPSHOT_NONE\x10\x00\x12\x12\n\x0eSNAPSHOT_FIRST\x10\x01\x12\x17\n\x13SNAPSHOT_OTHER_NODE\x10\x02\x12\x14\n\x10SNAPSHOT_EXPIRED\x10\x03\x12\x1c\n\x18SNAPSHOT_OTHER_SELECTION\x10\x04\x32\xf8\x02\n\x05State\x12\x42\n\x03Get\x12\x1c.crdtmesh.v1.GetStateRequest\x1a\x1d.crdtmesh.v1.GetStateResponse\x12\x45\n\x04List\x12\x1d.crdtmesh.v1.ListStateRequest\x1a\x1e.crdtmesh.v1.ListStateResponse\x12K\n\x06Update\x12\x1f.crdtmesh.v1.UpdateStateRequest\x1a .crdtmesh.v1.UpdateStateResponse\x12K\n\x06\x44\x65lete\x12\x1f.crdtmesh.v1.DeleteStateRequest\x1a .crdtmesh.v1.DeleteStateResponse\x12J\n\x05Watch\x12\x1e.crdtmesh.v1.WatchStateRequest\x1a\x1f.crdtmesh.v1.WatchStateResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x63rdtmesh/v1/state.proto\x12\x0b\x63rdtmesh.v1\x1a\x18\x63rdtmesh/v1/values.proto\"5\n\x08StateKey\x12\x0e\n\x06system\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\t\x12\x0c\n\x04type\x18\x03 \x01(\t\"\x99\x01\n\x0fGetStateRequest\x12\"\n\x03key\x18\x01 \x01(\x0b\x32\x15.crdtmesh.v1.StateKey\x12!\n\x05level\x18\x02 \x01(\x0e\x32\x12.crdtmesh.v1.Level\x12\x30\n\rlevel_options\x18\x03 \x01(\x0b\x32\x19.crdtmesh.v1.LevelOptions\x12\r\n\x05\x61\x66ter\x18\x04 \x03(\t\"\xa5\x01\n\x10GetStateResponse\x12\r\n\x05\x66ound\x18\x01 \x01(\x08\x12\"\n\x03key\x18\x02 \x01(\x0b\x32\x15.crdtmesh.v1.StateKey\x12!\n\x05value\x18\x03 \x01(\x0b\x32\x12.crdtmesh.v1.Value\x12\r\n\x05token\x18\x04 \x01(\t\x12\x1a\n\rexpires_at_ms\x18\x05 \x01(\x04H\x00\x88\x01\x01\x42\x10\n\x0e_expires_at_ms\"\xae\x01\n\x10ListStateRequest\x12\x0e\n\x06system\x18\x01 \x01(\t\x12\x0e\n\x06prefix\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\r\x12\x12\n\npage_token\x18\x04 \x01(\t\x12!\n\x05level\x18\x05 \x01(\x0e\x32\x12.crdtmesh.v1.Level\x12\x30\n\rlevel_options\x18\x06 \x01(\x0b\x32\x19.crdtmesh.v1.LevelOptions\"V\n\x11ListStateResponse\x12(\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x17.crdtmesh.v1.StateEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"S\n\nStateEntry\x12\"\n\x03key\x18\x01 \x01(\x0b\x32\x15.crdtmesh.v1.StateKey\x12!\n\x05value\x18\x02 \x01(\x0b\x32\x12.crdtmesh.v1.Value\"\\\n\x0b\x45ntryUpdate\x12\"\n\x03key\x18\x01 \x01(\x0b\x32\x15.crdtmesh.v1.StateKey\x12)\n\tmutations\x18\x02 \x01(\x0b\x32\x16.crdtmesh.v1.Mutations\"\x98\x02\n\x12UpdateStateRequest\x12\"\n\x03key\x18\x01 \x01(\x0b\x32\x15.crdtmesh.v1.StateKey\x12)\n\tmutations\x18\x02 \x01(\x0b\x32\x16.crdtmesh.v1.Mutations\x12!\n\x05level\x18\x03 \x01(\x0e\x32\x12.crdtmesh.v1.Level\x12\x30\n\rlevel_options\x18\x04 \x01(\x0b\x32\x19.crdtmesh.v1.LevelOptions\x12(\n\x06others\x18\x05 \x03(\x0b\x32\x18.crdtmesh.v1.EntryUpdate\x12\x14\n\x0coperation_id\x18\x06 \x01(\t\x12\x13\n\x06ttl_ms\x18\x07 \x01(\x04H\x00\x88\x01\x01\x42\t\n\x07_ttl_ms\"\x82\x01\n\x13UpdateStateResponse\x12\x0f\n\x07\x63hanged\x18\x01 \x01(\x08\x12!\n\x05value\x18\x02 \x01(\x0b\x32\x12.crdtmesh.v1.Value\x12(\n\x0cother_values\x18\x03 \x03(\x0b\x32\x12.crdtmesh.v1.Value\x12\r\n\x05token\x18\x04 \x01(\t\"\x8d\x01\n\x12\x44\x65leteStateRequest\x12\"\n\x03key\x18\x01 \x01(\x0b\x32\x15.crdtmesh.v1.StateKey\x12!\n\x05level\x18\x02 \x01(\x0e\x32\x12.crdtmesh.v1.Level\x12\x30\n\rlevel_options\x18\x03 \x01(\x0b\x32\x19.crdtmesh.v1.LevelOptions\"3\n\x13\x44\x65leteStateResponse\x12\r\n\x05\x66ound\x18\x01 \x01(\x08\x12\r\n\x05token\x18\x02 \x01(\t\"\x9f\x01\n\x11WatchStateRequest\x12\x0e\n\x06system\x18\x01 \x01(\t\x12\r\n\x03key\x18\x02 \x01(\tH\x00\x12\x10\n\x06prefix\x18\x03 \x01(\tH\x00\x12\x0c\n\x04type\x18\x04 \x01(\t\x12\x18\n\x0binterval_ms\x18\x05 \x01(\rH\x01\x88\x01\x01\x12\x14\n\x0cresume_token\x18\x06 \x01(\tB\x0b\n\tselectionB\x0e\n\x0c_interval_ms\"\xa6\x01\n\x12WatchStateResponse\x12\x34\n\x0fsnapshot_begins\x18\x01 \x01(\x0e\x32\x1b.crdtmesh.v1.SnapshotReason\x12)\n\x07\x63hanges\x18\x02 \x03(\x0b\x32\x18.crdtmesh.v1.StateChange\x12\x19\n\x11snapshot_complete\x18\x03 \x01(\x08\x12\x14\n\x0cresume_token\x18\x04 \x01(\t\"\xdb\x02\n\x0bStateChange\x12+\n\x04kind\x18\x01 \x01(\x0e\x32\x1d.crdtmesh.v1.StateChange.Kind\x12\"\n\x03key\x18\x02 \x01(\x0b\x32\x15.crdtmesh.v1.StateKey\x12!\n\x05value\x18\x03 \x01(\x0b\x32\x12.crdtmesh.v1.Value\x12%\n\told_value\x18\x04 \x01(\x0b\x32\x12.crdtmesh.v1.Value\x12\'\n\x03set\x18\x05 \x01(\x0b\x32\x1a.crdtmesh.v1.SetDifference\x12\'\n\x03map\x18\x06 \x01(\x0b\x32\x1a.crdtmesh.v1.MapDifference\x12\x0e\n\x06lagged\x18\x07 \x01(\x08\"O\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0b\n\x07PRESENT\x10\x01\x12\n\n\x06\x41\x42SENT\x10\x02\x12\x0b\n\x07\x43HANGED\x10\x03\x12\x0b\n\x07\x44\x45LETED\x10\x04\"U\n\rSetDifference\x12 \n\x05\x61\x64\x64\x65\x64\x18\x01 \x03(\x0b\x32\x11.crdtmesh.v1.Data\x12\"\n\x07removed\x18\x02 \x03(\x0b\x32\x11.crdtmesh.v1.Data\"9\n\rMapDifference\x12(\n\x04keys\x18\x01 \x03(\x0b\x32\x1a.crdtmesh.v1.KeyDifference\"h\n\rKeyDifference\x12\x0b\n\x03key\x18\x01 \x01(\t\x12$\n\told_value\x18\x02 \x01(\x0b\x32\x11.crdtmesh.v1.Data\x12$\n\tnew_value\x18\x03 \x01(\x0b\x32\x11.crdtmesh.v1.Data*\x84\x01\n\x0eSnapshotReason\x12\x11\n\rSNAPSHOT_NONE\x10\x00\x12\x12\n\x0eSNAPSHOT_FIRST\x10\x01\x12\x17\n\x13SNAPSHOT_OTHER_NODE\x10\x02\x12\x14\n\x10SNAPSHOT_EXPIRED\x10\x03\x12\x1c\n\x18SNAPSHOT_OTHER_SELECTION\x10\x04\x32\xf8\x02\n\x05State\x12\x42\n\x03Get\x12\x1c.crdtmesh.v1.GetStateRequest\x1a\x1d.crdtmesh.v1.GetStateResponse\x12\x45\n\x04List\x12\x1d.crdtmesh.v1.ListStateRequest\x1a\x1e.crdtmesh.v1.ListStateResponse\x12K\n\x06Update\x12\x1f.crdtmesh.v1.UpdateStateRequest\x1a .crdtmesh.v1.UpdateStateResponse\x12K\n\x06\x44\x65lete\x12\x1f.crdtmesh.v1.DeleteStateRequest\x1a .crdtmesh.v1.DeleteStateResponse\x12J\n\x05Watch\x12\x1e.crdtmesh.v1.WatchStateRequest\x1a\x1f.crdtmesh.v1.WatchStateResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'crdtmesh.v1.state_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SNAPSHOTREASON']._serialized_start=2350
-  _globals['_SNAPSHOTREASON']._serialized_end=2482
+  _globals['_SNAPSHOTREASON']._serialized_start=2436
+  _globals['_SNAPSHOTREASON']._serialized_end=2568
   _globals['_STATEKEY']._serialized_start=66
   _globals['_STATEKEY']._serialized_end=119
   _globals['_GETSTATEREQUEST']._serialized_start=122
   _globals['_GETSTATEREQUEST']._serialized_end=275
   _globals['_GETSTATERESPONSE']._serialized_start=278
   _globals['_GETSTATERESPONSE']._serialized_end=443
-  _globals['_LISTSTATEREQUEST']._serialized_start=445
-  _globals['_LISTSTATEREQUEST']._serialized_end=534
-  _globals['_LISTSTATERESPONSE']._serialized_start=536
-  _globals['_LISTSTATERESPONSE']._serialized_end=622
-  _globals['_STATEENTRY']._serialized_start=624
-  _globals['_STATEENTRY']._serialized_end=707
-  _globals['_ENTRYUPDATE']._serialized_start=709
-  _globals['_ENTRYUPDATE']._serialized_end=801
-  _globals['_UPDATESTATEREQUEST']._serialized_start=804
-  _globals['_UPDATESTATEREQUEST']._serialized_end=1084
-  _globals['_UPDATESTATERESPONSE']._serialized_start=1087
-  _globals['_UPDATESTATERESPONSE']._serialized_end=1217
-  _globals['_DELETESTATEREQUEST']._serialized_start=1220
-  _globals['_DELETESTATEREQUEST']._serialized_end=1361
-  _globals['_DELETESTATERESPONSE']._serialized_start=1363
-  _globals['_DELETESTATERESPONSE']._serialized_end=1414
-  _globals['_WATCHSTATEREQUEST']._serialized_start=1417
-  _globals['_WATCHSTATEREQUEST']._serialized_end=1576
-  _globals['_WATCHSTATERESPONSE']._serialized_start=1579
-  _globals['_WATCHSTATERESPONSE']._serialized_end=1745
-  _globals['_STATECHANGE']._serialized_start=1748
-  _globals['_STATECHANGE']._serialized_end=2095
-  _globals['_STATECHANGE_KIND']._serialized_start=2016
-  _globals['_STATECHANGE_KIND']._serialized_end=2095
-  _globals['_SETDIFFERENCE']._serialized_start=2097
-  _globals['_SETDIFFERENCE']._serialized_end=2182
-  _globals['_MAPDIFFERENCE']._serialized_start=2184
-  _globals['_MAPDIFFERENCE']._serialized_end=2241
-  _globals['_KEYDIFFERENCE']._serialized_start=2243
-  _globals['_KEYDIFFERENCE']._serialized_end=2347
-  _globals['_STATE']._serialized_start=2485
-  _globals['_STATE']._serialized_end=2861
+  _globals['_LISTSTATEREQUEST']._serialized_start=446
+  _globals['_LISTSTATEREQUEST']._serialized_end=620
+  _globals['_LISTSTATERESPONSE']._serialized_start=622
+  _globals['_LISTSTATERESPONSE']._serialized_end=708
+  _globals['_STATEENTRY']._serialized_start=710
+  _globals['_STATEENTRY']._serialized_end=793
+  _globals['_ENTRYUPDATE']._serialized_start=795
+  _globals['_ENTRYUPDATE']._serialized_end=887
+  _globals['_UPDATESTATEREQUEST']._serialized_start=890
+  _globals['_UPDATESTATEREQUEST']._serialized_end=1170
+  _globals['_UPDATESTATERESPONSE']._serialized_start=1173
+  _globals['_UPDATESTATERESPONSE']._serialized_end=1303
+  _globals['_DELETESTATEREQUEST']._serialized_start=1306
+  _globals['_DELETESTATEREQUEST']._serialized_end=1447
+  _globals['_DELETESTATERESPONSE']._serialized_start=1449
+  _globals['_DELETESTATERESPONSE']._serialized_end=1500
+  _globals['_WATCHSTATEREQUEST']._serialized_start=1503
+  _globals['_WATCHSTATEREQUEST']._serialized_end=1662
+  _globals['_WATCHSTATERESPONSE']._serialized_start=1665
+  _globals['_WATCHSTATERESPONSE']._serialized_end=1831
+  _globals['_STATECHANGE']._serialized_start=1834
+  _globals['_STATECHANGE']._serialized_end=2181
+  _globals['_STATECHANGE_KIND']._serialized_start=2102
+  _globals['_STATECHANGE_KIND']._serialized_end=2181
+  _globals['_SETDIFFERENCE']._serialized_start=2183
+  _globals['_SETDIFFERENCE']._serialized_end=2268
+  _globals['_MAPDIFFERENCE']._serialized_start=2270
+  _globals['_MAPDIFFERENCE']._serialized_end=2327
+  _globals['_KEYDIFFERENCE']._serialized_start=2329
+  _globals['_KEYDIFFERENCE']._serialized_end=2433
+  _globals['_STATE']._serialized_start=2571
+  _globals['_STATE']._serialized_end=2947
 # @@protoc_insertion_point(module_scope)

@@ -58,16 +58,20 @@ class GetStateResponse(_message.Message):
     def __init__(self, found: _Optional[bool] = ..., key: _Optional[_Union[StateKey, _Mapping]] = ..., value: _Optional[_Union[_values_pb2.Value, _Mapping]] = ..., token: _Optional[str] = ..., expires_at_ms: _Optional[int] = ...) -> None: ...
 
 class ListStateRequest(_message.Message):
-    __slots__ = ("system", "prefix", "page_size", "page_token")
+    __slots__ = ("system", "prefix", "page_size", "page_token", "level", "level_options")
     SYSTEM_FIELD_NUMBER: _ClassVar[int]
     PREFIX_FIELD_NUMBER: _ClassVar[int]
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    LEVEL_FIELD_NUMBER: _ClassVar[int]
+    LEVEL_OPTIONS_FIELD_NUMBER: _ClassVar[int]
     system: str
     prefix: str
     page_size: int
     page_token: str
-    def __init__(self, system: _Optional[str] = ..., prefix: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+    level: _values_pb2.Level
+    level_options: _values_pb2.LevelOptions
+    def __init__(self, system: _Optional[str] = ..., prefix: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., level: _Optional[_Union[_values_pb2.Level, str]] = ..., level_options: _Optional[_Union[_values_pb2.LevelOptions, _Mapping]] = ...) -> None: ...
 
 class ListStateResponse(_message.Message):
     __slots__ = ("entries", "next_page_token")
