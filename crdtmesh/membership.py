@@ -23,6 +23,7 @@ from crdtmesh.errors import ConfigError, StartError
 from crdtmesh.links import PeerAddress
 from crdtmesh.mesh_tag import TAG, MeshTag, decode
 from crdtmesh.observability import logs
+from crdtmesh.remembered import RememberedPeers
 from crdtmesh.security import NodeSecurity
 
 _LOG: Final = logging.getLogger(__name__)
@@ -55,7 +56,9 @@ class Membership:
         self._security = security
         self._tag = tag
         self._on_change = on_change
-        self._agent = gossip.Agent(_agent_config(config, tag, security.keyring))
+        # Who looks for nobody is not to find those of the last run either.
+        self._remembered = None if config.discovery == "none" else RememberedPeers(config.data_path)
+        self._agent = gossip.Agent(_agent_config(config, tag, security.keyring, self._remembered))
         self._reader: asyncio.Task[None] | None = None
         self._conflicts: dict[str, tuple[str, float]] = {}
         self._conflict_limit = logs.RateLimit(CONFLICTS_LOGGED_PER_S)
@@ -77,8 +80,10 @@ class Membership:
         self._on_change()
 
     async def leave(self) -> None:
-        """Tells the others that this node departs by itself."""
+        """Tells the others that this node departs by itself, and forgets them."""
         await self._agent.leave()
+        if self._remembered is not None:
+            await self._remembered.forget()
 
     async def aclose(self) -> None:
         """Leaves, and closes the sockets."""
@@ -169,12 +174,18 @@ class Membership:
             if isinstance(event, gossip.MemberEvent):
                 level = logging.WARNING if event.change is gossip.MemberChange.DIED else logging.INFO
                 logs.event(_LOG, level, f"member.{event.change.value}", member=event.member.name)
+                self._remember()
                 self._on_change()
             elif isinstance(event, gossip.NameConflict):
                 is_ours = event.claimant == self._agent.local.endpoint
                 self._conflict(event.name, str(event.holder if is_ours else event.claimant))
             elif isinstance(event, gossip.KeyringChanged):
                 self._security.keys_changed()
+
+    def _remember(self) -> None:
+        if self._remembered is not None:
+            own = self._config.name
+            self._remembered.note((each.name, str(each.endpoint)) for each, _ in self._present() if each.name != own)
 
     def _conflict(self, name: str, other: str) -> None:
         now_s = time.monotonic()
@@ -187,7 +198,9 @@ class Membership:
             logs.event(_LOG, logging.ERROR, "member.name_conflict", name=name, other=other)
 
 
-def _agent_config(config: NodeConfig, tag: MeshTag, keyring: gossip.Keyring | None) -> gossip.AgentConfig:
+def _agent_config(
+    config: NodeConfig, tag: MeshTag, keyring: gossip.Keyring | None, remembered: RememberedPeers | None = None
+) -> gossip.AgentConfig:
     bind = ipaddress.ip_address(config.bind)
     advertise = config.advertise or (_guess_address(bind.version) if bind.is_unspecified else None)
     discoveries: tuple[gossip.Discovery, ...] = ()
@@ -197,6 +210,8 @@ def _agent_config(config: NodeConfig, tag: MeshTag, keyring: gossip.Keyring | No
     contacts = tuple(gossip.Endpoint(*split_address("join", address)) for address in config.join)
     if config.discovery == "dns":
         discoveries, contacts = (gossip.DnsDiscovery(contacts),), ()
+    if remembered is not None:
+        discoveries = (*discoveries, remembered)
     try:
         return gossip.AgentConfig(
             name=config.name,
