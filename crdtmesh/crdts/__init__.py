@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from crdtmesh.crdts.errors import (
         CodecError,
         CrdtError,
+        DataTypeMismatch,
         InsufficientRights,
         InvalidOperation,
         InvalidValue,
@@ -84,6 +85,7 @@ __all__ = [
     "CodecError",
     "CrdtError",
     "DataType",
+    "DataTypeMismatch",
     "Delta",
     "Dot",
     "HybridClock",
@@ -123,6 +125,7 @@ _MODULES: Final = {
     "dots": ("Dot", "ReplicaTable"),
     "errors": (
         "CodecError",
+        "DataTypeMismatch",
         "CrdtError",
         "InsufficientRights",
         "InvalidOperation",

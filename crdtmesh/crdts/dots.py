@@ -79,11 +79,14 @@ class ReplicaTable:
 
         Raises:
             ValueError: the id has not 16 bytes.
+            TypeError: it is text.
             ReplicaTableFull: the id is new and the table is at its capacity; nothing was added.
         """
         number = self._numbers.get(replica_id)
         if number is not None:
             return number
+        if isinstance(replica_id, str):
+            raise TypeError(f"a replica id is {REPLICA_ID_BYTES} bytes, got text; encode it, or call bytes.fromhex")
         if len(replica_id) != REPLICA_ID_BYTES:
             raise ValueError(f"a replica id has {REPLICA_ID_BYTES} bytes, got {len(replica_id)}")
         if len(self._numbers) >= self.capacity:

@@ -6,6 +6,7 @@ CrdtError
 ├── InvalidOperation       the type has no such operation, or its arguments don't fit
 │   ├── InsufficientRights a bounded counter's replica may not spend that much; the message says who could give
 │   └── InvalidValue       a value that the mesh can't hold: NaN, a set, an integer beyond 64 bits, too deep, too large
+├── DataTypeMismatch       a state was joined with one of another type, or with what is no state
 ├── CodecError             bytes that are not an encoding of what was expected
 ├── ReplicaTableFull       more replica ids than the table's capacity
 └── ReplicaTableMismatch   values of two replica tables were put together
@@ -34,6 +35,10 @@ class InsufficientRights(InvalidOperation):
 
 class InvalidValue(InvalidOperation):
     """A value that has no canonical encoding here."""
+
+
+class DataTypeMismatch(CrdtError):
+    """A state of another type, or no state at all, was to be joined."""
 
 
 class CodecError(CrdtError):

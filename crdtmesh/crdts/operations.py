@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from crdtmesh.crdts.errors import InvalidOperation
+from crdtmesh.crdts.errors import InvalidOperation, shorten
 from crdtmesh.crdts.values import PlainValue
 
 
@@ -14,7 +14,7 @@ class Operation:
 
     Attributes:
         name: the mutator; each type lists its own in `operations`.
-        arguments: plain values, checked by the type.
+        arguments: plain values, checked by the type; a tuple also where there is one.
     """
 
     name: str
@@ -22,7 +22,7 @@ class Operation:
 
 
 def require_operation(type_name: str, operation: Operation, arities: Mapping[str, tuple[int, int]]) -> None:
-    """Refuse an operation that a type does not have, or has with another number of arguments.
+    """Refuse an operation that a type does not have, or has with other or another number of arguments.
 
     Args:
         type_name: for the message.
@@ -36,11 +36,15 @@ def require_operation(type_name: str, operation: Operation, arities: Mapping[str
     if arity is None:
         raise InvalidOperation(f"{type_name} has no operation {operation.name!r:.64}{nearest(operation.name, arities)}")
     least, most = arity
-    if not least <= len(operation.arguments) <= most:
-        expected = str(least) if least == most else f"{least} to {most}"
+    arguments = operation.arguments
+    if type(arguments) is not tuple and not isinstance(arguments, list):
         raise InvalidOperation(
-            f"{type_name}.{operation.name} takes {expected} arguments, got {len(operation.arguments)}"
+            f"{type_name}.{operation.name} takes its arguments as a tuple, ('milk',) if there is one, "
+            f"got {shorten(arguments)}"
         )
+    if not least <= len(arguments) <= most:
+        expected = str(least) if least == most else f"{least} to {most}"
+        raise InvalidOperation(f"{type_name}.{operation.name} takes {expected} arguments, got {len(arguments)}")
 
 
 def nearest(name: str, known: Mapping[str, object]) -> str:

@@ -16,6 +16,7 @@ from crdtmesh.crdts.base import DataType, Delta, Touched
 from crdtmesh.crdts.clock import HybridClock
 from crdtmesh.crdts.context import CausalContext
 from crdtmesh.crdts.dots import ReplicaTable
+from crdtmesh.crdts.errors import DataTypeMismatch, InvalidOperation, shorten
 from crdtmesh.crdts.mutation import LocalMutation
 from crdtmesh.crdts.operations import Operation, require_operation
 from crdtmesh.crdts.values import PlainValue
@@ -82,6 +83,8 @@ class State(Generic[S]):
         Raises:
             InvalidOperation: the type has no such operation, or its arguments don't fit; nothing was changed.
         """
+        if not isinstance(operation, Operation):
+            raise InvalidOperation(f"expected an Operation, as Operation('add', ('milk',)), got {shorten(operation)}")
         mutation = self._mutation
         if self._has_joined:
             self._has_joined = False
@@ -118,7 +121,7 @@ class State(Generic[S]):
         """Take in a delta, or all that another state holds, in any order and any number of times.
 
         Args:
-            other: what to take in; it stays as it is.
+            other: what to take in; it stays as it is. A delta does not name its type: see that it is of this one.
             now_ms: wall clock, in milliseconds since 1970. Stamps no further ahead of it than the clock's drift guard
                 advance the clock, so that later writes here are ordered after them on other keys too.
 
@@ -127,9 +130,16 @@ class State(Generic[S]):
 
         Raises:
             ReplicaTableMismatch: it belongs to another table; nothing was changed.
+            DataTypeMismatch: it is a state of another type, or neither a state nor a delta; nothing was changed.
         """
+        delta = other._as_delta() if isinstance(other, State) else other
+        is_other = isinstance(other, State) and other.data_type is not self.data_type
+        if is_other or not isinstance(delta, Delta) or type(delta.store) is not type(self._store):
+            raise DataTypeMismatch(
+                f"expected a state or delta of {self.data_type.name}, got {shorten(other)}; join_encoded takes bytes"
+            )
         self._has_joined = True
-        return self._absorb(other._as_delta() if isinstance(other, State) else other, now_ms)
+        return self._absorb(delta, now_ms)
 
     def _absorb(self, delta: Delta[S], now_ms: int) -> Touched:
         self._store, touched = self.data_type.absorb(self._store, self._context, delta)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from crdtmesh.crdts import (
+    DataTypeMismatch,
     InsufficientRights,
     InvalidOperation,
     InvalidValue,
@@ -39,6 +40,10 @@ def state(type_name: str, table: ReplicaTable | None = None) -> State[Any]:
         ("ORSet", Operation("add", (float("nan"),)), InvalidValue, "use None"),
         ("ORSet", Operation("add", ({1, 2},)), InvalidValue, "convert it first"),  # type: ignore[arg-type]
         ("LWWMap", Operation("put", (1, "x")), InvalidOperation, "takes text as a key"),
+        ("ORSet", Operation("add", "milk"), InvalidOperation, "arguments as a tuple"),  # type: ignore[arg-type]
+        ("ORSet", Operation("add", "m"), InvalidOperation, "arguments as a tuple"),  # type: ignore[arg-type]
+        ("ORMap", Operation("remove", {"k": 1}), InvalidOperation, "arguments as a tuple"),  # type: ignore[arg-type]
+        ("ORSet", "add", InvalidOperation, "expected an Operation, as Operation"),
     ],
 )
 def test_wrong_operation_says_what_to_call_and_changes_nothing(
@@ -60,3 +65,39 @@ def test_join_across_replica_tables_says_what_to_do_and_changes_nothing(type_nam
         held.join(other)
     assert before == held.encode()
     held.join_encoded(other.encode())
+
+
+@pytest.mark.parametrize(("type_name", "other_name"), [("ORSet", "PNCounter"), ("PNCounter", "LWWRegister")])
+def test_join_with_a_state_of_another_type_says_so_and_changes_nothing(type_name: str, other_name: str) -> None:
+    table = ReplicaTable()
+    held, other = state(type_name, table), State[Any](registry.get(other_name), table, replica_id=b"b" * 16)
+    before = held.encode()
+    with pytest.raises(DataTypeMismatch, match=f"a state or delta of {type_name}, got <State of {other_name}"):
+        held.join(other)
+    assert before == held.encode()
+
+
+@pytest.mark.parametrize("what", [None, b"bytes", "text", {"a": 1}])
+def test_join_with_what_is_no_state_says_what_to_call_and_changes_nothing(what: Any) -> None:
+    held = state("ORSet")
+    before = held.encode()
+    with pytest.raises(DataTypeMismatch, match="join_encoded takes bytes"):
+        held.join(what)
+    assert before == held.encode()
+
+
+def test_join_with_a_delta_of_another_shape_says_so_and_changes_nothing() -> None:
+    table = ReplicaTable()
+    held, other = state("ORSet", table), State[Any](registry.get("PNCounter"), table, replica_id=b"b" * 16)
+    delta = other.apply(Operation("increment", (1,)))
+    before = held.encode()
+    assert delta is not None
+    with pytest.raises(DataTypeMismatch, match="a state or delta of ORSet"):
+        held.join(delta)
+    assert before == held.encode()
+
+
+def test_replica_id_that_is_text_says_how_to_make_bytes() -> None:
+    replica_id: Any = "a" * 16
+    with pytest.raises(TypeError, match="encode it, or call"):
+        State(registry.get("ORSet"), ReplicaTable(), replica_id=replica_id)
