@@ -13,6 +13,9 @@ WRITE_LEVEL_METADATA: Final = "crdtmesh.write"
 READ_LEVEL_METADATA: Final = "crdtmesh.read"
 """Likewise for a call that only reads."""
 
+OPERATION_METADATA: Final = "crdtmesh.operation"
+"""The key of a call's metadata with its operation id: what was done under it is not done again."""
+
 # A level counts nodes of one cluster; memberlist clusters are run up to a few thousand.
 LEVEL_COUNT_MAX: Final = 9999
 

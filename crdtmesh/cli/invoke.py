@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 @click.option(
     "--parent", default="", metavar="TEMPLATE", help="Which the actor is an instance of; spawns it if need be."
 )
+@click.option(
+    "--operation-id", default="", metavar="ID", help="What was done under it is not done again; a repeat prints null."
+)
 @click.option("--write", metavar="LEVEL", help="local, to(n), majority or all: what the answer waits for.")
 @client_command
 async def command(  # noqa: PLR0913 - one for each option
@@ -39,6 +42,7 @@ async def command(  # noqa: PLR0913 - one for each option
     at: str | None,
     delay: float | None,
     parent: str,
+    operation_id: str,
     write: str | None,
 ) -> None:
     """Call an action of an actor, and print its answer as JSON.
@@ -52,14 +56,15 @@ async def command(  # noqa: PLR0913 - one for each option
     system, name = split_name(actor)
     value = None if argument is None else parse_json(argument)
     if is_async or at is not None or delay is not None:
-        if write is not None:
-            raise ConfigError("--write is for calls that wait for their answer; leave out --async, --at and --delay")
+        if write is not None or operation_id:
+            words = "are for calls that wait for their answer; leave out --async, --at and --delay"
+            raise ConfigError(f"--write and --operation-id {words}")
         await _send(client, (system, name, parent), action, value, at=at, delay=delay)
         word = "queued" if at is None and delay is None else "scheduled"
         click.echo(json.dumps({word: True}) if output == "json" else word)
         return
     try:
-        answer = await client.invoke(system, name, action, value, parent=parent, write=write)
+        answer = await client.invoke(system, name, action, value, parent=parent, write=write, operation_id=operation_id)
     except ValueError as error:
         raise ConfigError(f"--write: {error}") from None
     answer = payload_json(answer)

@@ -10,7 +10,7 @@ import hashlib
 import random
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from heapq import merge
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, TypeVar
 
 from crdtmesh.crdts.clock import HybridClock
 from crdtmesh.crdts.dots import REPLICA_ID_BYTES
@@ -31,27 +31,17 @@ from crdtmesh.replication.outputs import EntryKey, EventRun, Outgoing
 from crdtmesh.replication.outputs import Event as OutputEvent
 from crdtmesh.replication.receiver import Receiver
 from crdtmesh.replication.repair import Repairer
-from crdtmesh.replication.systems import Systems, shard_number
+from crdtmesh.replication.systems import Systems, SystemSummary, shard_number
 from crdtmesh.replication.tokens import Tokens
 from crdtmesh.replication.updating import BatchResult, UpdateResult, Updates
 from crdtmesh.replication.upgrade import Upgrade
 
 _MILLISECOND_NS: Final = 1_000_000
 
-# Pause between the steps of work that is done in slices: about as long as a step, so it takes half of the time at most.
 T = TypeVar("T", bound=Hashable)
 
+# Pause between the steps of work that is done in slices: about as long as a step, so it takes half of the time at most.
 _STEP_NS: Final = 5_000_000
-
-
-class SystemSummary(NamedTuple):
-    """Sizes of one system, over all its shards, for status and metrics."""
-
-    system: str
-    entries: int
-    events: int
-    replica_ids: int
-    index_runs: int
 
 
 class Replica:
@@ -207,6 +197,7 @@ class Replica:
         wall_ms: int,
         view: Snapshot | None = None,
         ttl_ms: int | None = None,
+        operation_id: str = "",
     ) -> UpdateResult:
         """Applies operations to one entry as one event; all of them or, if it raises, none.
 
@@ -218,12 +209,20 @@ class Replica:
             view: the open snapshot of this key against which the operations are computed.
             ttl_ms: the entry lives for so long from now, or longer if it does already; without operations this alone is
                 changed; 0 ends its expiry. None: as the options say for the key, else as it is.
+            operation_id: kept with the update, whatever its effect; ask `has_done` first.
 
         Raises:
             UnknownType, InvalidOperation: nothing was changed.
             StorageFailed, IdentityLost, LimitExceeded, SnapshotInUse, TtlInvalid: nothing was changed.
         """
-        return self._updates.update(key, operations, ticket=ticket, wall_ms=wall_ms, view=view, ttl_ms=ttl_ms)
+        return self._updates.update(
+            key, operations, ticket=ticket, wall_ms=wall_ms, view=view, ttl_ms=ttl_ms, operation_id=operation_id
+        )
+
+    def has_done(self, key: EntryKey, operation_id: str, *, wall_ms: int) -> bool:
+        """Whether an update of this entry was done under this id, as far as this replica knows (`repeats`)."""
+        entry = self._updates.find(repeats.beside(key))
+        return entry is not None and repeats.is_repeated(entry.value(), operation_id, wall_ms=wall_ms)
 
     def update_batch(
         self,

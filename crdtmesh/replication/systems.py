@@ -11,7 +11,7 @@ so an event may touch both.
 import hashlib
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from crdtmesh.crdts.clock import HybridClock
 from crdtmesh.crdts.dots import ReplicaTable
@@ -24,6 +24,16 @@ _PERSON: Final = b"crdtmesh shard"
 
 # Keys whose shard is remembered, about 2 MB: hashing one takes ten times as long as finding it here.
 _REMEMBERED: Final = 16_384
+
+
+class SystemSummary(NamedTuple):
+    """Sizes of one system, over all its shards, for status and metrics."""
+
+    system: str
+    entries: int
+    events: int
+    replica_ids: int
+    index_runs: int
 
 
 def co_located(key: str) -> str:

@@ -90,6 +90,7 @@ class Updates:
         wall_ms: int,
         view: Snapshot | None,
         ttl_ms: int | None,
+        operation_id: str = "",
     ) -> UpdateResult:
         """Changes one entry; see `Replica.update`."""
         outlet = self._outlet
@@ -108,8 +109,9 @@ class Updates:
             shard, entry = self.make(key)
         try:
             self._check(shard, entry, operations, view)
-            if ttl_ms is not None:
-                return self._update_expiring(shard, entry, operations, ticket=ticket, view=view, ttl_ms=ttl_ms)
+            if ttl_ms is not None or operation_id:
+                beside = (ttl_ms, operation_id)
+                return self._update_with(shard, entry, operations, ticket=ticket, view=view, beside=beside)
             done = shard.update(entry, operations, wall_ms)
         except Exception:
             if is_new:
@@ -124,7 +126,7 @@ class Updates:
         outlet.events.append(Changed(entry.key, touched, True, entry.version))
         return UpdateResult(self._run(shard, event), touched, entry)
 
-    def _update_expiring(
+    def _update_with(
         self,
         shard: Shard,
         entry: Entry,
@@ -132,12 +134,23 @@ class Updates:
         *,
         ticket: Hashable | None,
         view: Snapshot | None,
-        ttl_ms: int,
+        beside: tuple[int | None, str],
     ) -> UpdateResult:
-        """One entry and its cell, in one event."""
+        """One entry and what is kept beside it, its expiry or an operation id, in one event."""
+        ttl_ms, operation_id = beside
+        parts: list[_Part] = [(entry, operations)]
         with _taken_back(shard) as made:
-            cell, write = self._cell(shard, entry.key, ttl_ms, made)
-            run, changes = self._apply(shard, [(entry, operations), (cell, [write])], ticket, view)
+            if ttl_ms is not None:
+                cell, write = self._cell(shard, entry.key, ttl_ms, made)
+                parts.append((cell, [write]))
+            if operation_id:
+                repeats.check_operation_id(operation_id)
+                key = repeats.beside(entry.key)
+                found = self.find(key)
+                kept = () if found is None else found.value()
+                note = repeats.noting(kept, operation_id, wall_ms=self._outlet.wall_ms)
+                parts.append((self._entry(shard, key, note, made), note))
+            run, changes = self._apply(shard, parts, ticket, view)
         touched = next((touched for changed, touched in changes if changed is entry), ())
         return UpdateResult(run, touched, entry)
 

@@ -11,6 +11,7 @@ Timers and schedules make their calls from here too: this is the node as a calle
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from crdtmesh.levels import OPERATION_METADATA
 from crdtmesh.runtime.channels import DEFAULT_ACTION, Channels
 from crdtmesh.runtime.definition import ActorAddress
 from crdtmesh.runtime.errors import ErrorCode, Outcome
@@ -132,6 +133,9 @@ class Flows:
         assert workflow is not None
         extra = turn.call[6]
         metadata: Mapping[str, str] = {} if extra is None else extra.metadata
+        if OPERATION_METADATA in metadata:
+            # It was this turn's; two effects on one actor are two operations.
+            metadata = {name: text for name, text in metadata.items() if name != OPERATION_METADATA}
         for effect in workflow.effects:
             self._start(effect, turn.call[1], metadata, now_ns)
         if workflow.broadcast is not None:

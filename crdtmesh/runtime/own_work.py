@@ -8,7 +8,7 @@ from crdtmesh.crdts.operations import Operation
 from crdtmesh.crdts.values import PlainValue
 from crdtmesh.replication.entry import EntryView
 from crdtmesh.replication.errors import ReplicationError, SnapshotInUse
-from crdtmesh.replication.levels import MAJORITY
+from crdtmesh.replication.levels import MAJORITY, Level
 from crdtmesh.replication.outputs import EntryKey, ReadAt
 from crdtmesh.replication.replica import Replica
 from crdtmesh.runtime import opaque, revisions
@@ -113,10 +113,21 @@ class OwnWork:
         turn.has_written = turn.run is not None
         payload = self._encode_state(key.type_name, entry.value())
         level = turn.write_level or (activation.write_level if activation is not None else None)
-        if level is None or level.is_local:
-            self._replies.hold(turn, type_url, payload)
-        else:
-            self._replies.hold_until_level(turn, key, level, type_url, payload, now_ns=now_ns)
+        self._hold(turn, key, level, type_url, payload, now_ns=now_ns)
+
+    def has_done(self, activation: Activation, turn: Turn, *, now_ns: int, wall_ms: int) -> bool:
+        """Ends a turn that was done before under its operation id, without a payload; whether it ended."""
+        key = activation.key
+        if key is None:
+            message = (
+                f"actor {activation.definition.address} has no state, so it keeps no operation ids; call without one"
+            )
+            self._replies.fail(turn, ErrorCode.INVALID_REQUEST, Outcome.NOT_APPLIED, message)
+            return True
+        if not self._replica.has_done(key, turn.operation_id, wall_ms=wall_ms):
+            return False
+        self._hold(turn, key, turn.write_level or activation.write_level, *NOTHING_SHOWN, now_ns=now_ns)
+        return True
 
     def restore(self, turn: Turn, activation: Activation, *, now_ns: int, wall_ms: int) -> bool:
         """Puts a revision in the place of an opaque state, which becomes one itself; whether it did.
@@ -150,12 +161,17 @@ class OwnWork:
             self._replies.fail(turn, code, Outcome.NOT_APPLIED, words)
             return False
         turn.has_written = True
-        level = activation.write_level
-        if level is None or level.is_local:
-            self._replies.hold(turn, STATE_CHANGED, b"")
-        else:
-            self._replies.hold_until_level(turn, key, level, STATE_CHANGED, b"", now_ns=now_ns)
+        self._hold(turn, key, activation.write_level, STATE_CHANGED, b"", now_ns=now_ns)
         return True
+
+    def _hold(
+        self, turn: Turn, key: EntryKey, level: Level | None, type_url: str, payload: bytes, *, now_ns: int
+    ) -> None:
+        """Ends a turn well, behind the level of what it wrote or repeated."""
+        if level is None or level.is_local:
+            self._replies.hold(turn, type_url, payload)
+        else:
+            self._replies.hold_until_level(turn, key, level, type_url, payload, now_ns=now_ns)
 
     def _apply(self, turn: Turn, key: EntryKey, activation: Activation | None, wall_ms: int) -> EntryView:
         """Updates one entry, or several as one event; the first entry after it."""

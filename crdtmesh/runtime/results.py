@@ -52,7 +52,14 @@ class Results:
         try:
             if isinstance(operations, InvalidOperation):
                 raise operations
-            result = self._replica.update(key, operations, ticket=None, wall_ms=wall_ms, view=activation.view)
+            result = self._replica.update(
+                key,
+                operations,
+                ticket=None,
+                wall_ms=wall_ms,
+                view=activation.view,
+                operation_id=turn.operation_id,
+            )
         except (CrdtError, ReplicationError) as error:
             code, words = refusal(error)
             self.refuse(activation, turn, code, words)
@@ -68,15 +75,17 @@ class Results:
         key, view, definition = activation.key, activation.view, activation.definition
         assert key is not None
         assert view is not None
-        if not isinstance(did, TurnEffects) or did.operations:
+        effects = did if isinstance(did, TurnEffects) else None
+        if did and (effects is None or effects.operations):
             words = f"actor {definition.address} has an opaque state; answer with the state that it leaves"
             self.refuse(activation, turn, ErrorCode.INVALID_OPERATION, words)
             return False
         before = opaque_state(definition, view)
-        after = before if did.state is None else before.followed_by(did.state)
+        after = before if effects is None or effects.state is None else before.followed_by(effects.state)
         losers = opaque.losers(view.store)
         # A turn that was shown what lost has decided, even if it leaves things as they are.
-        if after == before and not (losers and turn.call[2] == RESOLVE_ACTION and turn.is_internal):
+        is_noted = bool(turn.operation_id)
+        if after == before and not is_noted and not (losers and turn.call[2] == RESOLVE_ACTION and turn.is_internal):
             return True
         try:
             if losers:
@@ -87,7 +96,9 @@ class Results:
             if definition.revisions_max:
                 self._revise(activation, view.value() is not None, before, wall_ms)
             put = [Operation("set", (opaque.to_plain(after),))]
-            result = self._replica.update(key, put, ticket=None, wall_ms=wall_ms, view=view)
+            result = self._replica.update(
+                key, put, ticket=None, wall_ms=wall_ms, view=view, operation_id=turn.operation_id
+            )
         except (CrdtError, ReplicationError) as error:
             code, words = refusal(error)
             self.refuse(activation, turn, code, words)

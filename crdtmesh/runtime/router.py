@@ -8,9 +8,11 @@ again, except when a peer says that it has no host and did nothing.
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from crdtmesh.levels import LevelInvalid
+from crdtmesh.levels import OPERATION_METADATA, LevelInvalid
+from crdtmesh.replication.errors import LimitExceeded
 from crdtmesh.replication.levels import READ_LEVEL_METADATA, WRITE_LEVEL_METADATA, Level, parse_level
 from crdtmesh.replication.outputs import EntryKey
+from crdtmesh.replication.repeats import check_operation_id
 from crdtmesh.runtime.activation import Activation
 from crdtmesh.runtime.deadlines import Deadlines
 from crdtmesh.runtime.definition import (
@@ -129,7 +131,7 @@ class Router:
         if call_id in caller.calls or is_refused or len(self._live) >= options.calls_max:
             self._refuse(caller, call_id)
             return None
-        if (extra := call[6]) is not None and (problem := _level_problem(extra)) is not None:
+        if (extra := call[6]) is not None and (problem := _problem(extra)) is not None:
             self._replies.refuse(caller, call_id, ErrorCode.INVALID_REQUEST, problem)
             return None
         timeout_ms = call[5] or options.timeout_default_ms
@@ -140,6 +142,7 @@ class Router:
         if extra is not None:
             turn.write_level = _level(extra, WRITE_LEVEL_METADATA)
             turn.read_level = _level(extra, READ_LEVEL_METADATA)
+            turn.operation_id = extra.metadata.get(OPERATION_METADATA, "")
         caller.calls[call_id] = self._live[number] = turn
         self._deadlines.add(turn.deadline_ns, number)
         return turn
@@ -406,11 +409,16 @@ def _level(extra: CallExtra, name: str) -> Level | None:
     return None if asked is None else parse_level(asked)
 
 
-def _level_problem(extra: CallExtra) -> str | None:
-    """Why a level that a call asks for is none; silence would promise it."""
+def _problem(extra: CallExtra) -> str | None:
+    """Why a level or an operation id in a call is none; silence would promise what it says."""
     for name in (WRITE_LEVEL_METADATA, READ_LEVEL_METADATA):
         try:
             _level(extra, name)
         except LevelInvalid as error:
             return f"{name}: {error}"
+    if OPERATION_METADATA in extra.metadata:
+        try:
+            check_operation_id(extra.metadata[OPERATION_METADATA])
+        except LimitExceeded as error:
+            return f"{OPERATION_METADATA}: {error}"
     return None

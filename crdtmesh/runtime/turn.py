@@ -94,7 +94,7 @@ class Turn:
         type_url, payload, failure: the held reply.
         key, operations: of an UPDATE; None and empty otherwise.
         others: of an UPDATE of several entries: the further ones.
-        operation_id: of an UPDATE that is not to be done twice; empty otherwise.
+        operation_id: of what is not to be done twice; empty otherwise.
         ttl_ms: of an UPDATE that says how long its entries live from then on.
         write_level, read_level: that the call asks for; None when it does not say.
         run: what it wrote; None while it wrote nothing.

@@ -12,6 +12,8 @@
 5. Replies of an actor with a state wait for the commit (`replies`).
 6. A host that keeps no state has one turn of an actor at a time, and the whole state goes before each: a replicated one
    as in rule 1, an opaque one from the activation's memory, which its answer replaces.
+7. A turn with an operation id is handed out while nothing is in flight, so that what was done under it is applied by
+   then, and its own effect is noted in the same event. What was done before is not handed out again.
 
 Driven by `runtime.Runtime`; leaves out where a call goes and when it is too late.
 """
@@ -119,7 +121,8 @@ class Turns:
         """Hands out a turn if nothing is before it and the rules allow it; else it waits in the mailbox."""
         turn.activation = activation
         mailbox = activation.mailbox
-        if mailbox or turn.kind is not TurnKind.HANDLER or activation.resolves or not self._has_room(activation):
+        is_plain = turn.kind is TurnKind.HANDLER and not turn.operation_id
+        if mailbox or not is_plain or activation.resolves or not self._has_room(activation):
             mailbox.append(turn)
             self.pump(activation, now_ns=now_ns)
         elif activation.key is None or self._prepare(activation, turn):
@@ -136,10 +139,8 @@ class Turns:
                 message = "the deadline passed before the call reached a host"
                 self._replies.fail(turn, ErrorCode.TIMEOUT, Outcome.NOT_APPLIED, message)
             elif turn.kind is TurnKind.HANDLER:
-                if not self._has_room(activation):
+                if not self._hand_out(activation, turn, now_ns):
                     break
-                if activation.key is None or self._prepare(activation, turn):
-                    self._dispatch(activation, turn, now_ns)
             elif turn.kind is TurnKind.UPDATE:
                 if in_flight:
                     break
@@ -155,6 +156,19 @@ class Turns:
             else:
                 self.own_work.read_of(activation, turn, now_ns=now_ns)
             mailbox.popleft()
+
+    def _hand_out(self, activation: Activation, turn: Turn, now_ns: int) -> bool:
+        """Hands a handler's turn out, or ends it, if the rules allow it now; False when it is to wait."""
+        if not self._has_room(activation):
+            return False
+        if turn.operation_id:
+            if activation.in_flight:
+                return False
+            if self.own_work.has_done(activation, turn, now_ns=now_ns, wall_ms=self.wall_ms):
+                return True
+        if activation.key is None or self._prepare(activation, turn):
+            self._dispatch(activation, turn, now_ns)
+        return True
 
     def _stop(self, activation: Activation, turn: Turn, now_ns: int) -> None:
         """Ends an activation without turns in flight: with its state as it is, or as one of its revisions was."""
@@ -292,7 +306,9 @@ class Turns:
             if activation.key is None:
                 if not operations or self.results.remember(activation, turn, operations):
                     replies.reply(turn, type_url, payload)
-            elif not operations or self.results.apply(activation, turn, operations, wall_ms=self.wall_ms):
+            elif not (operations or turn.operation_id) or self.results.apply(
+                activation, turn, operations, wall_ms=self.wall_ms
+            ):
                 replies.hold_seen(activation, turn, type_url, payload, now_ns=now_ns)
             self._go_on(activation, now_ns)
 

@@ -16,7 +16,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
 
-from crdtmesh.levels import WRITE_LEVEL_METADATA, LevelInvalid, parse_level
+from crdtmesh.levels import OPERATION_METADATA, WRITE_LEVEL_METADATA, LevelInvalid, parse_level
 from crdtmesh.sdk.asks import invocation
 from crdtmesh.sdk.checks import Mismatch, check_for
 from crdtmesh.sdk.cluster import (
@@ -89,6 +89,7 @@ class Client:
         timeout: float | None = None,
         metadata: Mapping[str, str] | None = None,
         write: str | None = None,
+        operation_id: str = "",
         returns: type[T],
     ) -> T: ...
     @overload
@@ -103,6 +104,7 @@ class Client:
         timeout: float | None = None,
         metadata: Mapping[str, str] | None = None,
         write: str | None = None,
+        operation_id: str = "",
     ) -> Any: ...
     async def invoke(  # noqa: PLR0913 - options by name
         self,
@@ -115,6 +117,7 @@ class Client:
         timeout: float | None = None,
         metadata: Mapping[str, str] | None = None,
         write: str | None = None,
+        operation_id: str = "",
         returns: Any = Any,
     ) -> Any:
         """Calls an action and waits for its answer.
@@ -129,6 +132,8 @@ class Client:
             metadata: passed on to the handler.
             write: how many voters have what the call changes on disk when the answer comes: "local", "to(n)",
                 "majority" or "all". None: what the actor declares.
+            operation_id: what was done under this id is not done again: retry a call whose outcome is unknown under the
+                id of its first try. The answer of a repeat is None: what the first try returned is not kept.
             returns: the class of the answer, such as a dataclass.
 
         Returns:
@@ -147,7 +152,7 @@ class Client:
             type_url=type_url,
             payload=payload,
             deadline=asyncio.get_running_loop().time() + (self.timeout if timeout is None else timeout),
-            metadata=_with_level(metadata, write),
+            metadata=_with_terms(metadata, write, operation_id),
         )
         return _answer(type_url, payload, returns, action)
 
@@ -447,14 +452,17 @@ class Client:
         await self._stream.close()
 
 
-def _with_level(metadata: Mapping[str, str] | None, write: str | None) -> Mapping[str, str] | None:
-    if write is None:
-        return metadata
-    try:
-        parse_level(write)
-    except LevelInvalid as error:
-        raise ValueError(str(error)) from None
-    return {**(metadata or {}), WRITE_LEVEL_METADATA: write}
+def _with_terms(metadata: Mapping[str, str] | None, write: str | None, operation_id: str) -> Mapping[str, str] | None:
+    terms: dict[str, str] = {}
+    if operation_id:
+        terms[OPERATION_METADATA] = operation_id
+    if write is not None:
+        try:
+            parse_level(write)
+        except LevelInvalid as error:
+            raise ValueError(str(error)) from None
+        terms[WRITE_LEVEL_METADATA] = write
+    return {**(metadata or {}), **terms} if terms else metadata
 
 
 def _answer(type_url: str, payload: bytes, kind: Any, action: str) -> Any:

@@ -103,6 +103,7 @@ class Client:
         timeout: float | None = None,
         metadata: Mapping[str, str] | None = None,
         write: str | None = None,
+        operation_id: str = "",
         returns: type[T],
     ) -> T: ...
     @overload
@@ -117,6 +118,7 @@ class Client:
         timeout: float | None = None,
         metadata: Mapping[str, str] | None = None,
         write: str | None = None,
+        operation_id: str = "",
     ) -> Any: ...
     def invoke(self, system: str, actor: str, action: str, argument: Any = None, **options: Any) -> Any:
         """Calls an action and waits for its answer."""

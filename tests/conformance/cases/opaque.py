@@ -270,6 +270,24 @@ async def from_revision(test: Run) -> None:
     expect(LATER, (state.type_url, state.value), "the turns behind that")
 
 
+@case("3.8", "a call is done once under its operation id, whoever is asked")
+async def operation_id(test: Run) -> None:
+    await test.register(TILL, handler=_adding)
+    for address in (test.node, test.node, test.caller):
+        for name in ("a", "b"):
+            succeeded(
+                await test.invoke("till", "sell", PAYLOAD, metadata={"crdtmesh.operation": name}, address=address)
+            )
+
+    expect(2, len(test.turns))
+    failed(await test.invoke("till", "sell", metadata={"crdtmesh.operation": "x" * 129}), "1 to 128 characters")
+
+
+async def _adding(turn: Turn) -> Answer:
+    state = turn.invocation.current_context.state.value
+    return turn.answer(PAYLOAD, state=("type.example/N", state + b"1"))
+
+
 @case("3.15", "a revision that is not kept is an error that says which are, and the state stays")
 async def no_such_revision(test: Run) -> None:
     await _one_clerk(test, CLERK)

@@ -269,17 +269,24 @@ class Cart:
     items: list[str] = field(default_factory=list)
 
 
-async def test_an_instance_is_called_with_its_parent_and_a_write_level(node: Node) -> None:
+async def test_an_instance_is_called_with_its_parent_a_write_level_and_an_operation_id(node: Node) -> None:
     async with Client(node.address) as client:
         task = asyncio.create_task(
-            client.invoke("shops", "mary", "put", Cart(["milk"]), parent="cart", write="all", metadata={"k": "v"})
+            client.invoke(
+                *("shops", "mary", "put", Cart(["milk"])),
+                parent="cart",
+                write="all",
+                metadata={"k": "v"},
+                operation_id="order-7",
+            )
         )
         stream = await node.stream()
         batch = await stream.next()
         assert [("mary", "cart")] == [
             (item.actor.name, item.actor.parent) for item in batch.bindings if item.HasField("actor")
         ]
-        assert {"k": "v", "crdtmesh.write": "all"} == dict(batch.extras[0].metadata)
+        terms = {"crdtmesh.write": "all", "crdtmesh.operation": "order-7"}
+        assert {"k": "v", **terms} == dict(batch.extras[0].metadata)
         (call,) = Names().calls(batch)
         assert {"items": ["milk"]} == call[4]
         await reply(stream, (call[0], {"items": ["milk"]}))
