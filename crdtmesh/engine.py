@@ -450,7 +450,7 @@ class Engine:
         for event in self.replica.take_events():
             if isinstance(event, Changed):
                 self.runtime.state_changed(event.key, event.touched, event.version)
-                self.watches.changed(event.key)
+                self.watches.changed(event.key, is_expired=event.is_expired)
                 self.hooks.changed(event.key)
             elif isinstance(event, PeerExplained):
                 self._tickets.take(event)

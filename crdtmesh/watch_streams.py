@@ -140,9 +140,9 @@ class WatchStreams:
             self.watches.park(watch, now_ns=self._clock_ns())
             self._wake()
 
-    def changed(self, key: EntryKey) -> None:
-        """An entry has changed in memory."""
-        self.watches.changed(key, now_ns=self._clock_ns())
+    def changed(self, key: EntryKey, *, is_expired: bool) -> None:
+        """An entry has changed in memory, or has expired."""
+        self.watches.changed(key, now_ns=self._clock_ns(), is_expired=is_expired)
 
     def work(self, now_ns: int) -> None:
         """Takes what is due; it is shown behind the barrier."""

@@ -77,6 +77,8 @@ def _plain(event: WatchEvent) -> dict[str, Any]:
         fields |= {"value": plain_json(event.value), "old_value": plain_json(event.old_value)}
     if event.is_lagged:
         fields["lagged"] = True
+    if event.is_expired:
+        fields["expired"] = True
     return {**fields, "token": event.token}
 
 
@@ -86,7 +88,11 @@ def _line(event: WatchEvent) -> str:
     if event.kind == "complete":
         return "snapshot complete"
     words = [event.kind, f"{event.system}/{event.key}", event.type_name, _what(event)]
-    return " ".join(word for word in words if word) + (" (lagged)" if event.is_lagged else "")
+    return (
+        " ".join(word for word in words if word)
+        + (" (expired)" if event.is_expired else "")
+        + (" (lagged)" if event.is_lagged else "")
+    )
 
 
 def _what(event: WatchEvent) -> str:

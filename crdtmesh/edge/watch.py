@@ -93,6 +93,7 @@ def _event_to_proto(event: WatchEvent) -> state_pb2.StateChange:
         kind=cast("state_pb2.StateChange.Kind", int(event.kind)),
         key=state_pb2.StateKey(system=key.system, key=key.key, type=key.type_name),
         lagged=event.is_lagged,
+        expired=event.is_expired,
     )
     difference = event.difference
     if difference is None:

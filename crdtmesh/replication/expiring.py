@@ -208,7 +208,7 @@ class Expiry:
         if entry is not None and not entry.is_hidden and not entry.is_bottom:
             entry.is_hidden = True
             entry.version += 1
-            self._changed(Changed(key, WHOLE, False, entry.version))
+            self._changed(Changed(key, WHOLE, False, entry.version, is_expired=True))
 
     def _show(self, key: EntryKey) -> None:
         """Its expiry was raised, or is gone with the entry; hidden again by `tick` if it is over."""

@@ -107,12 +107,14 @@ class Changed(NamedTuple):
         touched: canonical bytes of the elements that became different, or WHOLE.
         local: an `update` of this replica did it.
         version: grows with every change of the entry in this run.
+        is_expired: the clock did it: readers see no entry any more, because it has expired.
     """
 
     key: EntryKey
     touched: Touched
     local: bool
     version: int
+    is_expired: bool = False
 
 
 class CaughtUp(NamedTuple):

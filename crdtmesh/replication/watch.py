@@ -79,6 +79,7 @@ class WatchEvent(NamedTuple):
         had: whether anything was shown before.
         difference: for sets and maps that changed.
         is_lagged: the reader was slow, and changes that it would have got one by one were joined into this one.
+        is_expired: DELETED because its time was over, by this node's clock.
     """
 
     kind: WatchKind
@@ -88,6 +89,7 @@ class WatchEvent(NamedTuple):
     had: bool = False
     difference: Difference | None = None
     is_lagged: bool = False
+    is_expired: bool = False
 
 
 class WatchBatch(NamedTuple):
@@ -122,6 +124,7 @@ class Watch:
         is_complete: the snapshot has been taken whole.
         snapshot: entries of the snapshot that are still to be taken, in order.
         dirty: entries that changed since they were shown; whether the reader missed changes of them.
+        expired: those of them that have expired.
         shown: what the reader was shown, or is about to be.
         committing: a batch that waits for the disk.
         queue: batches that wait for the reader.
@@ -140,6 +143,7 @@ class Watch:
         self.is_complete = False
         self.snapshot: OrderedDict[EntryKey, bool] = OrderedDict()
         self.dirty: OrderedDict[EntryKey, bool] = OrderedDict()
+        self.expired: set[EntryKey] = set()
         self.shown: dict[EntryKey, Shown] = {}
         self.committing: WatchBatch | None = None
         self.queue: deque[WatchBatch] = deque()
@@ -172,10 +176,12 @@ class Watch:
         """When the next batch may be taken: a snapshot goes on at once, changes wait for the interval."""
         return self._free_ns if self.is_complete else 0
 
-    def mark(self, key: EntryKey, now_ns: int) -> None:
-        """An entry has changed."""
+    def mark(self, key: EntryKey, now_ns: int, *, is_expired: bool = False) -> None:
+        """An entry has changed, or has expired; it is removed some seconds later, which is another change."""
         if key in self.snapshot:
             return
+        if is_expired:
+            self.expired.add(key)
         was_marked = key in self.dirty
         is_late = (bool(self.queue) or self.parked_ns is not None) and now_ns >= self._free_ns
         self.dirty[key] = self.dirty.get(key, False) or (was_marked and is_late)

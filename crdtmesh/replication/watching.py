@@ -157,14 +157,14 @@ class Watches:
 
     # --- the replica
 
-    def changed(self, key: EntryKey, *, now_ns: int) -> None:
-        """An entry has changed. Complexity: O(1), and O(watches of prefixes in its system)."""
+    def changed(self, key: EntryKey, *, now_ns: int, is_expired: bool = False) -> None:
+        """An entry has changed, or has expired. Complexity: O(1), and O(watches of prefixes in its system)."""
         if not self._watches:
             return
         watches = [*self._by_key.get((key.system, key.key), {}).values(), *self._by_prefix.get(key.system, {}).values()]
         for watch in watches:
             if watch.selection.has(key):
-                watch.mark(key, now_ns)
+                watch.mark(key, now_ns, is_expired=is_expired)
                 if watch.keys > 2 * self._options.keys_max:
                     self._finish(watch, "limit_reached", self._too_many())
                 else:
@@ -297,12 +297,16 @@ class Watches:
     def _event(self, watch: Watch, key: EntryKey, *, is_lagged: bool) -> WatchEvent | None:
         """What the reader is to be told of an entry; None when it has been shown the same."""
         old, new = watch.shown.get(key), self._read(key)
+        is_expired = key in watch.expired
+        watch.expired.discard(key)
         if new is None:
             if old is None:
                 return None
             del watch.shown[key]
             watch.held_bytes -= old.size_bytes
-            return WatchEvent(WatchKind.DELETED, key, old=old.value, had=True, is_lagged=is_lagged)
+            return WatchEvent(
+                WatchKind.DELETED, key, old=old.value, had=True, is_lagged=is_lagged, is_expired=is_expired
+            )
         if old is not None and old.version == new.version:
             return None
         watch.shown[key] = new

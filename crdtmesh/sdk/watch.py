@@ -63,6 +63,7 @@ class WatchEvent:
         old_value: what was shown before, "changed" and "deleted"; None for an entry that is new.
         change: of a set or a map that changed.
         is_lagged: we were slow, and several changes were joined into this one.
+        is_expired: "deleted": nobody removed it, its time was over by the node's clock.
         reason: why a snapshot begins: "first"; "other_node": another node, or another run of it, than the token's;
             "expired": it was too long ago; "other_selection": the token is of other entries.
         token: for going on behind this event.
@@ -76,6 +77,7 @@ class WatchEvent:
     old_value: PlainValue = None
     change: SetChange | MapChange | None = None
     is_lagged: bool = False
+    is_expired: bool = False
     reason: SnapshotReason = ""
     token: str = ""
 
@@ -154,6 +156,7 @@ def _event(change: state_pb2.StateChange) -> dict[str, Any]:
         "old_value": values.plain_from_value(change.old_value)[1] if change.HasField("old_value") else None,
         "change": _change(change),
         "is_lagged": change.lagged,
+        "is_expired": change.expired,
     }
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections.abc import AsyncIterator
 
 from crdtmesh.crdts.operations import Operation
 from crdtmesh.sdk.client import Client
+from crdtmesh.sdk.watch import WatchEvent
 from tests.e2e.cli import crdtmesh, eventually
 from tests.e2e.conftest import Nodes, linked
 
@@ -56,3 +59,19 @@ async def test_a_ttl_that_is_none_or_a_type_that_cannot_expire_is_refused(nodes:
         "json",
     )
     assert "invalid_operation" == (await crdtmesh(*rights, endpoint=a.grpc)).error()["code"]
+
+
+async def test_a_watch_says_that_an_entry_has_expired(nodes: Nodes) -> None:
+    node = await nodes.start("a")
+    async with Client(node.grpc) as client:
+        watching = asyncio.create_task(_until_deleted(client.watch("test", "gone")))
+        await client.state.update("test", "gone", "ORSet", Operation("add", ("milk",)), ttl=2)
+        event = await asyncio.wait_for(watching, timeout=30)
+    assert (True, ["milk"]) == (event.is_expired, list(event.old_value))  # type: ignore[arg-type]
+
+
+async def _until_deleted(events: AsyncIterator[WatchEvent]) -> WatchEvent:
+    async for event in events:
+        if event.kind == "deleted":
+            return event
+    raise AssertionError("the watch ended")

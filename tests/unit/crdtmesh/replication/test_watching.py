@@ -412,3 +412,69 @@ def test_what_is_kept_beside_an_entry_is_not_shown() -> None:
     selection = Selection(system="shop")
     assert selection.has(EntryKey("shop", "list", "ORSet"))
     assert not selection.has(EntryKey("shop", "list\0operations", "ORSet"))
+
+
+# --- expiry
+
+
+def expiring(desk: Desk) -> None:
+    desk.node.replica.update(LIST, [add("milk")], ticket=None, wall_ms=desk.mesh.wall_ms, ttl_ms=2_000)
+
+
+def test_an_entry_whose_time_is_over_is_deleted_as_expired() -> None:
+    desk, reader = Desk(), Reader()
+    expiring(desk)
+    watch = desk.open()
+    desk.read_all(watch, reader)
+    reader.take_events()
+    desk.mesh.advance(3)
+    desk.read_all(watch, reader)
+    [event] = reader.take_events()
+    assert (WatchKind.DELETED, LIST, ("milk",), True) == (event.kind, event.key, event.old, event.is_expired)
+    desk.mesh.advance(60)
+    desk.read_all(watch, reader)
+    assert [] == reader.events
+
+
+def test_a_slow_reader_is_told_that_it_expired_when_it_was_removed_since() -> None:
+    desk, reader = Desk(), Reader()
+    expiring(desk)
+    watch = desk.open(interval_ms=30_000)
+    desk.read_all(watch, reader)
+    reader.take_events()
+    for _ in range(20):
+        desk.mesh.advance(3)
+        desk.sync()
+    desk.read_all(watch, reader)
+    [event] = reader.events
+    assert (WatchKind.DELETED, True) == (event.kind, event.is_expired)
+
+
+def test_an_entry_that_somebody_removed_in_time_has_not_expired() -> None:
+    desk, reader = Desk(), Reader()
+    expiring(desk)
+    watch = desk.open()
+    desk.read_all(watch, reader)
+    reader.take_events()
+    desk.update(LIST, remove("milk"))
+    desk.read_all(watch, reader)
+    [event] = reader.events
+    assert (WatchKind.DELETED, False) == (event.kind, event.is_expired)
+
+
+def test_an_entry_that_is_new_again_after_it_expired_can_be_deleted_as_any_other() -> None:
+    desk, reader = Desk(), Reader()
+    expiring(desk)
+    watch = desk.open(interval_ms=5_000)
+    desk.read_all(watch, reader)
+    desk.mesh.advance(3)
+    desk.sync()
+    desk.update(LIST, add("eggs"))
+    desk.mesh.advance(5)
+    desk.read_all(watch, reader)
+    reader.take_events()
+    desk.update(LIST, remove("eggs"))
+    desk.mesh.advance(6)
+    desk.read_all(watch, reader)
+    [event] = reader.events
+    assert (WatchKind.DELETED, False) == (event.kind, event.is_expired)

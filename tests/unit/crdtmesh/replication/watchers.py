@@ -140,7 +140,7 @@ class Desk:
         new, self._seen = self.node.events[self._seen :], len(self.node.events)
         for event in new:
             if isinstance(event, Changed):
-                self.watches.changed(event.key, now_ns=self.mesh.now_ns)
+                self.watches.changed(event.key, now_ns=self.mesh.now_ns, is_expired=event.is_expired)
             elif isinstance(event, Committed) and isinstance(event.ticket, WatchTicket):
                 self.watches.committed(event.ticket)
             elif isinstance(event, CommitFailed) and isinstance(event.ticket, WatchTicket):

@@ -174,7 +174,7 @@ class WatchStateResponse(_message.Message):
     def __init__(self, snapshot_begins: _Optional[_Union[SnapshotReason, str]] = ..., changes: _Optional[_Iterable[_Union[StateChange, _Mapping]]] = ..., snapshot_complete: _Optional[bool] = ..., resume_token: _Optional[str] = ...) -> None: ...
 
 class StateChange(_message.Message):
-    __slots__ = ("kind", "key", "value", "old_value", "set", "map", "lagged")
+    __slots__ = ("kind", "key", "value", "old_value", "set", "map", "lagged", "expired")
     class Kind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         KIND_UNSPECIFIED: _ClassVar[StateChange.Kind]
@@ -194,6 +194,7 @@ class StateChange(_message.Message):
     SET_FIELD_NUMBER: _ClassVar[int]
     MAP_FIELD_NUMBER: _ClassVar[int]
     LAGGED_FIELD_NUMBER: _ClassVar[int]
+    EXPIRED_FIELD_NUMBER: _ClassVar[int]
     kind: StateChange.Kind
     key: StateKey
     value: _values_pb2.Value
@@ -201,7 +202,8 @@ class StateChange(_message.Message):
     set: SetDifference
     map: MapDifference
     lagged: bool
-    def __init__(self, kind: _Optional[_Union[StateChange.Kind, str]] = ..., key: _Optional[_Union[StateKey, _Mapping]] = ..., value: _Optional[_Union[_values_pb2.Value, _Mapping]] = ..., old_value: _Optional[_Union[_values_pb2.Value, _Mapping]] = ..., set: _Optional[_Union[SetDifference, _Mapping]] = ..., map: _Optional[_Union[MapDifference, _Mapping]] = ..., lagged: _Optional[bool] = ...) -> None: ...
+    expired: bool
+    def __init__(self, kind: _Optional[_Union[StateChange.Kind, str]] = ..., key: _Optional[_Union[StateKey, _Mapping]] = ..., value: _Optional[_Union[_values_pb2.Value, _Mapping]] = ..., old_value: _Optional[_Union[_values_pb2.Value, _Mapping]] = ..., set: _Optional[_Union[SetDifference, _Mapping]] = ..., map: _Optional[_Union[MapDifference, _Mapping]] = ..., lagged: _Optional[bool] = ..., expired: _Optional[bool] = ...) -> None: ...
 
 class SetDifference(_message.Message):
     __slots__ = ("added", "removed")
