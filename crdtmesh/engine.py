@@ -16,6 +16,7 @@ from crdtmesh.engine_ports import CallerSink, Counters, Hooks, HostSink, Subscri
 from crdtmesh.engine_reports import Reports
 from crdtmesh.engine_sinks import Sinks
 from crdtmesh.engine_tickets import Answer, Ticket, TicketEvent, Tickets
+from crdtmesh.engine_timer import DeadlineTimer
 from crdtmesh.links.frames import Channel
 from crdtmesh.observability import logs
 from crdtmesh.persistence.base import Record
@@ -102,7 +103,7 @@ class Engine:
         self._tickets = Tickets()
         self._loop = asyncio.get_running_loop()
         self._is_awake = False
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer = DeadlineTimer(self._loop, self.wake)
         self._gathering: asyncio.TimerHandle | None = None
         self.single_calls = 0
         self._flushed: list[asyncio.Future[None]] = []
@@ -392,9 +393,9 @@ class Engine:
     def close(self) -> None:
         """Stops the timers; the cores are not driven any more."""
         self._is_awake = True
-        for timer in (self._timer, self._gathering):
-            if timer is not None:
-                timer.cancel()
+        self._timer.cancel()
+        if self._gathering is not None:
+            self._gathering.cancel()
 
     def _turn(self) -> None:
         try:
@@ -491,10 +492,6 @@ class Engine:
                 self._sinks.notice(event.hosts, event.message)
 
     def _arm(self, now_ns: int) -> None:
-        replica, runtime, watches = self.replica, self.runtime, self.watches.watches
-        wanted = (replica.next_deadline_ns(), runtime.next_deadline_ns(), watches.next_deadline_ns())
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if deadlines := [deadline for deadline in wanted if deadline is not None]:
-            self._timer = self._loop.call_later(max(0, min(deadlines) - now_ns) / 1e9, self.wake)
+        wanted = (core.next_deadline_ns() for core in (self.replica, self.runtime, self.watches.watches))
+        due_ns = min((each for each in wanted if each is not None), default=None)
+        self._timer.arm(due_ns, now_ns=now_ns)

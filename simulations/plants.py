@@ -46,14 +46,14 @@ def keep_the_lesser_sum(patch: Patch) -> None:
 def remove_without_a_context(patch: Patch) -> None:
     """A removal names the dots that it removes."""
 
-    def mutate(self: ORSet, store: Any, operation: Any, mutation: Any) -> Any:
-        delta = original(self, store, operation, mutation)
-        if delta is None or operation.name != "remove":
+    def write(self: ORSet, store: Any, name: str, element: bytes, mutation: Any) -> Any:
+        delta = original(self, store, name, element, mutation)
+        if delta is None or name != "remove":
             return delta
         return Delta(delta.store, CausalContext.of_one(mutation.table, mutation.next - 1))
 
-    original = ORSet.mutate
-    patch.setattr(ORSet, "mutate", mutate)
+    original = ORSet._write
+    patch.setattr(ORSet, "_write", write)
 
 
 def keep_what_was_removed_before_a_handover(patch: Patch) -> None:

@@ -61,13 +61,12 @@ class Trace:
 
     def note(self, kind: str, *fields: Field) -> None:
         """Adds one note: what happened now, to whom, with what."""
-        update = self._hash.update
-        update(b"\n%d %s" % (self._scheduler.now_ns, kind.encode()))
+        parts = [b"\n%d %s" % (self._scheduler.now_ns, kind.encode())]
         for field in fields:
             # A length before each field: without it ("ab", "c") and ("a", "bc") would be one note.
             data = field if isinstance(field, bytes) else str(field).encode()
-            update(b" %d:" % len(data))
-            update(data)
+            parts += (b" %d:" % len(data), data)
+        self._hash.update(b"".join(parts))
         if self._observer is not None:
             self._observer(Note(self._scheduler.now_ns, kind, fields))
 

@@ -8,7 +8,7 @@ that they are equal again.
 import hashlib
 import random
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from crdtmesh.replication import shard_wire, wire
 from crdtmesh.replication.fingerprints import pack_sums
@@ -52,12 +52,13 @@ class Auditor:
         if audit.applied == self._digest(shard):
             self._asked.append((peer, shard, audit))
 
-    def tick(self, peers: Sequence[str], shards: Sequence[Shard], *, now_ns: int) -> list[tuple[str, Shard, bytes]]:
+    def tick(self, peers: Sequence[str], shards: Iterable[Shard], *, now_ns: int) -> list[tuple[str, Shard, bytes]]:
         """Begins an audit when one is due: the body of an AUDIT, with its peer and shard, when sums are ready."""
         if now_ns >= self.next_ns:
             self.next_ns = now_ns + self._options.audit_interval_ns
-            if peers and shards:
-                self._mine = self._rng.choice(peers), self._rng.choice(shards)
+            found = list(shards)
+            if peers and found:
+                self._mine = self._rng.choice(peers), self._rng.choice(found)
         if self._mine is None:
             return []
         peer, shard = self._mine

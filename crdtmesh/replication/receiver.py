@@ -107,7 +107,7 @@ class Receiver:
         trimmed = self.trimmer.tick(self._systems, is_held=lambda shard: is_writing or self.holds(shard), now_ns=now_ns)
         for shard in trimmed:
             self._repairer.trimmed(shard)
-        for peer, shard, body in self.auditor.tick(self._outlet.outbox.peers, list(self._systems), now_ns=now_ns):
+        for peer, shard, body in self.auditor.tick(self._outlet.outbox.peers, self._systems, now_ns=now_ns):
             self._send(peer, wire.Kind.AUDIT, shard.system, body)
         for peer, shard in self.auditor.found():
             detail = f"{peer} and we applied the same of shard {shard.number} of {shard.system!r:.64} and differ"
