@@ -3,10 +3,10 @@
 `restart` and `restart_memory_bytes` load a data directory that production has written, checkpoints and trimmed index
 included, in a process of its own; the base reads the rows of the same file into a dict, without checksums. What a node
 needs before it serves is all that is counted; entries are decoded later, when they are used, and `first_use` says how
-fast. `join` has a real node with these keys, and an empty one that joins it: keys for each second from its start until
-both have equal digests; each shard has to come in one stream. `spread` simulates 15 nodes with 10,000 updates a second
-in all, on links of 0.5 to 2 ms and disks of 0.5 to 5 ms: the time from an update until the last node has it.
-`spread_copies` is how often each node gets an event.
+fast. `join` has a real node with these keys, and an empty one that joins it: keys for each second from the start of
+its process until it has all entries; then their digests have to be equal, and each shard to have come in one stream.
+`spread` simulates 15 nodes with 10,000 updates a second in all, on links of 0.5 to 2 ms and disks of 0.5 to 5 ms: the
+time from an update until the last node has it. `spread_copies` is how often each node gets an event.
 """
 
 from __future__ import annotations
@@ -196,10 +196,11 @@ def _resident_bytes() -> int:
 
 def _joined(children: Children, options: Options, folder: Path) -> Line:
     a = start_node(children, "a", arguments=["--data-dir", str(folder)])
+    expected = run_loop(_known(str(a.ready["grpc"])))
     began_s = time.perf_counter()
     b = start_node(children, "b", join=[str(a.ready["gossip"])])
-    streams = run_loop(_complete(str(a.ready["grpc"]), str(b.ready["grpc"])))
-    took_s = time.perf_counter() - began_s
+    ended_s, streams = run_loop(_complete(str(b.ready["grpc"]), expected))
+    took_s = ended_s - began_s
     progress(f"scale join: {options.keys} keys in {took_s:.1f} s, {streams} shards in one stream each")
     return Line(
         bench="scale",
@@ -216,22 +217,25 @@ def _joined(children: Children, options: Options, folder: Path) -> Line:
     )
 
 
-async def _complete(a: str, b: str) -> int:
-    """Waits until two nodes hold the same, and gives the number of shards that were taken over, each once."""
-    async with grpc.aio.insecure_channel(a) as one, grpc.aio.insecure_channel(b) as other:
+async def _known(address: str) -> StatusResponse:
+    async with grpc.aio.insecure_channel(address) as channel:
+        return await _status(channel, digests=True)
+
+
+async def _complete(address: str, expected: StatusResponse) -> tuple[float, int]:
+    """Waits until a node has all entries, and compares them; when that was, and how many shards it took over whole."""
+    async with grpc.aio.insecure_channel(address) as channel:
         deadline_s = time.monotonic() + _JOIN_TIMEOUT_S
-        first = await _status(one, digests=True)
-        while time.monotonic() < deadline_s:
+        while _entries(await _status(channel, digests=False)) < _entries(expected):
+            if time.monotonic() > deadline_s:
+                raise TimeoutError(f"not complete within {_JOIN_TIMEOUT_S:g} s")
             await asyncio.sleep(0.5)
-            second = await _status(other, digests=False)
-            if _entries(second) < _entries(first):
-                continue
-            second = await _status(other, digests=True)
-            if _digest(second) == _digest(first):
-                taken = second.counters.get("replication.handover.taken", 0)
-                verify(True, taken <= ReplicationOptions().shards)
-                return int(taken)
-        raise TimeoutError(f"not complete within {_JOIN_TIMEOUT_S:g} s")
+        ended_s = time.perf_counter()
+        found = await _status(channel, digests=True)
+        verify(_digest(expected), _digest(found))
+        taken = found.counters.get("replication.handover.taken", 0)
+        verify(True, taken <= ReplicationOptions().shards)
+        return ended_s, int(taken)
 
 
 async def _status(channel: grpc.aio.Channel, *, digests: bool) -> StatusResponse:
