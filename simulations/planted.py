@@ -283,7 +283,8 @@ def many_turns(plan: RunPlan) -> RunPlan:
     """Every update is a turn, and they meet."""
     workload = replace(plan.workload, turns=0.5, turns_waiting=1.0, handler_ns_max=SECOND_NS, keys=1, elements=0)
     workload = replace(workload, mix=(("ORSet", 1.0),), up_counter=0.0, read=0.0)
-    return replace(plan, workload=replace(workload, clients=6, think_ns_mean=50 * MILLISECOND_NS))
+    workload = replace(workload, clients=6, think_ns_mean=50 * MILLISECOND_NS)
+    return replace(plan, workload=workload, state=None)
 
 
 def many_crashes(plan: RunPlan) -> RunPlan:
@@ -313,6 +314,11 @@ def one_register(plan: RunPlan) -> RunPlan:
     """Everybody writes one register."""
     workload = replace(plan.workload, clients=6, think_ns_mean=50 * MILLISECOND_NS, keys=1, up_counter=0.0, read=0.0)
     return replace(plan, workload=replace(workload, mix=(("LWWRegister", 1.0),)))
+
+
+def one_set(plan: RunPlan) -> RunPlan:
+    """Everybody adds to one set and removes from it."""
+    return replace(one_register(plan), workload=replace(one_register(plan).workload, mix=(("ORSet", 1.0),), elements=0))
 
 
 def many_brief(plan: RunPlan) -> RunPlan:
@@ -403,7 +409,7 @@ PLANTED: Sequence[Planted] = (
     Planted(expire_by_the_first_word, many_expiring),
     Planted(expire_each_by_its_own_clock, many_expiring),
     Planted(forget_to_log_what_may_wait, many_brief),
-    Planted(forget_to_log_what_peers_send),
+    Planted(forget_to_log_what_peers_send, many_crashes),
     Planted(keep_the_lesser_sum),
     Planted(keep_what_was_removed_before_a_handover, scenario="removed_before_a_handover"),
     Planted(let_refuted_suspicions_end),
@@ -416,7 +422,7 @@ PLANTED: Sequence[Planted] = (
     Planted(note_applied_at_the_end_of_a_checkpoint, many_crashes),
     Planted(place_by_the_hash_of_the_process, many_routes, is_repeated=True),
     Planted(put_two_entries_under_one_dot),
-    Planted(remove_without_a_context),
+    Planted(remove_without_a_context, one_set),
     Planted(repair_by_what_is_known),
     Planted(repair_on_the_base_of_the_first_chunk, scenario="removal_learnt_between_chunks"),
     Planted(repair_without_base),
