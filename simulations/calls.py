@@ -108,7 +108,7 @@ class CallServer:
             outcome = Outcome.FAILED if error.is_certain else Outcome.UNKNOWN
             self._complete(call.number, outcome, error.reason)
         except TimeoutError:
-            self._complete(call.number, Outcome.UNKNOWN, "no answer in time")
+            self._complete(call.number, Outcome.UNKNOWN, "TIMEOUT: no answer in time")
         else:
             self._complete(call.number, Outcome.OK, "")
 

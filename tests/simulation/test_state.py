@@ -3,10 +3,19 @@
 import pytest
 
 from simulations.mutations import SEEDS_MAX, catch, run_focused
+from simulations.plan import RunPlan, StatePlan
 from simulations.planted import Focus, Planted
+from simulations.run import execute
 from simulations.state_planted import PLANTED
 
 FOCUSES = {planted.focus.__name__: planted.focus for planted in PLANTED}
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_run_without_any_fault_has_nothing_to_report(seed: int) -> None:
+    plan = RunPlan(seed=seed, nodes=4, faulty_ns=15_000_000_000, state=StatePlan(clients=3, away=0.1))
+    assert plan.is_peaceful
+    assert [] == execute(plan).failures
 
 
 @pytest.mark.parametrize("planted", PLANTED, ids=lambda planted: planted.plant.__name__)
