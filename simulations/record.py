@@ -26,6 +26,9 @@ README_BEFORE: Final = "| The same seed gives the same simulated run |"
 CONFIDENCE: Final = "95 %"
 EXIT_INCOMPLETE: Final = 3
 
+# So many seeds, spread over the range, are run a second time under another hash seed: more would say little more.
+REPEATED: Final = 20
+
 
 class Incomplete(ValueError):
     """Not all seeds of a range have been run."""
@@ -186,7 +189,8 @@ def _run(seeds: Sequence[int], state: Path, jobs: int, budget_s: float | None, t
     found = origin(options)
     if not found.is_clean:
         raise Incomplete("crdtmesh, gossip or simulations have changes that are not committed; a record names a commit")
-    how = RangeOptions(jobs=jobs, orders=Orders(repeat_every=10, traces=traces), budget_s=budget_s)
+    orders = Orders(repeat_every=max(1, len(seeds) // REPEATED), traces=traces)
+    how = RangeOptions(jobs=jobs, orders=orders, budget_s=budget_s)
     kept = ResultFile(state, found)
     report, _ = run_range(
         seeds,
