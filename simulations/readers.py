@@ -6,6 +6,7 @@ node or to another one.
 """
 
 import asyncio
+import contextlib
 import random
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final, Protocol
@@ -148,6 +149,7 @@ class Reader:
         self._trace = trace
         self._prefix, self._type_name = rng.choice(SELECTIONS)
         self._is_calm = False
+        self._calmed = asyncio.Event()
         self._connection: Connection | None = None
         self._node = ""
         self._model = WatchModel()
@@ -160,8 +162,9 @@ class Reader:
         self.loop.call_soon(lambda: self.loop.create_task(self._watch()))
 
     def calm(self) -> None:
-        """Reads at once, and keeps its connection, from now on."""
+        """Reads at once, and keeps its connection, from now on; one that is away comes back."""
         self._is_calm = True
+        self.loop.call_soon(self._calmed.set)
 
     def lost(self, node: SimulatedNode) -> None:
         """A node's process is gone."""
@@ -215,8 +218,9 @@ class Reader:
                     if plan.slow_ns_max and not self._is_calm:
                         await asyncio.sleep(rng.randint(0, plan.slow_ns_max) / SECOND_NS)
             except Broken:
-                away_ns = 0 if self._is_calm else rng.randint(0, plan.away_ns_max)
-                await asyncio.sleep(NOBODY_S + away_ns / SECOND_NS)
+                await asyncio.sleep(NOBODY_S)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._calmed.wait(), rng.randint(0, plan.away_ns_max) / SECOND_NS)
 
     def _take(self, record: WatchRecord, event: WatchEvent) -> None:
         record.steps.append((self._node, event))

@@ -6,6 +6,7 @@ so. The checkers judge the whole history at the end.
 """
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -225,7 +226,7 @@ class Run:
         well_ns: int | None = None
         while self.scheduler.now_ns < healed_ns + self.plan.settle_ns:
             self.scheduler.run_until(self.scheduler.now_ns + POLL_NS)
-            if self.unwell():
+            if next(self.unwell(), None) is not None:
                 well_ns = None
             elif well_ns is None:
                 well_ns = self.scheduler.now_ns
@@ -233,21 +234,22 @@ class Run:
                 return well_ns - healed_ns
         return None
 
-    def unwell(self) -> list[str]:
-        """What keeps the mesh from being well, as sentences."""
+    def unwell(self) -> Iterator[str]:
+        """What keeps the mesh from being well, as sentences; what is asked most cheaply comes first."""
         cluster = self.cluster
-        is_open = any(call.outcome is Outcome.OPEN for call in reversed(self.history.calls))
-        failures = ["a call is not answered"] if is_open else []
+        if any(call.outcome is Outcome.OPEN for call in reversed(self.history.calls)):
+            yield "a call is not answered"
+        # An event that others have overwritten leaves the bytes equal where it never came.
+        if not cluster.have_applied_the_same():
+            yield "nodes have applied different events"
+        yield from unexpected_members(cluster.member_tables(), running=cluster.nodes)
         if cluster.actors is not None and len(cluster.nodes) == len(cluster.names):
             # What only a node knows that stays down for now can't be done before it is back.
-            failures += cluster.actors.unwell()
+            yield from cluster.actors.unwell()
         if len(cluster.digests()) > 1:
-            failures.append("nodes hold different bytes")
-        elif not cluster.have_applied_the_same():
-            # An event that others have overwritten leaves the bytes equal where it never came.
-            failures.append("nodes have applied different events")
-        failures = failures or unexpected_members(cluster.member_tables(), running=cluster.nodes)
-        return failures or [text for reader in self.readers for text in reader.unwell()]
+            yield "nodes hold different bytes"
+        for reader in self.readers:
+            yield from reader.unwell()
 
     def close(self) -> None:
         """Ends all processes; nothing of them runs any more, not even when their memory is freed."""
@@ -262,7 +264,7 @@ class Run:
         if converged_ns is None:
             within = f"within {self.plan.settle_ns / SECOND_NS:g} s"
             failures = [
-                f"liveness: not well {within} of the heal: {text}" for text in self.unwell() or ["not for long"]
+                f"liveness: not well {within} of the heal: {text}" for text in list(self.unwell()) or ["not for long"]
             ]
         failures += [f"raised: {text}" for text in self.cluster.breakages]
         is_forged = self.plan.hostile is not None and self.plan.hostile.mutate > 0
