@@ -30,7 +30,8 @@ def payload_json(value: Any) -> Any:
     """An answer or a channel's message as `json` would read it back.
 
     A message is as protobuf's JSON mapping has it within an Any: its fields, and its type URL as `@type`. A message of
-    a type that this process does not know, or with one in it, is its type URL and its bytes, as `base64`.
+    a type that this process does not know, or with one in it, is its type URL and its bytes, as `base64`; so is one
+    that is damaged, or nested too deep.
     """
     if not hasattr(value, "SerializeToString"):
         return plain_json(value)
@@ -46,8 +47,9 @@ def payload_json(value: Any) -> Any:
 
 def _any_json(packed: AnyMessage) -> Any:
     from google.protobuf.json_format import MessageToDict, SerializeToJsonError
+    from google.protobuf.message import DecodeError
 
     try:
         return MessageToDict(packed)
-    except (TypeError, SerializeToJsonError):
+    except (TypeError, SerializeToJsonError, DecodeError, RecursionError):
         return {"@type": packed.type_url, "base64": base64.b64encode(packed.value).decode()}

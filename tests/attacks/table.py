@@ -169,9 +169,10 @@ ROWS: Final = (
     ),
     Row(
         attack="Protobuf bombs: nested messages, JSON transcoding",
-        guard="payloads are carried unread; nothing here turns protobuf into JSON or back; 16 MiB a message",
+        guard="payloads are carried unread; no node turns protobuf into JSON or back; the command line prints answers "
+        "as JSON, and as base64 what is nested too deep; 16 MiB a message",
         tests=(
-            f"{OWN}::test_nothing_transcodes_protobuf_from_json",
+            f"{OWN}::test_no_node_transcodes_protobuf_and_json",
             "tests/e2e/test_bombs.py::test_an_any_nested_ten_thousand_deep_is_carried_unread",
             "tests/unit/crdtmesh/wire/test_payloads.py::test_nesting_beyond_the_stack_is_refused",
         ),

@@ -149,8 +149,11 @@ def test_a_type_url_that_only_ends_alike_is_no_state(type_url: str) -> None:
     assert isinstance(did, InvalidOperation)
 
 
-def test_nothing_transcodes_protobuf_from_json() -> None:
-    assert [] == [path for path, name in _imports() if name.endswith("json_format")]
+def test_no_node_transcodes_protobuf_and_json() -> None:
+    users = {(path.name, name.rpartition(".")[2]) for path, name in _imports() if "json_format." in name}
+
+    # What the command line prints of an answer, in a process of its own.
+    assert {("values.py", "MessageToDict"), ("values.py", "SerializeToJsonError")} == users
 
 
 def test_no_module_can_run_what_it_reads() -> None:

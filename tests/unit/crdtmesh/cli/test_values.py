@@ -1,5 +1,6 @@
 """What the commands show of values is JSON by the letter."""
 
+import base64
 import json
 import math
 from typing import Any
@@ -35,6 +36,13 @@ def _packed(type_url: str, data: bytes) -> AnyMessage:
     return AnyMessage(type_url=type_url, value=data)
 
 
+def _nested(depth: int) -> AnyMessage:
+    packed = AnyMessage()
+    for _ in range(depth):
+        packed = _packed("type.googleapis.com/google.protobuf.Any", packed.SerializeToString())
+    return packed
+
+
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
@@ -54,3 +62,10 @@ def _packed(type_url: str, data: bytes) -> AnyMessage:
 )
 def test_a_payload_that_is_a_message_has_its_type_and_its_fields_or_its_bytes(answer: Any, expected: Any) -> None:
     assert expected == json.loads(json.dumps(payload_json(answer)))
+
+
+@pytest.mark.parametrize("answer", [_packed("type.googleapis.com/spawn.actors.ActorId", b"\x0a\x05x"), _nested(2_000)])
+def test_a_payload_that_is_damaged_or_nested_too_deep_is_its_bytes(answer: AnyMessage) -> None:
+    expected = {"@type": answer.type_url, "base64": base64.b64encode(answer.value).decode()}
+
+    assert expected == payload_json(answer)
