@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import sys
 from dataclasses import dataclass
 from typing import Any
@@ -45,6 +46,7 @@ async def python(*arguments: str, endpoint: str = "", timeout_s: float = 30.0) -
 async def start_python(*arguments: str, endpoint: str = "") -> asyncio.subprocess.Process:
     """Starts a program."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("CRDTMESH_")}
+    environment["PYTHONFAULTHANDLER"] = "1"
     if endpoint:
         environment["CRDTMESH_ENDPOINT"] = endpoint
     return await asyncio.create_subprocess_exec(
@@ -54,6 +56,17 @@ async def start_python(*arguments: str, endpoint: str = "") -> asyncio.subproces
         stderr=asyncio.subprocess.PIPE,
         env=environment,
     )
+
+
+async def ended(process: asyncio.subprocess.Process, *, timeout_s: float = 30.0) -> int | None:
+    """The exit code of a program that was asked to end; one that does not fails the test with where it stands."""
+    try:
+        await asyncio.wait_for(process.communicate(), timeout_s)
+    except TimeoutError:
+        process.send_signal(signal.SIGABRT)
+        _, errors = await process.communicate()
+        raise AssertionError(f"still running after {timeout_s} s\n{errors.decode()}") from None
+    return process.returncode
 
 
 async def eventually(check: Any, *, timeout_s: float = 15.0) -> Any:

@@ -12,7 +12,7 @@ import pytest
 
 from crdtmesh.local_node import LocalNode
 from crdtmesh.sdk.client import Client
-from tests.e2e.cli import crdtmesh, eventually, python, start_python
+from tests.e2e.cli import crdtmesh, ended, eventually, python, start_python
 from tests.e2e.conftest import Nodes, hosted
 
 
@@ -95,8 +95,7 @@ async def test_a_visitor_is_in_the_room_for_as_long_as_it_runs(nodes: Nodes) -> 
     assert await eventually(has_heard)
     assert b"said: hello\n" == hearing.result()
     visitor.send_signal(signal.SIGINT)
-    await asyncio.wait_for(visitor.communicate(), 30)
-    assert 0 == visitor.returncode
+    assert 0 == await ended(visitor)
 
     async def is_empty() -> bool:
         return "[]" == (await crdtmesh(*people, endpoint=node.grpc)).out.strip()

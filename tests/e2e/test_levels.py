@@ -14,7 +14,7 @@ from crdtmesh.sdk.errors import CallTimeout, InvalidOperation, InvalidRequest
 from crdtmesh.sdk.state import EntryUpdate, Session
 from tests.e2e.cli import crdtmesh, eventually
 from tests.e2e.conftest import Nodes, Trio, linked, start_trio
-from tests.e2e.watch import status
+from tests.e2e.watch import remembers, status
 
 INCREMENT = Operation("increment", (1,))
 
@@ -167,6 +167,7 @@ async def test_session_reads_its_own_writes_at_another_node(trio: Trio) -> None:
             entry = await reader.state.get("test", "stock", "PNCounter", session=session)
             assert entry is not None
             assert number == entry.value
+        assert await eventually(lambda: remembers(trio.c, 2))
         await trio.c.kill()
         await writer.state.update("test", "stock", "PNCounter", INCREMENT, session=session)
         await trio.a.kill()

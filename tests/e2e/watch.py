@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 from crdtmesh.local_node import LocalNode
+from crdtmesh.remembered import FILE_NAME
 from crdtmesh.sdk.client import Client
 from crdtmesh.sdk.cluster import NodeStatus
 
@@ -39,3 +43,14 @@ async def digests(nodes: list[LocalNode]) -> set[str]:
         systems = {item.system: item.digest for item in (await status(node, digests=True)).systems}
         found.add(systems.get("test", "no such system"))
     return found
+
+
+def peers_file(node: LocalNode) -> Path:
+    """Where a node keeps the addresses of its peers over restarts."""
+    return node.folder / node.name / FILE_NAME
+
+
+async def remembers(node: LocalNode, count: int) -> bool:
+    """Whether the node would find so many peers again."""
+    file = peers_file(node)
+    return file.exists() and len(json.loads(file.read_text())["peers"]) == count
