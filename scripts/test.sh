@@ -18,7 +18,7 @@ stage() {
 
 pytest() { "$PYTHON" -m pytest -q --durations=5 --durations-min=1 "$@"; }
 
-seeds() { "$PYTHON" -m simulations run --seeds 1:200 --json --budget "${SIMULATED_SECONDS:-150}"; }
+seeds() { "$PYTHON" -m simulations run --seeds 1:200 --json --budget "${SIMULATED_SECONDS:-120}"; }
 
 wheel() (
     work=$(mktemp -d)
