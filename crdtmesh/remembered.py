@@ -12,6 +12,7 @@ import ipaddress
 import json
 import logging
 import os
+import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
@@ -47,6 +48,8 @@ class RememberedPeers:
         self._wanted: dict[str, str] = {}
         self._task: asyncio.Task[None] | None = None
         self._is_forgotten = False
+        # A write that was begun ends in its thread, whatever becomes of the task; it must not come after the removal.
+        self._lock = threading.Lock()
 
     async def start(self, announcement: gossip.Announcement, on_candidate: Callable[[gossip.Endpoint], None]) -> None:
         """Offers what the file has, once."""
@@ -78,7 +81,7 @@ class RememberedPeers:
         """This node leaves for good: nobody is remembered."""
         self._is_forgotten = True
         await self.close()
-        await asyncio.to_thread(self._path.unlink, missing_ok=True)
+        await asyncio.to_thread(self._remove)
 
     async def _write_soon(self) -> None:
         while self._wanted != self._written:
@@ -93,11 +96,18 @@ class RememberedPeers:
 
     def _write(self, peers: dict[str, str]) -> None:
         fresh = self._path.with_suffix(".new")
-        with fresh.open("w", encoding="utf-8") as file:
-            json.dump({"peers": peers}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(self._path)
+        with self._lock:
+            if self._is_forgotten:
+                return
+            with fresh.open("w", encoding="utf-8") as file:
+                json.dump({"peers": peers}, file)
+                file.flush()
+                os.fsync(file.fileno())
+            fresh.replace(self._path)
+
+    def _remove(self) -> None:
+        with self._lock:
+            self._path.unlink(missing_ok=True)
 
     def _read(self) -> dict[str, str]:
         try:

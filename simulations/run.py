@@ -270,7 +270,7 @@ class Run:
         is_forged = self.plan.hostile is not None and self.plan.hostile.mutate > 0
         if is_forged:
             # Peers are trusted to say what they did: a message with changed bits may be another truth.
-            failures = [text for text in failures if not _may_be_forged(text)]
+            failures = [text for text in failures if not may_be_forged(text)]
         finals = self.cluster.final_states()
         self.history.ended_ns = self.scheduler.now_ns
         self.history.clocks_erred = any(self.counts[kind] for kind in ("clock_jump", "clock_drift", "clock_freeze"))
@@ -334,7 +334,7 @@ def execute(plan: RunPlan, *, observer: Observer | None = None) -> RunResult:
     return result
 
 
-def _may_be_forged(failure: str) -> bool:
+def may_be_forged(failure: str) -> bool:
     """Whether changed bits can bring it about: no peace, or an actor that a peer seems to declare as another thing.
 
     Hosts that offer such an actor are refused, and end (seed 185).

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,26 @@ async def test_who_leaves_forgets_them_and_remembers_nobody_more(tmp_path: Path)
     peers.note([("c", "127.0.0.1:6")])
     assert [] == list(tmp_path.iterdir())
     await peers.forget()
+
+
+def test_a_write_under_way_does_not_outlive_the_leave(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, released = threading.Event(), threading.Event()
+
+    def slow_sync(descriptor: int) -> None:
+        begun.set()
+        released.wait(10)
+
+    async def leave() -> None:
+        peers = RememberedPeers(tmp_path)
+        peers.note([("b", "127.0.0.1:5")])
+        await asyncio.to_thread(begun.wait, 10)
+        asyncio.get_running_loop().call_later(0.1, released.set)
+        await peers.forget()
+
+    monkeypatch.setattr("os.fsync", slow_sync)
+    asyncio.run(leave())  # waits for the thread that writes, too
+
+    assert [] == list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
